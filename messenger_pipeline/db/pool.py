@@ -1,0 +1,142 @@
+"""Connections, transactions, and the driver's errors as ours."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from messenger_pipeline.errors import (
+    ConfigurationError,
+    DatabaseError,
+    DatabaseUnavailable,
+    LeaseLost,
+    SchemaError,
+    SessionMoved,
+    VerificationError,
+    VersionConflict,
+)
+
+Connection = psycopg.Connection[TupleRow]
+
+_OURS: dict[str, type[DatabaseError]] = {
+    "MPL01": LeaseLost,
+    "MPS01": SessionMoved,
+    "MPV01": VersionConflict,
+    "MPC01": VerificationError,
+    "42P01": SchemaError,  # undefined table
+    "42883": SchemaError,  # undefined function
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into ours; none of them repeats a password."""
+    try:
+        yield
+    except (PoolTimeout, psycopg.OperationalError) as error:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate in (
+            "28P01",
+            "28000",
+            "3D000",
+        ):
+            raise ConfigurationError(
+                f"PostgreSQL refuses the connection: {_words(error)}."
+                " Correct MESSENGER_DATABASE_URL."
+            ) from None
+        raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}") from None
+    except psycopg.Error as error:
+        kind = _OURS.get(error.sqlstate or "", DatabaseError)
+        text = f"{error.diag.message_primary or _words(error)}"
+        if error.diag.message_detail:
+            text += f" ({error.diag.message_detail})"
+        if kind is SchemaError:
+            text += ". Run `messenger-pipeline db upgrade`."
+        raise kind(text) from error
+
+
+def _words(error: Exception) -> str:
+    """An error's text on one line, without the credentials of a URL or a conninfo."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"://[^@\s/]*@", "://***@", text)
+    return re.sub(r"password=\S+", "password=***", text)
+
+
+class Database:
+    """A pool of connections to one database and schema. Use as a context manager."""
+
+    def __init__(
+        self, url: str, *, schema: str = "public", timeout: float = 30.0, size: int = 4
+    ) -> None:
+        self.schema = schema
+        self._timeout = timeout
+        self._search_path = sql.Identifier(schema).as_string(None)
+        with translated():
+            # No prepared statements: they break behind a transaction pooler.
+            self._pool = ConnectionPool(
+                url,
+                min_size=0,
+                max_size=size,
+                timeout=timeout,
+                open=False,
+                reconnect_timeout=timeout,
+                kwargs={"prepare_threshold": None, "application_name": "messenger-pipeline"},
+            )
+        self._url = url
+
+    def __enter__(self) -> "Database":
+        # The pool retries a refused connection until its time is out; a wrong password or host
+        # should be said at once.
+        with translated():
+            psycopg.connect(self._url, connect_timeout=max(2, int(self._timeout))).close()
+            self._pool.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._pool.close(timeout=5)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction in our schema: committed at the end, rolled back on an error."""
+        with translated(), self._pool.connection() as connection:
+            # Per transaction, not per session: connections may be shared behind a pooler.
+            connection.execute("select set_config('search_path', %s, true)", [self._search_path])
+            yield connection
+
+    def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
+        """The rows of `select * from function(name => value, …)` in a transaction of its own.
+
+        With `row`, a dataclass, each row is one of it.
+        """
+        with self.transaction() as connection:
+            return call(connection, function, row, **arguments)
+
+    def value(self, function: str, **arguments: Any) -> Any:
+        """The single value that a function returns."""
+        return self.call(function, **arguments)[0][0]
+
+
+def call(
+    connection: Connection, function: str, row: type[Any] | None = None, **arguments: Any
+) -> list[Any]:
+    """Like `Database.call`, within a transaction that is open."""
+    statement = sql.SQL("select * from {}({})").format(
+        sql.Identifier(function),
+        sql.SQL(", ").join(
+            sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name))
+            for name in arguments
+        ),
+    )
+    factory = psycopg.rows.class_row(row) if row else psycopg.rows.tuple_row
+    with connection.cursor(row_factory=factory) as cursor:
+        return cursor.execute(statement, arguments).fetchall()

@@ -1,0 +1,29 @@
+"""The table of contents for Dagster."""
+
+import dagster as dg
+
+from messenger_pipeline.defs.assets import sync_facebook_page
+from messenger_pipeline.defs.checks import (
+    message_counts_are_true,
+    no_conversation_without_events,
+    no_duplicate_events,
+)
+from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
+from messenger_pipeline.defs.resources import Pipeline
+from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
+from messenger_pipeline.defs.sensors import continue_open_syncs, page_registry, reap_dead_runs
+
+defs = dg.Definitions(
+    assets=[sync_facebook_page],
+    asset_checks=[
+        no_conversation_without_events,
+        message_counts_are_true,
+        no_duplicate_events,
+    ],
+    jobs=[sync_page_job, full_sync_page_job, check_job],
+    schedules=[sync_due_pages, full_sync_weekly, check_tables_hourly],
+    sensors=[page_registry, continue_open_syncs, reap_dead_runs],
+    resources={"pipeline": Pipeline()},
+    # One process a run: each further one adds seconds of imports, and the lease needs no more.
+    executor=dg.in_process_executor,
+)

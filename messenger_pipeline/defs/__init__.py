@@ -1,0 +1,1 @@
+"""Dagster: when a page is synced, by which run, and what is seen of it."""

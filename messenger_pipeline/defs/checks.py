@@ -1,0 +1,44 @@
+"""Asset checks: the verifications of sql/verify, over all pages."""
+
+import dagster as dg
+
+from messenger_pipeline.db.migrate import run_check
+from messenger_pipeline.defs.resources import Pipeline
+
+
+@dg.asset_check(
+    asset="messenger_conversations",
+    name="no_conversation_without_events",
+    description="A conversation and its events are one commit: no row stands alone.",
+)
+def no_conversation_without_events(pipeline: Pipeline) -> dg.AssetCheckResult:
+    return _result(pipeline, "conversations_have_events")
+
+
+@dg.asset_check(
+    asset="messenger_conversations",
+    name="message_counts_are_true",
+    description="message_count and last_message_time are those of the stored messages.",
+)
+def message_counts_are_true(pipeline: Pipeline) -> dg.AssetCheckResult:
+    return _result(pipeline, "message_counts_are_true")
+
+
+@dg.asset_check(
+    asset="contact_interaction_events",
+    name="no_duplicate_events",
+    description="A message is stored once, whatever brought it and however often.",
+)
+def no_duplicate_events(pipeline: Pipeline) -> dg.AssetCheckResult:
+    return _result(pipeline, "events_are_unique")
+
+
+def _result(pipeline: Pipeline, check: str) -> dg.AssetCheckResult:
+    with pipeline.database() as database:
+        found = run_check(database, check)
+    return dg.AssetCheckResult(
+        passed=found is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=found or "As it should be.",
+        metadata={"verification": f"sql/verify/{check}.sql"},
+    )

@@ -1,0 +1,81 @@
+"""Jobs, and the run requests that sensors and schedules make of them."""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from messenger_pipeline.db.load import Continuation
+
+PARTITION = "dagster/partition"
+MODE = "messenger/mode"
+SESSION = "messenger/session"
+
+# Retrying is the continuation's business: a second layer would only repeat it.
+_TAGS = {"dagster/max_retries": "0"}
+_ASSETS = dg.AssetSelection.assets(
+    "messenger_conversations", "contact_interaction_events"
+).without_checks()
+
+sync_page_job = dg.define_asset_job(
+    "sync_page",
+    selection=_ASSETS,
+    description="Fetch what is new on one page, or go on with a sync that is not complete.",
+    tags=_TAGS,
+)
+
+full_sync_page_job = dg.define_asset_job(
+    "full_sync_page",
+    selection=_ASSETS,
+    description="Walk all threads of one page from the newest to the last.",
+    tags=_TAGS,
+    config={"ops": {"sync_facebook_page": {"config": {"mode": "full"}}}},
+)
+
+check_job = dg.define_asset_job(
+    "check_tables",
+    selection=dg.AssetSelection.all_asset_checks(),
+    description="Look for conversations without events and for duplicate events, in all pages.",
+)
+
+
+def config_of(**fields: object) -> dict[str, object]:
+    """The run config of a sync job."""
+    return {"ops": {"sync_facebook_page": {"config": fields}}}
+
+
+def incremental_request(page_id: str, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=run_key,
+        partition_key=page_id,
+        run_config=config_of(mode="incremental"),
+        tags={MODE: "incremental"},
+    )
+
+
+def continuation_request(continuation: Continuation) -> dg.RunRequest:
+    """A run that goes on with an open session, behind the runs that fetch what is new."""
+    session = str(continuation.sync_session_id)
+    return dg.RunRequest(
+        run_key=f"{session}:{continuation.attempt}",
+        partition_key=continuation.page_id,
+        run_config=config_of(session=session),
+        tags={MODE: "continuation", SESSION: session, "dagster/priority": "-1"},
+    )
+
+
+def partition_changes(
+    registered: Iterable[str], partitions: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """The partitions to add and to delete so that they are the registered pages."""
+    wanted, present = set(registered), set(partitions)
+    return sorted(wanted - present), sorted(present - wanted)
+
+
+def without_own_run(
+    due: Iterable[str], partitions: Iterable[str], unfinished: Iterable[dg.DagsterRun]
+) -> list[str]:
+    """The due pages that are partitions and have no run of their own queued or at work. The
+    continuation of a long walk is none: what is new must not wait for its end."""
+    busy = {run.tags.get(PARTITION) for run in unfinished if run.tags.get(MODE) != "continuation"}
+    known = set(partitions)
+    return [page_id for page_id in due if page_id in known and page_id not in busy]

@@ -1,0 +1,25 @@
+"""What runs and sensors share: the engine, opened from the settings when it is needed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.runtime import open_database, open_engine
+from messenger_pipeline.settings import load_settings
+from messenger_pipeline.sync import Engine
+
+
+class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The data's database, the Graph API and the key to the tokens."""
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        with open_engine(load_settings()) as engine:
+            yield engine
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        with open_database(load_settings()) as database:
+            yield database

@@ -1,0 +1,96 @@
+"""Sensors: thin over what the database says and the pure decisions in jobs.py."""
+
+import dagster as dg
+
+from messenger_pipeline.db.load import list_expired_leases, request_continuations
+from messenger_pipeline.db.pages import list_pages
+from messenger_pipeline.defs.assets import facebook_pages
+from messenger_pipeline.defs.jobs import (
+    PARTITION,
+    SESSION,
+    continuation_request,
+    partition_changes,
+    sync_page_job,
+)
+from messenger_pipeline.defs.resources import Pipeline
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+# A lease is renewed three times in its life; this also covers a restart of the database.
+GRACE_SECONDS = 30
+
+
+@dg.sensor(
+    name="page_registry",
+    description="Keeps the partitions equal to the pages in the registry.",
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    jobs=[sync_page_job],
+)
+def page_registry(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline
+) -> dg.SensorResult | dg.SkipReason:
+    with pipeline.database() as database:
+        registered = [page.facebook_page_id for page in list_pages(database)]
+    present = context.instance.get_dynamic_partitions("facebook_pages")
+    added, removed = partition_changes(registered, present)
+    if not added and not removed:
+        return dg.SkipReason(f"The partitions are the {len(registered)} registered pages.")
+    changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if added:
+        changes.append(facebook_pages.build_add_request(added))
+    if removed:
+        changes.append(facebook_pages.build_delete_request(removed))
+    return dg.SensorResult(dynamic_partitions_requests=changes)
+
+
+@dg.sensor(
+    name="continue_open_syncs",
+    description=(
+        "Goes on with every sync that is not complete: cut short, waiting for Meta's rate limit,"
+        " or left behind by a run that died. Waits longer each time nothing was loaded."
+    ),
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    job=sync_page_job,
+)
+def continue_open_syncs(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline
+) -> list[dg.RunRequest] | dg.SkipReason:
+    runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    busy = {run.tags[tag] for run in runs for tag in (PARTITION, SESSION) if tag in run.tags}
+    known = set(context.instance.get_dynamic_partitions("facebook_pages"))
+    with pipeline.database() as database:
+        found = request_continuations(database, sorted(busy))
+    requests = [continuation_request(one) for one in found if one.page_id in known]
+    return requests or dg.SkipReason("No open sync is to be continued now.")
+
+
+@dg.sensor(
+    name="reap_dead_runs",
+    description=(
+        "Fails runs whose process is gone: they show as started, but their lease ran out and was"
+        " never released. Until then such a run keeps its page from being synced."
+    ),
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    jobs=[sync_page_job],
+)
+def reap_dead_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
+    with pipeline.database() as database:
+        expired = list_expired_leases(database, GRACE_SECONDS)
+    reaped = 0
+    for lease in expired:
+        run = context.instance.get_run_by_id(lease.locked_by)
+        if run and run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
+            context.instance.report_run_failed(
+                run, f"Its lease on page {lease.page_id} ran out at {lease.expires_at}: it is dead."
+            )
+            reaped += 1
+    return dg.SkipReason(f"{reaped} dead runs failed, {len(expired)} leases ran out.")

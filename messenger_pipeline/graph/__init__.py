@@ -1,0 +1,1 @@
+"""Meta's Graph API: its answers, its errors, its limits."""

@@ -1,0 +1,188 @@
+"""HTTP to the Graph API: one page's token, one connection kept alive, one retry layer."""
+
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import requests
+import stamina
+
+from messenger_pipeline.errors import (
+    GraphConfigurationError,
+    GraphError,
+    TransientError,
+    UnexpectedAnswer,
+)
+from messenger_pipeline.graph.faults import fault_in
+from messenger_pipeline.graph.limits import Usage, parse_usage
+from messenger_pipeline.graph.models import (
+    MESSAGE_FIELDS,
+    THREAD_FIELDS,
+    Listing,
+    Message,
+    PageProfile,
+    Thread,
+    parse_messages,
+    parse_page,
+    parse_threads,
+)
+from messenger_pipeline.redaction import RedactingFilter, redact
+
+# The proof stands in the query, which urllib3 logs.
+logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
+
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
+_ATTEMPTS = 5
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Content]):
+    """What one call brought; `date` is when Meta said it, `calls` how many tries it took."""
+
+    content: Content
+    date: datetime
+    usage: Usage
+    calls: int
+
+
+@dataclass(frozen=True)
+class GraphApi:
+    """Where the API is and who we are to it."""
+
+    url: str
+    version: str
+    app_secret: str | None = None
+
+    def client(self, token: str, pace: Callable[[], None] = lambda: None) -> "GraphClient":
+        """A client for one page's token. `pace` is called before each call, and waits its turn."""
+        return GraphClient(self, token, pace)
+
+
+class GraphClient:
+    """Calls the API as one page. Use as a context manager."""
+
+    def __init__(self, api: GraphApi, token: str, pace: Callable[[], None]) -> None:
+        self._api = api
+        self._token = token
+        self._pace = pace
+        self._session = requests.Session()
+        # A bearer token, not access_token= in the query: addresses end up in logs.
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> "GraphClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session.close()
+
+    def fetch_page(self, page_id: str) -> Answer[PageProfile]:
+        return self._get(page_id, {"fields": "id,name"}, parse_page)
+
+    def fetch_conversations(
+        self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None
+    ) -> Answer[Listing[Thread]]:
+        """One answer of the page's threads, newest first, each with its newest messages.
+
+        Source: Graph API reference, Page Conversations.
+        """
+        nested = f",messages.limit({messages}){{{MESSAGE_FIELDS}}}" if messages else ""
+        parameters = {"platform": platform, "fields": THREAD_FIELDS + nested, "limit": str(limit)}
+        return self._get(f"{page_id}/conversations", _from(parameters, after), parse_threads)
+
+    def fetch_messages(
+        self, thread_id: str, *, limit: int, after: str | None = None
+    ) -> Answer[Listing[Message]]:
+        """One answer of a thread's messages, newest first."""
+        parameters = {"fields": MESSAGE_FIELDS, "limit": str(limit)}
+        return self._get(f"{thread_id}/messages", _from(parameters, after), parse_messages)
+
+    def _get(
+        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
+    ) -> Answer[Content]:
+        for attempt in stamina.retry_context(on=TransientError, attempts=_ATTEMPTS, timeout=120):
+            with attempt:
+                return self._get_once(path, parameters, parse, attempt.num)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _get_once(
+        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content], calls: int
+    ) -> Answer[Content]:
+        self._pace()
+        address = f"{self._api.url}/{self._api.version}/{path}"
+        try:
+            response = self._session.get(
+                address, params=parameters | self._proof(), timeout=_TIMEOUT, allow_redirects=False
+            )
+            body = response.content
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise GraphConfigurationError(
+                f"{self._redact(error)}. Correct MESSENGER_GRAPH_URL."
+            ) from None
+        except requests.exceptions.RequestException as error:
+            # Not chained: the original names the address with its proof.
+            raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
+        return Answer(
+            self._content(response, body, parse),
+            _date(response.headers.get("Date")),
+            parse_usage(response.headers),
+            calls,
+        )
+
+    def _content(
+        self, response: requests.Response, body: bytes, parse: Callable[[bytes], Content]
+    ) -> Content:
+        if response.status_code == 200:
+            try:
+                return parse(body)
+            except UnexpectedAnswer as error:
+                # An error under 200, a body cut short, or really another shape.
+                told = self._fault(response, body)
+                if told is None and not body.rstrip().endswith((b"}", b"]")):
+                    told = TransientError("The answer is cut short", status=200)
+                raise (told or error) from None
+        fault = self._fault(response, body)
+        raise fault or UnexpectedAnswer("No success, and no error", status=response.status_code)
+
+    def _fault(self, response: requests.Response, body: bytes) -> GraphError | None:
+        return fault_in(response.status_code, body, response.headers, self._token)
+
+    def _proof(self) -> dict[str, str]:
+        """appsecret_proof, made for each attempt: it is valid for five minutes.
+
+        Source: Graph API "Secure Graph API Calls".
+        """
+        if self._api.app_secret is None:
+            return {}
+        now = str(int(time.time()))
+        proof = hmac.new(
+            self._api.app_secret.encode(), f"{self._token}|{now}".encode(), hashlib.sha256
+        )
+        return {"appsecret_proof": proof.hexdigest(), "appsecret_time": now}
+
+    def _redact(self, error: Exception) -> str:
+        return redact(str(error), self._token)
+
+
+def _from(parameters: dict[str, str], after: str | None) -> dict[str, str]:
+    return parameters | {"after": after} if after else parameters
+
+
+def _date(header: str | None) -> datetime:
+    try:
+        return parsedate_to_datetime(header or "").astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)

@@ -1,0 +1,63 @@
+"""Usage headers: how much of Meta's quota is used up."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_HEADERS = ("X-App-Usage", "X-Page-Usage", "X-Business-Use-Case-Usage")
+_PERCENTS = ("call_count", "total_time", "total_cputime")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The highest percentage that any header tells for app, page and business use case, and in
+    how many seconds access comes back if it is gone. Headers come only once enough calls were
+    made, and on errors too.
+    """
+
+    app: int = 0
+    page: int = 0
+    business: int = 0
+    regain_seconds: float = 0.0
+
+    @property
+    def highest(self) -> int:
+        return max(self.app, self.page, self.business)
+
+
+def parse_usage(headers: Mapping[str, str]) -> Usage:
+    """The usage that an answer's headers tell; what cannot be read counts as none."""
+    app, page, business = (_objects(headers.get(name)) for name in _HEADERS)
+    return Usage(
+        app=_highest(app),
+        page=_highest(page),
+        business=_highest(business),
+        # Meta gives minutes.
+        regain_seconds=60.0
+        * max((_number(one.get("estimated_time_to_regain_access")) for one in business), default=0),
+    )
+
+
+def _objects(header: str | None) -> list[dict[str, Any]]:
+    """Every object in a header that has figures. One business id can stand twice as a key, so
+    pairs are kept as they come."""
+    found: list[dict[str, Any]] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> None:
+        if any(name in _PERCENTS for name, _ in pairs):
+            found.append(dict(pairs))
+
+    try:
+        json.loads(header or "null", object_pairs_hook=keep)
+    except ValueError:
+        return []
+    return found
+
+
+def _highest(objects: list[dict[str, Any]]) -> int:
+    return int(max((_number(one.get(name)) for one in objects for name in _PERCENTS), default=0))
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

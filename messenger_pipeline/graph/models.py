@@ -1,0 +1,248 @@
+"""Payloads as Meta sends them, checked at the border.
+
+Typed dictionaries of only the fields that are used: unknown fields are passed over in compiled
+code. What is optional here is absent in real answers. Where a whole answer does not fit, its
+records are tried one by one, and those that do not fit come back as rejects.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from typing_extensions import TypedDict
+
+from messenger_pipeline.errors import UnexpectedAnswer
+
+Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1)]
+"""Ids are opaque text of many shapes; some answers give numbers."""
+
+
+class Party(TypedDict):
+    """Somebody in a conversation. A deactivated account may lack its name or id."""
+
+    id: NotRequired[Id | None]
+    name: NotRequired[str | None]
+    username: NotRequired[str | None]
+
+
+def _listed(value: Any) -> Any:
+    """Participants come as {"data": [...]}, as a bare list, as a lone member, or as null."""
+    if isinstance(value, dict):
+        value = value.get("data", [value])
+    return [] if value is None else [party for party in value if party is not None]
+
+
+Parties = Annotated[list[Party], BeforeValidator(_listed)]
+
+
+class Cursors(TypedDict):
+    after: NotRequired[str | None]
+
+
+class Paging(TypedDict):
+    """`next` embeds the access token: it is read here and kept nowhere."""
+
+    cursors: NotRequired[Cursors | None]
+    next: NotRequired[str | None]
+
+
+class Edge(TypedDict):
+    """A list inside a record, of whatever Meta puts there."""
+
+    data: NotRequired[list[Any] | None]
+
+
+Message = TypedDict(
+    "Message",
+    {
+        "id": Id,
+        "created_time": AwareDatetime,
+        "from": NotRequired[Party | None],
+        "message": NotRequired[str | None],
+        "attachments": NotRequired[Edge | None],
+        "shares": NotRequired[Edge | None],
+        "sticker": NotRequired[str | None],
+        "reactions": NotRequired[Edge | None],
+        "reply_to": NotRequired[dict[str, Any] | None],
+        "story": NotRequired[dict[str, Any] | None],
+        "is_unsupported": NotRequired[bool | None],
+    },
+)
+
+
+class Messages(TypedDict):
+    data: NotRequired[list[Message] | None]
+    paging: NotRequired[Paging | None]
+
+
+class Thread(TypedDict):
+    """One of `GET /{page-id}/conversations`. message_count is Meta's estimate."""
+
+    id: Id
+    updated_time: AwareDatetime
+    participants: NotRequired[Parties]
+    message_count: NotRequired[int | None]
+    messages: NotRequired[Messages | None]
+
+
+class PageProfile(TypedDict):
+    """`GET /{page-id}?fields=id,name`."""
+
+    id: Id
+    name: NotRequired[str | None]
+
+
+class _Threads(TypedDict):
+    data: list[Thread]
+    paging: NotRequired[Paging | None]
+
+
+class _MessageList(TypedDict):
+    data: list[Message]
+    paging: NotRequired[Paging | None]
+
+
+class _Unread(TypedDict):
+    data: list[Any]
+    paging: NotRequired[Paging | None]
+
+
+Record = TypeVar("Record")
+
+MESSAGE_FIELDS = ",".join(Message.__annotations__)
+THREAD_FIELDS = "id,updated_time,participants,message_count"
+
+_threads = TypeAdapter(_Threads)
+_thread = TypeAdapter(Thread)
+_message_list = TypeAdapter(_MessageList)
+_message = TypeAdapter(Message)
+_unread = TypeAdapter(_Unread)
+_page = TypeAdapter(PageProfile)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A record that cannot be used, with the reason and its raw form."""
+
+    identity: str
+    reason: str
+    record: Any
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Record]):
+    """One answer of a list: its records, and the cursor of the next if the list goes on."""
+
+    records: list[Record]
+    after: str | None
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def parse_threads(body: bytes) -> Listing[Thread]:
+    """Raises UnexpectedAnswer if the body is no list of threads at all."""
+    try:
+        answer = _threads.validate_json(body)
+        return Listing(answer["data"], next_cursor(answer.get("paging")))
+    except ValidationError:
+        pass
+    unread = _parse(_unread, body)
+    rejects: list[Reject] = []
+    threads = [thread for raw in unread["data"] if (thread := _thread_of(raw, rejects))]
+    return Listing(threads, next_cursor(unread.get("paging")), rejects)
+
+
+def parse_messages(body: bytes) -> Listing[Message]:
+    """Raises UnexpectedAnswer if the body is no list of messages at all."""
+    try:
+        answer = _message_list.validate_json(body)
+        return Listing(answer["data"], next_cursor(answer.get("paging")))
+    except ValidationError:
+        pass
+    unread = _parse(_unread, body)
+    rejects: list[Reject] = []
+    messages = [message for raw in unread["data"] if (message := _message_of(raw, rejects))]
+    return Listing(messages, next_cursor(unread.get("paging")), rejects)
+
+
+def parse_page(body: bytes) -> PageProfile:
+    profile: PageProfile = _parse(_page, body)
+    return profile
+
+
+def next_cursor(paging: Paging | None) -> str | None:
+    """The `after` of the next answer; None where the list ends: where `next` is absent."""
+    if not paging or not paging.get("next"):
+        return None
+    after = (paging.get("cursors") or {}).get("after")
+    if not after:
+        after = parse_qs(urlsplit(paging["next"] or "").query).get("after", [None])[0]
+    if not after:
+        raise UnexpectedAnswer("A list goes on, but without a cursor to go on from.")
+    return after
+
+
+def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise UnexpectedAnswer(f"The answer is not as documented: {_reason(error)}.") from None
+
+
+def _thread_of(raw: Any, rejects: list[Reject]) -> Thread | None:
+    """The thread with those of its messages that can be used."""
+    try:
+        return _thread.validate_python(raw)
+    except ValidationError as error:
+        messages = raw.get("messages") if isinstance(raw, dict) else None
+        if not isinstance(messages, dict) or not isinstance(messages.get("data"), list):
+            rejects.append(_reject(raw, error))
+            return None
+    bare = {name: value for name, value in raw.items() if name != "messages"}
+    found: list[Reject] = []
+    usable = [message for record in messages["data"] if (message := _message_of(record, found))]
+    try:
+        thread = _thread.validate_python({**bare, "messages": {**messages, "data": []}})
+    except ValidationError as error:
+        rejects.append(_reject(raw, error))
+        return None
+    rejects += found
+    assert thread["messages"] is not None
+    thread["messages"]["data"] = usable
+    return thread
+
+
+def _message_of(raw: Any, rejects: list[Reject]) -> Message | None:
+    try:
+        return _message.validate_python(raw)
+    except ValidationError as error:
+        rejects.append(_reject(raw, error))
+        return None
+
+
+def _reject(raw: Any, error: ValidationError) -> Reject:
+    identity = raw.get("id") if isinstance(raw, dict) else None
+    return Reject(str(identity or ""), _reason(error), without_paging(raw))
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}"
+
+
+def without_paging(raw: Any) -> Any:
+    """A raw record without `paging`, whose links embed the access token."""
+    if isinstance(raw, dict):
+        return {name: without_paging(value) for name, value in raw.items() if name != "paging"}
+    if isinstance(raw, list):
+        return [without_paging(value) for value in raw]
+    return raw
+
+
+def parse_json(body: bytes) -> Any:
+    """Any JSON; None if it is none."""
+    try:
+        return from_json(body)
+    except ValueError:
+        return None

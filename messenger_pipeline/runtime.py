@@ -1,0 +1,77 @@
+"""Plain objects made from the settings: what commands, runs and sensors work with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from messenger_pipeline.db.embedded import database_url, embedded_server
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import ConfigurationError
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.settings import Settings
+from messenger_pipeline.sync import Engine
+from messenger_pipeline.vault import TokenVault, key_in
+
+DATA = "messenger"
+DAGSTER = "dagster"
+"""The embedded server's databases."""
+
+
+@contextmanager
+def database_urls(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The URLs of the data's and of Dagster's database; the embedded server runs meanwhile if
+    either is on it."""
+    data, dagster = settings.database_url, settings.dagster_pg_url
+    if data and dagster:
+        yield data.get_secret_value(), dagster.get_secret_value()
+        return
+    with embedded_server(settings.home.resolve()) as server:
+        yield (
+            data.get_secret_value() if data else database_url(server, DATA),
+            dagster.get_secret_value() if dagster else database_url(server, DAGSTER),
+        )
+
+
+@contextmanager
+def data_url(settings: Settings) -> Iterator[str]:
+    """The URL of the data's database."""
+    if settings.database_url:
+        yield settings.database_url.get_secret_value()
+        return
+    with embedded_server(settings.home.resolve()) as server:
+        yield database_url(server, DATA)
+
+
+@contextmanager
+def open_database(settings: Settings, timeout: float = 30.0) -> Iterator[Database]:
+    with (
+        data_url(settings) as url,
+        Database(url, schema=settings.database_schema, timeout=timeout) as database,
+    ):
+        yield database
+
+
+@contextmanager
+def open_engine(settings: Settings) -> Iterator[Engine]:
+    with open_database(settings) as database:
+        yield Engine(
+            database, graph_api(settings), token_vault(settings), settings.calls_per_second
+        )
+
+
+def graph_api(settings: Settings) -> GraphApi:
+    # During a rotation the first secret signs what we send.
+    secret = settings.app_secret[0].get_secret_value() if settings.app_secret else None
+    return GraphApi(settings.graph_url, settings.graph_version, secret)
+
+
+def token_vault(settings: Settings) -> TokenVault:
+    """Raises ConfigurationError where there is no key and none may be made."""
+    keys = [key.get_secret_value() for key in settings.token_key]
+    if not keys:
+        if not settings.embedded:
+            raise ConfigurationError(
+                "The setting MESSENGER_TOKEN_KEY is missing: it encrypts the pages' tokens in"
+                " your database. `messenger-pipeline key` makes one; keep it safe."
+            )
+        keys = [key_in(settings.home.resolve())]
+    return TokenVault(keys)

@@ -1,0 +1,115 @@
+"""The only reader of the environment: settings, checked at start.
+
+Each comes from the environment or from `.env` in the current directory. A wrong one raises
+ConfigurationError, which names it and says what to do; the value itself is not repeated.
+"""
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from messenger_pipeline.errors import ConfigurationError
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    schemes = ("postgresql://", "postgres://", "postgresql+psycopg2://")
+    if not value.get_secret_value().startswith(schemes):
+        raise ValueError("give a URL such as postgresql://user:password@host:5432/database")
+    # A driver's name in it means something to SQLAlchemy alone.
+    return SecretStr("postgresql://" + value.get_secret_value().partition("://")[2])
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
+        raise ValueError("give a URL such as https://graph.facebook.com")
+    return value.rstrip("/")
+
+
+def _comma_separated(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+
+
+class Settings(BaseSettings):
+    """MESSENGER_… settings; see the README for what each is for."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MESSENGER_",
+        env_file=".env",
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
+        frozen=True,
+    )
+
+    home: Path = Path(".messenger")
+    database_url: PostgresUrl | None = None
+    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]*$")
+    graph_url: Annotated[str, AfterValidator(_http_url)] = "https://graph.facebook.com"
+    graph_version: str = Field("v26.0", pattern=r"^v\d+\.\d+$")
+    calls_per_second: float = Field(2.0, gt=0, le=10_000)
+    app_id: str | None = None
+    app_secret: Annotated[list[SecretStr], NoDecode] = []
+    token_key: Annotated[list[SecretStr], NoDecode] = []
+    dagster_pg_url: PostgresUrl | None = Field(
+        None, validation_alias=AliasChoices("DAGSTER_PG_URL", "dagster_pg_url")
+    )
+    dagster_home: Path | None = Field(
+        None, validation_alias=AliasChoices("DAGSTER_HOME", "dagster_home")
+    )
+
+    _split = field_validator("app_secret", "token_key", mode="before")(_comma_separated)
+
+    @field_validator("token_key")
+    @classmethod
+    def _fernet_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
+        for key in keys:
+            try:
+                Fernet(key.get_secret_value())
+            except ValueError:
+                raise ValueError(
+                    "each key must be 32 random bytes in URL-safe base64;"
+                    " `messenger-pipeline key` makes one"
+                ) from None
+        return keys
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Whether the data lives in the embedded PostgreSQL under `home`."""
+        return self.database_url is None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read and check the settings. Raises ConfigurationError."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        field = str(fault["loc"][0]) if fault["loc"] else "settings"
+        name = field if field.isupper() else f"MESSENGER_{field.upper()}"
+        context = fault.get("ctx", {})
+        reason = str(context["error"]) if "error" in context else fault["msg"]
+        lines.append(f"The setting {name} is wrong: {reason}.")
+    return "\n".join(lines)

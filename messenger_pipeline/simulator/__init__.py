@@ -1,0 +1,10 @@
+"""A Graph API to develop, test and demonstrate against, over real HTTP.
+
+It imports nothing of the rest of the package: the wire contract is written twice on purpose, so
+that a misunderstanding shows.
+"""
+
+from messenger_pipeline.simulator.api import create_app
+from messenger_pipeline.simulator.world import World
+
+__all__ = ["World", "create_app"]

@@ -1,0 +1,149 @@
+"""What a walk decides of each thread: unchanged, or which messages to load and what is still
+missing below them. Pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from messenger_pipeline.events import (
+    canonical_message_id,
+    contact_of,
+    dedupe_conversations,
+    messages_of,
+    name_of,
+    parse_message,
+)
+from messenger_pipeline.graph.models import Message, Reject, Thread, next_cursor, without_paging
+from messenger_pipeline.rows import ConversationRow, GapRow, Source, ThreadRow, ThreadState
+
+SETTLED = timedelta(seconds=5)
+"""Meta's times are whole seconds: an answer given within this of a thread's updated_time may
+have missed another message of the same second, so it proves nothing."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Whose threads these are, and how what is read of them is marked."""
+
+    page_id: str
+    source: Source
+
+
+@dataclass
+class Plan:
+    """What one response brings to the load."""
+
+    conversations: list[ConversationRow] = field(default_factory=list)
+    threads: list[ThreadRow] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def unchanged(self) -> int:
+        return len(self.seen)
+
+
+def plan_threads(
+    threads: Iterable[Thread], known: Mapping[str, ThreadState], page: Page, answered_at: datetime
+) -> Plan:
+    """What to load of an answer's threads, given what is known of them."""
+    plan = Plan()
+    # A thread that jumped while the answer was made can stand in it twice: the newer one counts.
+    newest: dict[str, Thread] = {}
+    for thread in threads:
+        other = newest.get(thread["id"])
+        if other is None or thread["updated_time"] > other["updated_time"]:
+            newest[thread["id"]] = thread
+    for thread in newest.values():
+        state = known.get(thread["id"])
+        if state and is_unchanged(thread, state):
+            plan.seen.append(thread["id"])
+        else:
+            _plan_changed(plan, thread, state, page, answered_at)
+    plan.conversations = dedupe_conversations(plan.conversations)
+    return plan
+
+
+def is_unchanged(thread: Thread, state: ThreadState) -> bool:
+    """Whether the thread is as it was in Meta's last answer, and all of it is read."""
+    messages = messages_of(thread)
+    newest = canonical_message_id(messages[0]["id"]) if messages else None
+    return (
+        thread["updated_time"] == state.updated_time
+        and newest == state.newest_message_id
+        and thread.get("message_count") == state.message_count
+        and state.answered_at - state.updated_time >= SETTLED
+        and not state.has_gap
+    )
+
+
+def reaches(messages: list[Message], time: datetime | None) -> bool:
+    """Whether messages, newest first, go down past a time: only one strictly older shows that
+    all of that second were listed."""
+    return time is not None and any(message["created_time"] < time for message in messages)
+
+
+def parse_history(
+    messages: list[Message], sender_id: str, page: Page, answered_at: datetime
+) -> list[ConversationRow]:
+    """The rows of more messages of a known contact's thread."""
+    events = [parse_message(message, page.page_id, page.source) for message in messages]
+    return dedupe_conversations(
+        [{"sender_id": sender_id, "sender_name": None, "as_of": answered_at, "events": events}]
+    )
+
+
+def _plan_changed(
+    plan: Plan, thread: Thread, state: ThreadState | None, page: Page, answered_at: datetime
+) -> None:
+    messages = messages_of(thread)
+    contact = contact_of(thread, page.page_id)
+    if contact is None and messages:
+        plan.rejects.append(
+            Reject(thread["id"], "no participant but the page has an id", without_paging(thread))
+        )
+        return
+    sender_id = contact.get("id") if contact else None
+    if contact and sender_id and messages:
+        plan.conversations.append(
+            {
+                "sender_id": sender_id,
+                "sender_name": name_of(contact),
+                "as_of": answered_at,
+                "events": [parse_message(one, page.page_id, page.source) for one in messages],
+            }
+        )
+    frontier = max(
+        ((m["created_time"], canonical_message_id(m["id"])) for m in messages), default=None
+    )
+    if frontier is None and state and state.frontier_time:
+        frontier = state.frontier_time, state.frontier_message_id or ""
+    plan.threads.append(
+        {
+            "thread_id": thread["id"],
+            "sender_id": sender_id,
+            "updated_time": thread["updated_time"],
+            "message_count": thread.get("message_count"),
+            "newest_message_id": canonical_message_id(messages[0]["id"]) if messages else None,
+            "answered_at": answered_at,
+            "frontier_time": frontier[0] if frontier else None,
+            "frontier_message_id": frontier[1] if frontier else None,
+        }
+    )
+    nested = thread.get("messages")
+    after = next_cursor(nested.get("paging")) if nested else None
+    until = state.frontier_time if state else None
+    if after and sender_id and not reaches(messages, until):
+        plan.gaps.append(
+            {
+                "thread_id": thread["id"],
+                "resume_cursor": after,
+                "newest_time": min(
+                    (message["created_time"] for message in messages),
+                    default=thread["updated_time"],
+                ),
+                "until_time": until,
+            }
+        )

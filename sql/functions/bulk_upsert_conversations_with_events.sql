@@ -1,0 +1,145 @@
+-- Merges conversations and their events, all or nothing, and returns what became of each
+-- conversation. Repeating a call, or calling in another order, ends in the same rows.
+--
+-- p_conversations: [{sender_id, sender_name?, as_of, events: [{event_type, event_timestamp,
+--   message_id?, discriminator?, as_of?, metadata}]}], one object per sender_id. as_of is when the
+--   source stated this; of an event it defaults to the conversation's.
+-- p_fence: the token of the page's lease (MPL01 if it is lost); NULL for callers that need none.
+--
+-- Locks: conversations in order of sender_id, new ones first, then events; two calls over
+-- overlapping batches wait for each other but never in a circle.
+create or replace function bulk_upsert_conversations_with_events(
+    p_page_id text, p_conversations jsonb, p_fence bigint default null
+) returns table (
+    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    version integer, events_created integer
+)
+language plpgsql
+set search_path from current
+-- A plan cached while the tables were empty reads them whole when they are full.
+set plan_cache_mode = force_custom_plan
+as $$
+#variable_conflict use_column
+declare
+    v_new uuid[];
+    v_touched uuid[];
+    v_created jsonb;
+    v_missed boolean;
+begin
+    if p_fence is not null then
+        perform check_fence(p_page_id, p_fence);
+    end if;
+
+    with added as (
+        insert into messenger_conversations (page_id, sender_id, user_id, updated_at)
+        select p_page_id, i.sender_id,
+               (select p.user_id from facebook_pages p where p.facebook_page_id = p_page_id),
+               now()
+        from jsonb_to_recordset(p_conversations) as i (sender_id text, events jsonb)
+        where jsonb_array_length(i.events) > 0
+        order by i.sender_id
+        on conflict (page_id, sender_id) do nothing
+        returning id
+    )
+    select coalesce(array_agg(id), '{}') into v_new from added;
+
+    select coalesce(array_agg(locked.id), '{}') into v_touched
+    from (
+        select c.id from messenger_conversations c
+        where c.page_id = p_page_id and c.sender_id in (
+            select i.sender_id from jsonb_to_recordset(p_conversations) as i (sender_id text))
+        order by c.sender_id
+        for no key update
+    ) as locked;
+
+    -- New events. What is there already is left alone here, so that unchanged costs no write.
+    with incoming as materialized (
+        select c.id as conversation_id, e.event_type, e.event_timestamp, e.message_id,
+               coalesce(e.discriminator, '') as discriminator,
+               coalesce(e.as_of, i.as_of) as as_of, e.metadata
+        from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
+        join messenger_conversations c on c.page_id = p_page_id and c.sender_id = i.sender_id
+        cross join lateral jsonb_to_recordset(i.events) as e (
+            event_type text, event_timestamp timestamptz, message_id text, discriminator text,
+            as_of timestamptz, metadata jsonb)
+    ), added as (
+        insert into contact_interaction_events
+            (conversation_id, page_id, event_type, event_timestamp, message_id, discriminator,
+             as_of, metadata)
+        select conversation_id, p_page_id, event_type, event_timestamp, message_id, discriminator,
+               as_of, coalesce(metadata, '{}')
+        from incoming
+        on conflict do nothing
+        returning conversation_id, split_part(event_type, '_', 1) = 'message' as is_message
+    ), counted as (
+        select conversation_id, count(*) as events, count(*) filter (where is_message) as messages
+        from added group by conversation_id
+    )
+    select (select jsonb_object_agg(conversation_id, jsonb_build_array(events, messages))
+            from counted),
+           (select count(*) from incoming) > (select coalesce(sum(events), 0) from counted)
+    into v_created, v_missed;
+    v_created := coalesce(v_created, '{}');
+
+    if v_missed then
+        perform merge_stored_events(p_page_id, p_conversations);
+        -- Every event of a new conversation may belong to another one already (a thread with
+        -- several contacts): then there is nothing to show, and no conversation.
+        delete from messenger_conversations c
+        where c.id = any (v_new) and not v_created ? c.id::text;
+    end if;
+
+    return query
+    with stated as (
+        select c.id, c.version,
+               coalesce((v_created -> c.id::text ->> 0)::integer, 0) as events,
+               c.message_count + coalesce((v_created -> c.id::text ->> 1)::integer, 0) as message_count,
+               case when i.sender_name is not null
+                     and (c.sender_name_as_of is null or i.as_of > c.sender_name_as_of)
+                    then i.sender_name else c.sender_name end as sender_name,
+               i.as_of,
+               -- Only a fact later than deleted_at revives.
+               case when greatest(i.as_of, l.event_timestamp) > c.deleted_at
+                    then 'active' else c.conversation_status end as conversation_status,
+               coalesce(l.text, c.last_message) as last_message,
+               coalesce(l.event_timestamp, c.last_message_time) as last_message_time
+        from jsonb_to_recordset(p_conversations) as i (sender_id text, sender_name text, as_of timestamptz)
+        join messenger_conversations c on c.page_id = p_page_id and c.sender_id = i.sender_id
+        left join lateral (
+            select e.event_timestamp, coalesce(e.metadata ->> 'text', '') as text
+            from contact_interaction_events e
+            where e.conversation_id = c.id and split_part(e.event_type, '_', 1) = 'message'
+              and not e.metadata ? 'unsent_at'
+            order by e.event_timestamp desc,
+                     case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                          else e.message_id end desc
+            limit 1
+        ) l on true
+    ), changed as (
+        update messenger_conversations c
+        set sender_name = s.sender_name,
+            sender_name_as_of = case when s.sender_name is distinct from c.sender_name
+                                     then s.as_of else c.sender_name_as_of end,
+            last_message = s.last_message,
+            last_message_time = s.last_message_time,
+            message_count = s.message_count,
+            conversation_status = s.conversation_status,
+            deleted_at = case when s.conversation_status = 'deleted' then c.deleted_at end,
+            version = c.version + case when c.id = any (v_new) then 0 else 1 end,
+            updated_at = now()
+        from stated s
+        where s.id = c.id
+          and (s.sender_name, s.last_message, s.last_message_time, s.message_count,
+               s.conversation_status)
+              is distinct from
+              (c.sender_name, c.last_message, c.last_message_time, c.message_count,
+               c.conversation_status)
+        returning c.id, c.version
+    )
+    select c.sender_id, c.id, c.id = any (v_new), ch.id is not null and c.id <> all (v_new),
+           coalesce(ch.version, s.version), s.events
+    from stated s
+    join messenger_conversations c on c.id = s.id
+    left join changed ch on ch.id = s.id;
+end
+$$;

@@ -1,0 +1,44 @@
+-- Ends a session whose list is read and whose gaps are closed, and moves the page's watermark.
+-- False, and nothing done, while either is not so. MPL01 if the lease is lost.
+create or replace function complete_sync_session(p_session uuid, p_fence bigint)
+returns boolean
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_session sync_state;
+    v_full uuid;
+begin
+    update sync_state s
+    set outcome = 'completed', ended_at = now(), updated_at = now(), last_error = null
+    where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
+      and not exists (
+          select from thread_gaps g where g.sync_session_id = p_session and not g.unreadable)
+    returning s.* into v_session;
+    if not found then
+        return false;
+    end if;
+    perform check_fence(v_session.page_id, p_fence);
+
+    if v_session.mode = 'incremental' then
+        -- Between the runs of a full walk only that walk can vouch for what is older: what this
+        -- one covered counts when it completes.
+        update sync_state s
+        set next_watermark = greatest(s.next_watermark, v_session.next_watermark)
+        where s.page_id = v_session.page_id and s.mode = 'full' and s.outcome is null
+        returning s.sync_session_id into v_full;
+    end if;
+    update facebook_pages p
+    set watermark = case when v_full is null
+            then greatest(p.watermark, v_session.next_watermark) else p.watermark end,
+        -- Unless somebody asked for a full sync meanwhile, by setting it to NULL.
+        last_synced_at = case
+            when v_full is null
+             and not (p.last_synced_at is null and v_session.page_last_synced_at is not null)
+            then now() else p.last_synced_at end,
+        next_sync_at = now() + p.sync_interval,
+        updated_at = now()
+    where p.facebook_page_id = v_session.page_id;
+    return true;
+end
+$$;

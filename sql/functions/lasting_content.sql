@@ -1,0 +1,10 @@
+-- What of an event's metadata lasts: without the addresses of Meta's content network, which are
+-- signed anew in every answer and expire.
+create or replace function lasting_content(p_metadata jsonb)
+returns text
+language sql immutable parallel safe
+as $$
+    select coalesce(regexp_replace(
+        p_metadata::text,
+        '"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"', '""', 'g'), '')
+$$;

@@ -1,0 +1,16 @@
+-- What the walk knows of these threads, and whether a gap in their history is open.
+create or replace function list_thread_states(p_page_id text, p_thread_ids text[])
+returns table (
+    thread_id text, updated_time timestamptz, message_count integer, newest_message_id text,
+    answered_at timestamptz, frontier_time timestamptz, frontier_message_id text, has_gap boolean
+)
+language sql stable
+set search_path from current
+as $$
+    select t.thread_id, t.updated_time, t.message_count, t.newest_message_id, t.answered_at,
+           t.frontier_time, t.frontier_message_id,
+           exists (select from thread_gaps g
+                   where g.page_id = t.page_id and g.thread_id = t.thread_id and not g.unreadable)
+    from messenger_threads t
+    where t.page_id = p_page_id and t.thread_id = any (p_thread_ids)
+$$;

@@ -1,0 +1,25 @@
+-- The open sessions that a run should go on with now, each with the number of the attempt; asking
+-- again at once gives none of them. A session that made no step since its last attempt waits
+-- longer each time, up to an hour.
+-- p_busy: sessions and pages whose runs are not finished.
+create or replace function request_continuations(p_busy text[])
+returns table (sync_session_id uuid, page_id text, attempt integer)
+language sql
+set search_path from current
+as $$
+    update sync_state s
+    set attempts = s.attempts + 1,
+        stalls = case when s.step > s.attempt_step then 0 else s.stalls + 1 end,
+        attempt_step = s.step,
+        not_before = now() + least(
+            interval '1 hour',
+            interval '30 seconds' * 2 ^ least(
+                case when s.step > s.attempt_step then 0 else s.stalls + 1 end, 10))
+    from facebook_pages p
+    where s.outcome is null and s.not_before <= now()
+      and p.facebook_page_id = s.page_id and p.status = 'active'
+      and s.page_id <> all (p_busy) and s.sync_session_id::text <> all (p_busy)
+      and not exists (
+          select from sync_locks l where l.page_id = s.page_id and l.expires_at > clock_timestamp())
+    returning s.sync_session_id, s.page_id, s.attempts
+$$;

@@ -1,0 +1,18 @@
+-- Leaves a session open for a later run to go on with, not before p_seconds from now.
+create or replace function suspend_sync_session(
+    p_session uuid, p_fence bigint, p_seconds double precision, p_error text default null
+) returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_page_id text;
+begin
+    update sync_state
+    set not_before = now() + make_interval(secs => p_seconds),
+        last_error = p_error, updated_at = now()
+    where sync_session_id = p_session and outcome is null
+    returning page_id into v_page_id;
+    perform check_fence(v_page_id, p_fence);
+end
+$$;

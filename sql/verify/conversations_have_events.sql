@@ -1,0 +1,15 @@
+-- No conversation without events.
+do $$
+declare
+    v_count bigint;
+    v_sample text;
+begin
+    select count(*), min(format('page %s, sender %s', page_id, sender_id)) into v_count, v_sample
+    from messenger_conversations c
+    where not exists (select from contact_interaction_events e where e.conversation_id = c.id);
+    if v_count > 0 then
+        raise exception '% conversations without events, such as %', v_count, v_sample
+            using errcode = 'MPC01';
+    end if;
+end
+$$;

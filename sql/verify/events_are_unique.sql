@@ -1,0 +1,26 @@
+-- No duplicate events. The unique indexes see to it; this looks at the rows themselves, so that an
+-- index that is damaged, invalid or missing does not go unnoticed.
+do $$
+declare
+    v_count bigint;
+    v_sample text;
+begin
+    set local enable_indexscan = off;
+    set local enable_indexonlyscan = off;
+    set local enable_bitmapscan = off;
+    select count(*), min(format('page %s, message %s', page_id, identity)) into v_count, v_sample
+    from (
+        select page_id,
+               coalesce(case when message_id like 'm\_mid.%' then substr(message_id, 3)
+                             else message_id end,
+                        conversation_id || ' at ' || event_timestamp) as identity
+        from contact_interaction_events
+        group by page_id, identity, split_part(event_type, '_', 1), discriminator
+        having count(*) > 1
+    ) duplicates;
+    if v_count > 0 then
+        raise exception '% events are stored more than once, such as %', v_count, v_sample
+            using errcode = 'MPC01';
+    end if;
+end
+$$;

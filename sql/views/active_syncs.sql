@@ -1,0 +1,34 @@
+-- The sync sessions that are open, and whether a run is at work on each.
+create or replace view active_syncs with (security_invoker = true) as
+select
+    s.page_id,
+    p.name as page_name,
+    s.sync_session_id,
+    s.user_id,
+    s.mode,
+    case
+        when l.expires_at > now() and s.run_id = l.locked_by then 'running'
+        when p.status <> 'active' then p.status
+        when s.not_before > now() then 'waiting'
+        else 'to be continued'
+    end as state,
+    s.total_synced,
+    s.inserted,
+    s.updated,
+    s.unchanged,
+    s.events_created,
+    s.quarantined,
+    (select count(*) from thread_gaps g
+     where g.sync_session_id = s.sync_session_id and not g.unreadable) as open_gaps,
+    s.attempts,
+    s.not_before,
+    l.locked_by,
+    l.locked_at,
+    l.expires_at,
+    s.last_error,
+    s.started_at,
+    s.updated_at
+from sync_state s
+left join facebook_pages p on p.facebook_page_id = s.page_id
+left join sync_locks l on l.page_id = s.page_id
+where s.outcome is null;

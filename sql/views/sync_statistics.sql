@@ -1,0 +1,37 @@
+-- Every page of the registry with what is stored of it and how its syncs went.
+create or replace view sync_statistics with (security_invoker = true) as
+select
+    p.facebook_page_id as page_id,
+    p.name as page_name,
+    p.status,
+    p.status_reason,
+    p.last_synced_at,
+    p.watermark,
+    coalesce(c.conversations, 0) as conversations,
+    coalesce(c.messages, 0) as messages,
+    coalesce(s.sessions, 0) as sessions,
+    coalesce(s.completed, 0) as completed_sessions,
+    coalesce(s.open, 0) as open_sessions,
+    coalesce(s.total_synced, 0) as total_synced,
+    coalesce(s.events_created, 0) as events_created,
+    s.average_seconds,
+    (select count(*) from thread_gaps g
+     where g.page_id = p.facebook_page_id and not g.unreadable) as open_gaps,
+    (select count(*) from quarantined_records q
+     where q.page_id = p.facebook_page_id and q.resolved_at is null) as quarantined
+from facebook_pages p
+left join (
+    select page_id, count(*) as conversations, sum(message_count) as messages
+    from messenger_conversations group by page_id
+) c on c.page_id = p.facebook_page_id
+left join (
+    select page_id,
+           count(*) as sessions,
+           count(*) filter (where is_complete) as completed,
+           count(*) filter (where outcome is null) as open,
+           sum(total_synced) as total_synced,
+           sum(events_created) as events_created,
+           round(avg(extract(epoch from ended_at - started_at)) filter (where is_complete), 1)
+               as average_seconds
+    from sync_state group by page_id
+) s on s.page_id = p.facebook_page_id;
