@@ -27,7 +27,8 @@ from messenger_pipeline.vault import new_key
 
 PARTIAL = 3
 
-_out = Console()
+# Piped, a table is as wide as it is: whoever reads it is no terminal.
+_out = Console(width=None if sys.stdout.isatty() else 240)
 _err = Console(stderr=True)
 
 
@@ -154,13 +155,13 @@ def pages_add(
 
     The token is checked against the API and stored encrypted.
     """
+    if not page_id.isdigit():
+        raise UsageError(f"{page_id} is no page id: Facebook's are digits only.")
     if token_file.isatty():
         click.echo(f"Page access token of {page_id}, ended by Enter: ", nl=False, err=True)
     token = token_file.readline().strip()
     if not token:
         raise UsageError("No token given. Pipe it in, or name its file with --token-file.")
-    if not page_id.isdigit():
-        raise UsageError(f"{page_id} is no page id: Facebook's are digits only.")
     settings = load_settings()
     with _database() as database:
         vault = runtime.token_vault(settings)
@@ -183,7 +184,9 @@ def pages_list() -> None:
     """Show the pages."""
     with _database() as database:
         found = pages.list_pages(database)
-    table = Table("page", "name", "platform", "status", "last synced", "next sync", box=None)
+    table = Table(box=None)
+    for name in ("page", "name", "platform", "status", "last synced", "next sync"):
+        table.add_column(name, no_wrap=name in ("page", "platform"))
     for page in found:
         status = f"{page.status}: {page.status_reason}" if page.status_reason else page.status
         table.add_row(
@@ -407,7 +410,9 @@ def _dagster_environment() -> Iterator[Database]:
 
 
 def _time(value: Any) -> str:
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value or "")
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
 
 
 def _say_error(text: str) -> None:

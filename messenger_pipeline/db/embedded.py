@@ -37,7 +37,8 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
             server = get_server(data, cleanup_mode=None, start=False)
             server.start()
             if fresh and options:
-                (data / "postgresql.conf").open("a").write(options)
+                with (data / "postgresql.conf").open("a") as configuration:
+                    configuration.write(options)
                 server.stop()
                 server.start()
         except (OSError, RuntimeError, AssertionError) as error:
@@ -59,6 +60,7 @@ def database_url(server_url: str, name: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         found = connection.execute("select from pg_database where datname = %s", [name])
         if found.rowcount == 0:
-            with suppress(psycopg.errors.DuplicateDatabase):
+            # Another process may be making it now; told in either of two ways.
+            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))

@@ -5,6 +5,7 @@ import dagster as dg
 from messenger_pipeline.db.pages import list_due_pages, list_pages
 from messenger_pipeline.defs.jobs import (
     MODE,
+    config_of,
     full_sync_page_job,
     incremental_request,
     sync_page_job,
@@ -56,6 +57,7 @@ def full_sync_weekly(
         dg.RunRequest(
             run_key=f"full:{page_id}:{tick}",
             partition_key=page_id,
+            run_config=config_of(mode="full"),
             tags={MODE: "full", "dagster/priority": "-2"},
         )
         for page_id in pages

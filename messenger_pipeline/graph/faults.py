@@ -48,6 +48,8 @@ def fault_in(
         return None if status < 400 else _untold(status, told)
     code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     message = redact(str(error.get("message") or "no message"), *secrets)
+    if "appsecret_proof" in message:
+        message += ". Correct MESSENGER_APP_SECRET"
     trace = error.get("fbtrace_id")
     kind = _kind(code, status, message, error.get("is_transient") is True)
     fault = kind(
@@ -68,6 +70,8 @@ def _kind(code: int | None, status: int, message: str, transient: bool) -> type[
         return RateLimited
     if code == 1:
         return TooMuchData if "reduce the amount of data" in message.lower() else TransientError
+    if code == 100 and "appsecret_proof" in message:
+        return GraphConfigurationError
     if code in _KINDS:
         return _KINDS[code]
     if transient or status >= 500 or status == 408:

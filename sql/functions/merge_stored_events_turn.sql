@@ -1,0 +1,80 @@
+-- One turn of merge_stored_events; true if there is another.
+create or replace function merge_stored_events_turn(
+    p_page_id text, p_conversations jsonb, p_turn integer
+) returns boolean
+language sql
+set search_path from current
+set plan_cache_mode = force_custom_plan
+as $$
+    with stated as materialized (
+        select e.event_type, e.event_timestamp,
+               case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                    else e.message_id end as message_id,
+               coalesce(e.discriminator, '') as discriminator,
+               coalesce(e.as_of, i.as_of) as as_of, coalesce(e.metadata, '{}') as metadata,
+               row_number() over (
+                   partition by case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                                     else e.message_id end,
+                                split_part(e.event_type, '_', 1), coalesce(e.discriminator, '')
+               ) as turn
+        from jsonb_to_recordset(p_conversations) as i (as_of timestamptz, events jsonb)
+        cross join lateral jsonb_to_recordset(i.events) as e (
+            event_type text, event_timestamp timestamptz, message_id text, discriminator text,
+            as_of timestamptz, metadata jsonb)
+        where e.message_id is not null
+    ), paired as (
+        select
+            s.id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
+            i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
+            i.as_of as i_as_of, i.metadata as i_metadata,
+            (i.as_of, coalesce(i.metadata ->> 'text', '') collate "C",
+             lasting_content(i.metadata -> 'attachments') collate "C")
+            > (s.as_of, coalesce(s.metadata ->> 'text', '') collate "C",
+               lasting_content(s.metadata -> 'attachments') collate "C") as later,
+            array['text', 'attachments', 'shares', 'sticker', 'reactions', 'story',
+                  'is_unsupported'] as content
+        from stated i
+        join contact_interaction_events s
+          on s.page_id = p_page_id
+         and s.message_id is not null
+         and (case when s.message_id like 'm\_mid.%' then substr(s.message_id, 3) else s.message_id end)
+             = i.message_id
+         and split_part(s.event_type, '_', 1) = split_part(i.event_type, '_', 1)
+         and s.discriminator = i.discriminator
+        where i.turn = p_turn
+    ), merged as (
+        select p.*,
+            case when p.event_type = 'message' then p.i_event_type else p.event_type end
+                as new_event_type,
+            case
+                when (date_trunc('second', p.i_event_timestamp) = p.i_event_timestamp)
+                     = (date_trunc('second', p.event_timestamp) = p.event_timestamp)
+                then least(p.i_event_timestamp, p.event_timestamp)
+                when date_trunc('second', p.i_event_timestamp) = p.i_event_timestamp
+                then p.event_timestamp
+                else p.i_event_timestamp
+            end as new_event_timestamp,
+            (case when p.later
+                then (p.i_metadata || (p.metadata - p.content))
+                else ((p.i_metadata - p.content) || p.metadata)
+             end)
+            - (case when (p.metadata || p.i_metadata) ? 'unsent_at' then array['text']
+                    else array[]::text[] end)
+                as new_metadata
+        from paired p
+    ), written as (
+        update contact_interaction_events e
+        set event_type = m.new_event_type,
+            event_timestamp = m.new_event_timestamp,
+            metadata = m.new_metadata,
+            as_of = case
+                when m.later and lasting_content(m.new_metadata) <> lasting_content(m.metadata)
+                then m.i_as_of else m.as_of end
+        from merged m
+        where m.id = e.id
+          and (m.event_type <> m.new_event_type
+               or m.event_timestamp <> m.new_event_timestamp
+               or lasting_content(m.metadata) <> lasting_content(m.new_metadata))
+    )
+    select exists (select from stated where turn > p_turn)
+$$;

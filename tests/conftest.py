@@ -1,0 +1,171 @@
+"""Real PostgreSQL (a template cloned for each test) and the simulator over real HTTP."""
+
+import itertools
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import uvicorn
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from messenger_pipeline.db import migrate, pages
+from messenger_pipeline.db.embedded import database_url, embedded_server
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.simulator import World, create_app
+from messenger_pipeline.sync import Engine
+from messenger_pipeline.vault import TokenVault, new_key
+
+# Examples share machines with databases: what is slow is no failure.
+hypothesis_settings.register_profile(
+    "here",
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("here")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [*os.environ]:
+        if name.startswith(("MESSENGER_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)  # no .env either
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A PostgreSQL server: MESSENGER_TEST_DATABASE_URL, else an embedded one in a folder whose
+    path is short enough for a socket."""
+    given = os.environ.get("MESSENGER_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mp") as folder:
+        Path(folder).chmod(0o755)
+        # A test's data need not survive the machine.
+        options = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+        with embedded_server(Path(folder), options) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a database with the schema."""
+    name = f"template_{os.getpid()}"
+    migrate.upgrade(database_url(server, name), "public")
+    return name
+
+
+@pytest.fixture
+def url(server: str, template: str) -> Iterator[str]:
+    """A database of the test's own, with the schema."""
+    with _cloned(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(server: str) -> Iterator[str]:
+    """A database of the test's own, without anything."""
+    with _cloned(server, "template1") as url:
+        yield url
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    with Database(url, timeout=10) as database:
+        yield database
+
+
+@contextmanager
+def _cloned(server: str, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    yield database_url(server, name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+class Simulated:
+    """A simulated API that answers over HTTP, and its world."""
+
+    def __init__(self, world: World, port: int) -> None:
+        self.world = world
+        self.url = f"http://127.0.0.1:{port}"
+        self.pages = list(world.pages.values())
+
+    @property
+    def page(self):  # type: ignore[no-untyped-def]
+        return self.pages[0]
+
+    def calls(self) -> list[str]:
+        """Path and cursor of each Graph call so far."""
+        import json
+        from urllib.request import urlopen
+
+        with urlopen(f"{self.url}/_simulator/calls") as answer:  # noqa: S310
+            log: list[str] = json.load(answer)["log"]
+        return log
+
+
+@pytest.fixture
+def simulate() -> Iterator[Callable[..., Simulated]]:
+    """Starts simulators: simulate(conversations=…, pages=…, latency=…, app_secret=…)."""
+    started: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(
+        conversations: int = 30,
+        pages: int = 1,
+        seed: int = 1,
+        latency: float = 0.0,
+        app_secret: str | None = None,
+    ) -> Simulated:
+        world = World(seed, pages, conversations)
+        app = create_app(world, latency=latency, app_secret=app_secret)
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        started.append((server, thread))
+        return Simulated(world, listening.getsockname()[1])
+
+    yield start
+    for server, thread in started:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def vault() -> TokenVault:
+    return TokenVault([new_key()])
+
+
+@pytest.fixture
+def connect(database: Database, vault: TokenVault) -> Callable[[Simulated], Engine]:
+    """Registers a simulator's pages and gives the engine that syncs them."""
+
+    def connect(simulated: Simulated) -> Engine:
+        for page in simulated.pages:
+            pages.register_page(
+                database,
+                page.id,
+                name=page.name,
+                user_id="owner-1",
+                platform="messenger",
+                token_encrypted=vault.encrypt(page.token),
+            )
+        return Engine(database, GraphApi(simulated.url, "v26.0"), vault, 10_000)
+
+    return connect

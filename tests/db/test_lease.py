@@ -1,0 +1,133 @@
+"""The lease and its fence, with real connections at once."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from pydantic_core import to_json
+
+from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import LeaseLost, SyncInProgress
+from tests.db.test_load import conversation, event, query, upsert
+
+
+def expire(database: Database) -> None:
+    query(database, "update sync_locks set expires_at = clock_timestamp() returning 1")
+
+
+def test_one_holds_the_lease_and_the_other_is_told_who(database: Database) -> None:
+    with held_lease(database, "10", "one"), pytest.raises(SyncInProgress, match="by one since"):
+        with held_lease(database, "10", "other"):
+            pass
+    with held_lease(database, "10", "other"):
+        pass
+
+
+def test_of_many_at_once_exactly_one_takes_it(database: Database) -> None:
+    barrier, taken = threading.Barrier(4), []
+
+    def take(name: str) -> None:
+        barrier.wait()
+        if database.value("acquire_sync_lock", page_id="10", locked_by=name, duration=60):
+            taken.append(name)
+
+    threads = [threading.Thread(target=take, args=(str(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 1
+
+
+def test_leases_on_different_pages_do_not_meet(database: Database) -> None:
+    with held_lease(database, "10", "one"), held_lease(database, "11", "other"):
+        pass
+
+
+def test_an_expired_lease_is_taken_and_the_old_holder_cannot_write(database: Database) -> None:
+    with held_lease(database, "10", "slow") as slow:
+        expire(database)
+        with held_lease(database, "10", "next") as fence:
+            assert fence > slow
+            body = [conversation("20", event("m_1"))]
+            with pytest.raises(
+                LeaseLost, match=r"the lease on page 10 was lost .held by next since"
+            ):
+                database.call(
+                    "bulk_upsert_conversations_with_events",
+                    page_id="10",
+                    conversations=to_json(body).decode(),
+                    fence=slow,
+                )
+    assert query(database, "select * from messenger_conversations") == []
+
+
+def test_an_expired_lease_that_nobody_took_still_fences(database: Database) -> None:
+    with held_lease(database, "10", "slow") as fence:
+        expire(database)
+        database.call("check_fence", page_id="10", fence=fence)
+
+
+def test_taking_it_again_under_the_same_name_gives_a_new_token(database: Database) -> None:
+    with held_lease(database, "10", "one") as first:
+        again = database.value("take_lease", page_id="10", locked_by="one", seconds=60)
+        assert again > first
+        with pytest.raises(LeaseLost):
+            database.call("check_fence", page_id="10", fence=first)
+
+
+def test_a_lease_is_renewed_while_it_is_held(database: Database) -> None:
+    """The heart beats three times in a lease's life: one of three seconds outlives the look at
+    its renewal, which a waiting transaction makes sure of."""
+    with held_lease(database, "10", "one", seconds=1):
+        [(before,)] = query(database, "select expires_at from sync_locks")
+        deadline = before + timedelta(seconds=10)
+        while True:
+            [(now, expires_at)] = query(
+                database, "select clock_timestamp(), expires_at from sync_locks"
+            )
+            if expires_at > before:
+                break
+            assert now < deadline, "the lease was never renewed"
+
+
+def test_no_load_straddles_a_change_of_holder(database: Database) -> None:
+    """Whoever takes an expired lease waits for a load that began under it."""
+    order = []
+
+    def take() -> None:
+        database.call("take_lease", page_id="10", locked_by="next", seconds=60)
+        order.append("taken")
+
+    with held_lease(database, "10", "slow") as fence:
+        expire(database)
+        with database.transaction() as connection:
+            connection.execute("select check_fence('10', %s)", [fence])
+            taker = threading.Thread(target=take)
+            taker.start()
+            with database.transaction() as other:
+                while not other.execute(
+                    "select from pg_stat_activity where wait_event_type = 'Lock'"
+                    " and datname = current_database()"
+                ).fetchall():
+                    pass
+            order.append("loaded")
+        taker.join()
+    assert order == ["loaded", "taken"]
+
+
+def test_the_functions_of_the_old_application_work(database: Database) -> None:
+    def value(call: str) -> object:
+        return query(database, f"select {call}")[0][0]
+
+    assert value("acquire_sync_lock('10', 'me', 300)") is True
+    assert value("acquire_sync_lock('10', 'you', 300)") is False
+    assert value("extend_sync_lock('10', 'me', 600)") is True
+    assert value("extend_sync_lock('10', 'you', 600)") is False
+    assert value("release_sync_lock('10', 'you')") is False
+    assert value("cleanup_expired_locks()") == 0
+    expire(database)
+    assert value("cleanup_expired_locks()") == 1
+    assert value("release_sync_lock('10', 'me')") is False
+    upsert(database, "10", conversation("20", event("m_1")))

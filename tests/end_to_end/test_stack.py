@@ -1,0 +1,143 @@
+"""The whole thing: daemon, webserver, run queue, runs in processes of their own, over real HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+COMMAND = [sys.executable, "-m", "messenger_pipeline.cli"]
+PATIENCE = 180.0  # seconds; two cores start a Dagster in twenty
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder for MESSENGER_HOME whose path is short enough for a socket."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def processes_of(home: Path) -> list[str]:
+    """The living processes that have to do with a home."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        if process.info["pid"] == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            environment = {}
+        command = " ".join(process.info["cmdline"] or [])
+        if str(home) in command or str(home) in environment.get("MESSENGER_HOME", ""):
+            found.append(command)
+    return found
+
+
+def until(done: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < deadline, f"waited for {what} in vain"
+
+
+def demo(home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, "demo", "--conversations", "200", "--pages", "3", "--ui-port", free_port()],
+        env={**os.environ, "MESSENGER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE * 2,
+        check=False,
+    )
+
+
+def test_the_demo_syncs_every_message_once_leaves_no_process_and_finds_nothing_new_again(
+    home: Path,
+) -> None:
+    first = demo(home)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "messages is in PostgreSQL exactly once" in first.stdout
+    assert "Nothing had changed" not in first.stdout
+    assert processes_of(home) == []
+
+    second = demo(home)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "messages is in PostgreSQL exactly once" in second.stdout
+    assert "Nothing had changed since the last sync" in second.stdout
+    assert processes_of(home) == []
+
+
+def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_on_with(
+    home: Path,
+) -> None:
+    port = free_port()
+
+    def start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [*COMMAND, "dev", "--conversations", "3000", "--pages", "1", "--ui-port", port],
+            env={**os.environ, "MESSENGER_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def state() -> dict[str, int]:
+        """Threads read and open sessions, as `status` tells."""
+        told = subprocess.run(
+            [*COMMAND, "status"],
+            env={**os.environ, "MESSENGER_HOME": str(home / "demo")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        ).stdout
+        words = told.replace(",", "").split()
+        return {
+            name: int(words[words.index(name) + 1])
+            for name in ("total_synced", "conversations", "completed_sessions")
+            if name in words
+        }
+
+    def alive(stack: "subprocess.Popen[str]") -> bool:
+        assert stack.poll() is None, stack.communicate()[0]
+        return True
+
+    stack = start()
+    until(lambda: alive(stack) and state().get("total_synced", 0) > 300, "the first threads")
+    stack.kill()
+    stack.wait()
+    assert stack.stdout is not None
+    stack.stdout.close()
+    until(lambda: processes_of(home) == [], "the children of a killed stack to end")
+
+    again = start()
+    try:
+        until(
+            lambda: alive(again) and state().get("completed_sessions", 0) >= 1,
+            "the sync to be completed",
+        )
+        assert state()["conversations"] == 3000
+        with urlopen(f"http://127.0.0.1:{port}/server_info") as answer:
+            assert "dagster_version" in json.load(answer)
+    finally:
+        again.send_signal(signal.SIGINT)
+        output, _ = again.communicate(timeout=PATIENCE)
+    assert again.returncode == 0, output
+    assert "Ending" in output
+    assert processes_of(home) == []

@@ -1,0 +1,94 @@
+"""Meta's errors as types."""
+
+import json
+from typing import Any
+
+import pytest
+
+from messenger_pipeline import errors
+from messenger_pipeline.graph.faults import fault_in
+
+
+def fault(error: Any, status: int = 400, headers: dict[str, str] | None = None) -> Any:
+    return fault_in(status, json.dumps({"error": error}).encode(), headers or {})
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "exit_code"),
+    [
+        ({"code": 1, "message": "An unknown error occurred"}, errors.TransientError, 1),
+        ({"code": 1, "message": "Please reduce the amount of data"}, errors.TooMuchData, 1),
+        ({"code": 2}, errors.TransientError, 1),
+        ({"code": 4}, errors.RateLimited, 1),
+        ({"code": 17}, errors.RateLimited, 1),
+        ({"code": 32}, errors.RateLimited, 1),
+        ({"code": 613}, errors.RateLimited, 1),
+        ({"code": 80001}, errors.RateLimited, 1),
+        ({"code": 80006}, errors.RateLimited, 1),
+        ({"code": 10}, errors.PermissionMissing, 5),
+        ({"code": 200}, errors.PermissionMissing, 5),
+        ({"code": 299}, errors.PermissionMissing, 5),
+        ({"code": 102}, errors.TokenDead, 5),
+        ({"code": 190, "error_subcode": 463}, errors.TokenDead, 5),
+        ({"code": 100, "error_subcode": 33}, errors.ObjectRefused, 1),
+        ({"code": 104}, errors.GraphConfigurationError, 2),
+        ({"code": 2500}, errors.GraphConfigurationError, 2),
+        ({"code": 100, "message": "Invalid appsecret_proof"}, errors.GraphConfigurationError, 2),
+        ({"code": 368}, errors.PageBlocked, 5),
+        ({"code": 9999, "is_transient": True}, errors.TransientError, 1),
+        ({"code": 9999}, errors.GraphError, 1),
+    ],
+)
+def test_the_code_decides(error: Any, kind: type[errors.PipelineError], exit_code: int) -> None:
+    found = fault(error)
+    assert type(found) is kind
+    assert found.exit_code == exit_code
+
+
+def test_an_error_carries_metas_numbers_and_no_token() -> None:
+    found = fault_in(
+        400,
+        b'{"error": {"message": "bad access_token=EAAB and EAAsecret", "code": "190",'
+        b' "error_subcode": 460, "fbtrace_id": "Ax"}}',
+        {},
+        "EAAsecret",
+    )
+    assert (found.code, found.subcode, found.trace_id) == (190, 460, "Ax")  # type: ignore[union-attr]
+    assert str(found) == "bad access_token=*** and *** (code 190, subcode 460, HTTP 400, trace Ax)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (503, b"<html>", errors.TransientError),
+        (408, b"", errors.TransientError),
+        (429, b"", errors.RateLimited),
+        (400, b"<html>", errors.UnexpectedAnswer),
+        (400, b'{"error_code": 190, "error_description": "x"}', errors.TokenDead),
+        (400, b'{"error_message": "x", "error_code": "1"}', errors.TransientError),
+        (400, b'{"error": "x"}', errors.GraphError),
+    ],
+)
+def test_bodies_that_are_not_as_documented(status: int, body: bytes, kind: type) -> None:
+    assert type(fault_in(status, body, {})) is kind
+
+
+def test_a_200_may_carry_an_error_and_mostly_does_not() -> None:
+    assert fault_in(200, b'{"data": []}', {}) is None
+    assert type(fault({"code": 190}, status=200)) is errors.TokenDead
+
+
+@pytest.mark.parametrize(
+    ("code", "scope"), [(4, "app"), (17, "token"), (32, "page"), (613, "page"), (80006, "page")]
+)
+def test_a_limit_tells_whom_it_pauses(code: int, scope: str) -> None:
+    assert fault({"code": code}).scope == scope
+
+
+def test_a_limit_tells_for_how_long() -> None:
+    business = (
+        '{"1": [{"type": "messenger", "call_count": 100, "estimated_time_to_regain_access": 19}]}'
+    )
+    assert fault({"code": 80006}, headers={"X-Business-Use-Case-Usage": business}).seconds == 1140
+    assert fault({"code": 4}, headers={"Retry-After": "30"}).seconds == 30
+    assert fault({"code": 4}).seconds is None

@@ -1,0 +1,125 @@
+"""Payloads of many shapes; real ones where they are at hand."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messenger_pipeline.errors import UnexpectedAnswer
+from messenger_pipeline.graph.models import (
+    next_cursor,
+    parse_messages,
+    parse_threads,
+    without_paging,
+)
+
+THREAD = {
+    "id": "t_1",
+    "updated_time": "2021-07-23T09:28:50+0000",
+    "participants": {"data": [{"name": "A", "id": "20"}, {"name": "P", "id": "10"}]},
+    "messages": {"data": [{"id": "m_1", "created_time": "2021-07-23T09:28:50+0000"}]},
+}
+
+
+def parse(*threads: Any, **answer: Any) -> Any:
+    return parse_threads(json.dumps({"data": threads, **answer}).encode())
+
+
+def test_a_list_of_threads_is_parsed_with_its_messages() -> None:
+    listing = parse(THREAD, paging={"cursors": {"after": "A"}, "next": "https://x/?after=A"})
+    assert listing.after == "A"
+    assert listing.rejects == []
+    assert [party["id"] for party in listing.records[0]["participants"]] == ["20", "10"]
+    assert listing.records[0]["updated_time"].isoformat() == "2021-07-23T09:28:50+00:00"
+
+
+@pytest.mark.parametrize(
+    ("participants", "ids"),
+    [
+        ({"data": [{"id": 20}, None]}, ["20"]),
+        ([{"id": "20"}], ["20"]),
+        ({"id": "20", "username": "a"}, ["20"]),
+        (None, []),
+        ({"data": []}, []),
+    ],
+)
+def test_participants_come_in_many_shapes(participants: Any, ids: list[str]) -> None:
+    listing = parse({**THREAD, "participants": participants})
+    assert [party["id"] for party in listing.records[0]["participants"]] == ids
+
+
+def test_a_thread_that_cannot_be_used_is_rejected_and_the_others_are_kept() -> None:
+    bad = {"id": "t_2", "paging": {"next": "https://x?access_token=S"}}
+    listing = parse(THREAD, bad, "no object")
+    assert [thread["id"] for thread in listing.records] == ["t_1"]
+    assert [(r.identity, r.reason, r.record) for r in listing.rejects] == [
+        ("t_2", "updated_time: Field required", {"id": "t_2"}),
+        ("", "answer: Input should be a valid dictionary", "no object"),
+    ]
+
+
+def test_a_message_that_cannot_be_used_leaves_the_others_of_its_thread() -> None:
+    messages = [{"id": "m_2"}, *THREAD["messages"]["data"]]  # type: ignore[index]
+    listing = parse({**THREAD, "messages": {"data": messages}})
+    assert [m["id"] for m in listing.records[0]["messages"]["data"]] == ["m_1"]
+    assert [(r.identity, r.reason) for r in listing.rejects] == [
+        ("m_2", "created_time: Field required")
+    ]
+
+
+def test_the_list_ends_only_where_next_is_absent() -> None:
+    assert next_cursor({"cursors": {"after": "A"}}) is None
+    assert next_cursor(None) is None
+    assert parse(paging={"cursors": {"after": "A"}, "next": "https://x/"}).after == "A"
+
+
+def test_without_cursors_the_cursor_is_read_from_next() -> None:
+    assert next_cursor({"next": "https://x/y?access_token=S&after=QVFI%3D"}) == "QVFI="
+    with pytest.raises(UnexpectedAnswer, match="without a cursor"):
+        next_cursor({"next": "https://x/y?access_token=S"})
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"data": 1}', b"\xff", b'{"data": [{'])
+def test_what_is_no_list_is_no_empty_list(body: bytes) -> None:
+    for parser in (parse_threads, parse_messages):
+        with pytest.raises(UnexpectedAnswer):
+            parser(body)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["id", "updated_time", "participants", "messages"]), values))
+def test_no_record_raises_and_none_is_dropped(record: dict[str, Any]) -> None:
+    listing = parse(THREAD, record)
+    assert len(listing.records) + len(listing.rejects) >= 2
+
+
+def test_raw_records_keep_no_links_with_tokens() -> None:
+    raw = {"a": [{"paging": {"next": "https://x?access_token=S"}, "b": 1}]}
+    assert without_paging(raw) == {"a": [{"b": 1}]}
+
+
+PAYLOADS = Path(os.environ.get("MESSENGER_PAYLOADS", Path(__file__).parents[3] / "shared/payloads"))
+
+
+def test_every_real_payload_is_parsed_or_refused_by_name() -> None:
+    """Payloads gathered from public repositories, which are not ours to ship."""
+    paths = list(PAYLOADS.glob("conversation__*.json"))
+    if not paths:
+        pytest.skip(f"no payloads in {PAYLOADS}; name their folder in MESSENGER_PAYLOADS")
+    for path in paths:
+        for parser in (parse_threads, parse_messages):
+            with contextlib.suppress(UnexpectedAnswer):
+                assert "access_token" not in repr(parser(path.read_bytes())), path.name

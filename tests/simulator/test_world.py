@@ -1,0 +1,68 @@
+"""The simulated world."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from messenger_pipeline.simulator.world import World
+
+
+def everything(world: World) -> list[dict[str, object]]:
+    return [row for page in world.pages.values() for row in world.truth(page)]
+
+
+def test_a_seed_gives_one_world_and_another_seed_another() -> None:
+    assert everything(World(1, 2, 40)) == everything(World(1, 2, 40))
+    assert everything(World(1, 2, 40)) != everything(World(2, 2, 40))
+
+
+def test_message_ids_are_unique_and_messages_of_a_thread_go_back_in_time() -> None:
+    world = World(3, 2, 60)
+    rows = everything(world)
+    assert len({row["message_id"] for row in rows}) == len(rows)
+    for page in world.pages.values():
+        for number in range(len(page.lengths)):
+            times = [m["created_time"] for m in world.messages(page, number, None, 10_000)]
+            assert times == sorted(times, reverse=True)
+
+
+def test_threads_are_long_and_short_and_some_messages_share_a_second() -> None:
+    world = World(1, 1, 500)
+    page = next(iter(world.pages.values()))
+    assert min(page.lengths) < 3
+    assert max(page.lengths) > 100
+    times = [row["created_time"] for row in world.truth(page) if row["sender_id"]]
+    assert len(set(times)) < len(times)
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 11), max_size=5))
+@settings(max_examples=30)
+def test_paging_shows_every_thread_once_whatever_is_new_meanwhile(
+    limit: int, moved: list[int]
+) -> None:
+    """New messages move threads to the head; what is behind a cursor stays in order."""
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    seen, after, more = [], None, True
+    while more:
+        keys, more = world.threads(page, after, limit)
+        seen += [key.number for key in keys]
+        after = keys[-1] if keys else after
+        if moved:
+            world.inject(page, moved.pop(), "new", datetime.now(UTC))
+    assert len(seen) == len(set(seen))
+
+
+def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
+    world = World(1, 1, 5)
+    page = next(iter(world.pages.values()))
+    before = world.messages(page, 2, None, 10_000)
+    new = world.inject(page, 2, "new", datetime.now(UTC))
+    fresh = World(1, 1, 5)
+    fresh_page = next(iter(fresh.pages.values()))
+    fresh.inject(fresh_page, 2, "new", datetime.now(UTC))
+    for some_world, some_page in ((world, page), (fresh, fresh_page)):
+        after = some_world.messages(some_page, 2, None, 10_000)
+        assert after[1:] == before
+        assert after[0]["id"] == new["id"]

@@ -1,0 +1,381 @@
+"""The walk, against the simulator over HTTP and a real database."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from messenger_pipeline.db import load, migrate, pages
+from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import LeaseLost, PageOwnerMustAct, SyncInProgress, UnknownPage
+from messenger_pipeline.sync import Engine, SyncRequest, SyncResult, sync_page
+from tests.conftest import Simulated
+
+Simulate = Callable[..., Simulated]
+Connect = Callable[[Simulated], Engine]
+
+
+def walk(engine: Engine, page_id: str, **options: Any) -> SyncResult:
+    request = SyncRequest(page_id, options.pop("run_id", "run"), **options)
+    return sync_page(engine, request, threading.Event())
+
+
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.transaction() as connection:
+        return connection.execute(query).fetchall()
+
+
+def stored(database: Database) -> Counter[tuple[Any, ...]]:
+    return Counter(
+        rows(
+            database,
+            "select e.page_id, c.sender_id, e.message_id, e.event_timestamp, e.event_type,"
+            " e.metadata ->> 'text' from contact_interaction_events e"
+            " join messenger_conversations c on c.id = e.conversation_id",
+        )
+    )
+
+
+def truth(simulated: Simulated) -> Counter[tuple[Any, ...]]:
+    return Counter(
+        (
+            row["page_id"],
+            row["sender_id"],
+            row["message_id"],
+            datetime.strptime(row["created_time"], "%Y-%m-%dT%H:%M:%S%z"),
+            row["event_type"],
+            row["text"],
+        )
+        for page in simulated.pages
+        for row in simulated.world.truth(page)
+    )
+
+
+@pytest.fixture
+def small(simulate: Simulate) -> Simulated:
+    """One page of 230 threads: three answers of the list, and some long threads."""
+    return simulate(conversations=230)
+
+
+def test_a_first_sync_stores_every_message_once(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """Also of threads that are longer than what comes nested."""
+    result = walk(connect(small), small.page.id)
+
+    assert stored(database) == truth(small)
+    assert max(small.page.lengths) > 125, "the world has no thread that needs several answers"
+    assert (result.mode, result.has_more, result.fetched) == ("full", False, 230)
+    assert (result.inserted, result.updated) == (230, 0)
+    assert result.events == sum(small.page.lengths)
+    assert set(migrate.verify(database).values()) == {None}
+
+
+def test_the_page_is_current_up_to_the_newest_update(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    walk(connect(small), small.page.id)
+    page = pages.get_page(database, small.page.id)
+    [(newest,)] = rows(database, "select max(event_timestamp) from contact_interaction_events")
+    assert page.watermark == newest
+    assert page.last_synced_at is not None
+    assert page.next_sync_at > datetime.now(UTC)
+
+
+def test_a_second_sync_asks_little_and_writes_no_row(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    tables = ("messenger_conversations", "contact_interaction_events", "messenger_threads")
+    # xmin is the transaction that wrote the row.
+    written = [
+        rows(database, f"select xmin::text, t.* from {table} t order by 2, 3") for table in tables
+    ]
+    before = len(small.calls())
+
+    result = walk(engine, small.page.id)
+
+    again = [
+        rows(database, f"select xmin::text, t.* from {table} t order by 2, 3") for table in tables
+    ]
+    assert again == written
+    assert len(small.calls()) - before <= 3
+    assert (result.mode, result.inserted, result.updated, result.events) == ("incremental", 0, 0, 0)
+    assert result.unchanged == result.fetched
+
+
+def test_a_full_sync_over_unchanged_threads_writes_no_conversation_and_no_event(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    tables = ("messenger_conversations", "contact_interaction_events")
+    written = [
+        rows(database, f"select xmin::text, t.* from {table} t order by 2") for table in tables
+    ]
+
+    result = walk(engine, small.page.id, mode="full")
+
+    assert (result.mode, result.fetched, result.unchanged) == ("full", 230, 230)
+    assert written == [
+        rows(database, f"select xmin::text, t.* from {table} t order by 2") for table in tables
+    ]
+    [(sessions,)] = rows(database, "select count(distinct last_session_id) from messenger_threads")
+    assert sessions == 1, "a full walk notes every thread that it saw"
+
+
+def test_new_messages_come_with_the_next_sync_alone(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    versions = dict(rows(database, "select sender_id, version from messenger_conversations"))
+    now = datetime.now(UTC)
+    for number in (0, 1, 200):
+        small.world.inject(small.page, number, "new", now)
+    small.world.inject(small.page, 0, "an answer", now, by_page=True)
+    small.world.inject(small.page, None, "from a new contact", now)
+
+    result = walk(engine, small.page.id)
+
+    assert stored(database) == truth(small)
+    assert (result.inserted, result.updated, result.events) == (1, 3, 5)
+    changed = {small.world.contact(small.page, number)["id"] for number in (0, 1, 200)}
+    new = small.world.contact(small.page, 230)["id"]
+    after = dict(rows(database, "select sender_id, version from messenger_conversations"))
+    assert after == {
+        **{sender: version + (sender in changed) for sender, version in versions.items()},
+        new: 0,
+    }
+
+
+def test_more_new_messages_than_come_nested_are_fetched_down_to_the_known(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    for number in range(140):
+        small.world.inject(small.page, 7, f"number {number}", datetime.now(UTC))
+
+    walk(engine, small.page.id)
+
+    assert stored(database) == truth(small)
+    assert rows(database, "select * from thread_gaps") == []
+
+
+def test_a_sync_cut_short_goes_on_where_it_stopped(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """Each thread is listed once, over any number of runs."""
+    engine = connect(small)
+    results = [walk(engine, small.page.id, max_conversations=60)]
+    while results[-1].has_more:
+        results.append(walk(engine, small.page.id, max_conversations=60))
+
+    assert [result.fetched for result in results] == [60, 60, 60, 50]
+    assert len({result.sync_session_id for result in results}) == 1
+    assert stored(database) == truth(small)
+    lists = [call for call in small.calls() if "/conversations" in call]
+    assert len(lists) == len(set(lists)) == 4
+
+
+def test_a_sync_cut_by_time_makes_progress_in_each_run(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    runs = 1
+    while walk(engine, small.page.id, max_seconds=0.001).has_more:
+        runs += 1
+        assert runs < 500
+    assert runs > 3
+    assert stored(database) == truth(small)
+
+
+def test_told_to_stop_it_ends_after_the_response_at_hand(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    result = sync_page(connect(small), SyncRequest(small.page.id, "run"), stop)
+    assert result.has_more
+    assert result.stopped == "told to terminate"
+    assert result.fetched == 100
+
+
+def test_an_explicit_full_sync_supersedes_an_open_one(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    first = walk(engine, small.page.id, max_conversations=60)
+    second = walk(engine, small.page.id, mode="full")
+    assert rows(
+        database,
+        "select sync_session_id::text, outcome, is_complete from sync_state order by started_at",
+    ) == [(first.sync_session_id, "superseded", False), (second.sync_session_id, "completed", True)]
+    assert stored(database) == truth(small)
+
+
+def test_gaps_that_a_superseded_session_left_are_closed_by_the_next(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id, max_conversations=200)
+    [(open_gaps,)] = rows(database, "select count(*) from thread_gaps")
+    assert open_gaps > 0
+    walk(engine, small.page.id, mode="full")
+    assert rows(database, "select * from thread_gaps") == []
+    assert stored(database) == truth(small)
+
+
+def test_last_synced_at_set_to_null_asks_for_a_full_sync(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    with database.transaction() as connection:
+        connection.execute("update facebook_pages set last_synced_at = null")
+    result = walk(engine, small.page.id, max_conversations=60)
+    assert result.mode == "full"
+    result = walk(engine, small.page.id)
+    assert (result.mode, result.fetched, result.has_more) == ("full", 170, False)
+    assert walk(engine, small.page.id).mode == "incremental"
+
+
+def test_last_synced_at_set_to_null_during_a_sync_is_not_overwritten(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    small.world.inject(small.page, 1, "new", datetime.now(UTC))
+    walk(engine, small.page.id, mode="incremental", max_conversations=1)
+    with database.transaction() as connection:
+        connection.execute("update facebook_pages set last_synced_at = null")
+    [session] = [
+        s for s in load.list_sessions(database, datetime(2000, 1, 1, tzinfo=UTC)) if not s.outcome
+    ]
+    assert not walk(engine, small.page.id, session=session.sync_session_id).has_more
+    assert pages.get_page(database, small.page.id).last_synced_at is None
+    assert walk(engine, small.page.id).mode == "full"
+
+
+def test_what_is_new_does_not_wait_for_a_long_first_walk(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """An incremental sync between two runs of a full one covers what came since that began, and
+    the full one vouches for the rest when it completes."""
+    engine = connect(small)
+    walk(engine, small.page.id, max_conversations=60)
+    small.world.inject(small.page, 220, "new", datetime.now(UTC))
+
+    between = walk(engine, small.page.id, mode="incremental")
+
+    assert (between.mode, between.events > 0, between.has_more) == ("incremental", True, False)
+    assert pages.get_page(database, small.page.id).watermark is None
+    assert pages.get_page(database, small.page.id).last_synced_at is None
+    last = walk(engine, small.page.id)
+    assert (last.mode, last.has_more) == ("full", False)
+    assert stored(database) == truth(small)
+    watermark = pages.get_page(database, small.page.id).watermark
+    assert watermark is not None
+    assert watermark > datetime(2026, 6, 1, tzinfo=UTC), "what the incremental sync covered counts"
+
+
+def test_of_two_syncs_of_a_page_one_walks_and_the_other_is_told(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=230, latency=0.05)
+    engine = connect(simulated)
+    both = threading.Barrier(2)
+    ended: dict[str, SyncResult | SyncInProgress] = {}
+
+    def run(run_id: str) -> None:
+        both.wait()
+        try:
+            ended[run_id] = walk(engine, simulated.page.id, run_id=run_id)
+        except SyncInProgress as error:
+            ended[run_id] = error
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    [winner] = [name for name, end in ended.items() if isinstance(end, SyncResult)]
+    [refusal] = [end for end in ended.values() if isinstance(end, SyncInProgress)]
+    assert f"is being walked by {winner} since 20" in str(refusal)
+    assert refusal.exit_code == 4
+    assert stored(database) == truth(simulated)
+    assert rows(database, "select * from sync_locks") == []
+
+
+def test_a_run_whose_lease_was_taken_cannot_write(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    with held_lease(database, small.page.id, "first") as fence:
+        session = load.open_session(database, small.page.id, fence, "auto", "first", None)
+        assert session is not None
+        with database.transaction() as connection:
+            connection.execute("update sync_locks set expires_at = now() - interval '1 second'")
+        walk(engine, small.page.id, run_id="second", max_conversations=50)
+        before = stored(database)
+        response = {"conversations": [], "threads": [], "fetched": 1}
+        with pytest.raises(LeaseLost, match="the lease on page"):
+            load.load_response(database, session.sync_session_id, fence, 1, response)
+    assert stored(database) == before
+
+
+def test_a_dead_token_marks_the_page_and_leaves_others_alone(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=230, pages=2)
+    engine = connect(simulated)
+    dead, alive = simulated.pages
+    walk(engine, dead.id, max_conversations=60)
+    dead.access = "expired"
+
+    with pytest.raises(PageOwnerMustAct, match="Session has expired") as caught:
+        walk(engine, dead.id)
+    assert caught.value.exit_code == 5
+    assert pages.get_page(database, dead.id).status == "needs_reauthorization"
+    with pytest.raises(PageOwnerMustAct, match=r"needs re-authorization: .*pages add"):
+        walk(engine, dead.id)
+    assert not walk(engine, alive.id).has_more
+
+    # With a new token it goes on where it was.
+    dead.access = "valid"
+    connect(simulated)
+    result = walk(engine, dead.id)
+    assert (result.mode, result.fetched, result.has_more) == ("full", 170, False)
+    assert stored(database) == truth(simulated)
+
+
+def test_an_unknown_page_is_named(database: Database, simulate: Simulate, connect: Connect) -> None:
+    with pytest.raises(UnknownPage, match="Page 12345 is not in the registry"):
+        walk(connect(simulate()), "12345")
+
+
+def test_a_page_without_threads_is_complete(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=1)
+    simulated.page.order.clear()
+    engine = connect(simulated)
+    assert walk(engine, simulated.page.id).mode == "full"
+    assert walk(engine, simulated.page.id).mode == "incremental"
+    assert stored(database) == Counter()
+
+
+def test_a_resumed_session_that_is_complete_leaves_nothing_to_do(
+    small: Simulated, connect: Connect
+) -> None:
+    from uuid import uuid4
+
+    result = walk(connect(small), small.page.id, session=uuid4())
+    assert (result.has_more, result.fetched) == (False, 0)
