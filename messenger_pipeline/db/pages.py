@@ -33,11 +33,16 @@ def get_page(database: Database, page_id: str) -> PageRecord:
     """A page by Facebook's id or the registry's. Raises UnknownPage."""
     found: list[PageRecord] = database.call("get_page", PageRecord, page_id=page_id)
     if not found:
-        raise UnknownPage(
-            f"Page {page_id} is not in the registry. Add it with"
-            f" `messenger-pipeline pages add {page_id}`; `pages list` shows those that are."
-        )
+        raise unknown(page_id)
     return found[0]
+
+
+def unknown(page_id: str) -> UnknownPage:
+    """The error for a page that is not in the registry, or no longer."""
+    return UnknownPage(
+        f"Page {page_id} is not in the registry. Add it with"
+        f" `messenger-pipeline pages add {page_id}`; `pages list` shows those that are."
+    )
 
 
 def list_pages(database: Database) -> list[PageRecord]:

@@ -137,7 +137,7 @@ def metadata_of(result: SyncResult, asset: str) -> dict[str, Any]:
         "api_calls": result.api_calls,
         "duration_seconds": result.duration_seconds,
         "conversations_per_second": result.conversations_per_second,
-        "sync_session_id": result.sync_session_id or "",
+        "sync_session_id": result.sync_session_id,
         "watermark": dg.MetadataValue.timestamp(watermark.astimezone(UTC))
         if watermark
         else dg.MetadataValue.null(),

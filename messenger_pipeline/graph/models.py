@@ -31,7 +31,9 @@ def _listed(value: Any) -> Any:
     """Participants come as {"data": [...]}, as a bare list, as a lone member, or as null."""
     if isinstance(value, dict):
         value = value.get("data", [value])
-    return [] if value is None else [party for party in value if party is not None]
+    if value is None:
+        return []
+    return [one for one in value if one is not None] if isinstance(value, list) else value
 
 
 Parties = Annotated[list[Party], BeforeValidator(_listed)]

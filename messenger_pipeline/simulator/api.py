@@ -4,16 +4,13 @@ Beside it, under /_simulator/, stands what no real API has: the truth, new messa
 """
 
 import asyncio
-import base64
 import hashlib
 import hmac
 import json
-import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,26 +18,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from messenger_pipeline.simulator.world import END, SimulatedPage, ThreadKey, World
+from messenger_pipeline.simulator.wire import (
+    Fields,
+    Refused,
+    cursor_of,
+    gone,
+    key_in,
+    limit_in,
+    ordinal_in,
+    parse_fields,
+    show_message,
+    time_of,
+)
+from messenger_pipeline.simulator.world import SimulatedPage, ThreadKey, World
 
 _MAX_THREADS = 200  # cut silently, as Meta does
 _MAX_MESSAGES = 100
 _USAGE_AFTER = 5  # calls of a page before usage headers come
 _PROOF_SECONDS = 300
-
-Fields = dict[str, tuple[int | None, "Fields | None"]]
-
-
-class Refused(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: int, message: str, subcode: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        error = {"message": message, "type": "OAuthException", "code": code}
-        if subcode is not None:
-            error["error_subcode"] = subcode
-        self.body = {"error": {**error, "fbtrace_id": "ASimulatedTrace"}}
 
 
 def create_app(world: World, *, latency: float = 0.0, app_secret: str | None = None) -> Starlette:
@@ -82,7 +77,7 @@ class _Api:
         if number is not None:
             key = self._world.key(page, number)
             return self._answer(page, self._thread(request, page, key, fields))
-        raise _gone(object_id)
+        raise gone(object_id)
 
     async def answer_edge(self, request: Request) -> Response:
         page = await self._called(request)
@@ -95,11 +90,11 @@ class _Api:
             return self._answer(page, self._list(request, page))
         number = self._thread_of(page, object_id) if edge == "messages" else None
         if number is None:
-            raise _gone(object_id)
+            raise gone(object_id)
         fields = parse_fields(request.query_params.get("fields", "id,created_time"))
-        limit = _limit(request.query_params.get("limit"), _MAX_MESSAGES)
+        limit = limit_in(request.query_params.get("limit"), _MAX_MESSAGES)
         after = request.query_params.get("after")
-        below = _int_in(after) if after else None
+        below = ordinal_in(after) if after else None
         return self._answer(page, self._messages(request, page, number, fields, limit, below))
 
     async def answer_debug_token(self, request: Request) -> Response:
@@ -168,12 +163,12 @@ class _Api:
     def _list(self, request: Request, page: SimulatedPage) -> dict[str, Any]:
         query = request.query_params
         fields = parse_fields(query.get("fields", "id,updated_time"))
-        limit = _limit(query.get("limit"), _MAX_THREADS)
+        limit = limit_in(query.get("limit"), _MAX_THREADS)
         after = query.get("after")
-        keys, more = self._world.threads(page, _key_in(after) if after else None, limit)
+        keys, more = self._world.threads(page, key_in(after) if after else None, limit)
         body: dict[str, Any] = {"data": [self._thread(request, page, key, fields) for key in keys]}
         if keys:
-            first, last = _cursor(keys[0]), _cursor(keys[-1])
+            first, last = cursor_of(keys[0]), cursor_of(keys[-1])
             body["paging"] = self._paging(
                 request, f"{page.id}/conversations", page, first, last, more
             )
@@ -186,7 +181,7 @@ class _Api:
         thread: dict[str, Any] = {"id": thread_id}
         for name, (limit, nested) in fields.items():
             if name == "updated_time":
-                thread[name] = _time_of(key)
+                thread[name] = time_of(key)
             elif name in ("participants", "senders"):
                 us = {"name": page.name, "email": f"{page.id}@facebook.com", "id": page.id}
                 thread[name] = {"data": [self._world.contact(page, number), us]}
@@ -214,15 +209,15 @@ class _Api:
         top = self._world.length(page, number) if below is None else below
         found = self._world.messages(page, number, top, limit)
         thread_id = self._world.thread_id(page, number)
-        body: dict[str, Any] = {"data": [_message(message, fields) for message in found]}
+        body: dict[str, Any] = {"data": [show_message(message, fields) for message in found]}
         if found:
             bottom = top - len(found)
             body["paging"] = self._paging(
                 request,
                 f"{thread_id}/messages",
                 page,
-                _cursor(top - 1),
-                _cursor(bottom),
+                cursor_of(top - 1),
+                cursor_of(bottom),
                 bottom > 0,
             )
         return body
@@ -300,96 +295,3 @@ class _Api:
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return JSONResponse(error.body, status_code=error.status)
-
-
-def _gone(object_id: str) -> Refused:
-    return Refused(
-        400,
-        100,
-        f"Unsupported get request. Object with ID '{object_id}' does not exist, cannot be loaded"
-        " due to missing permissions, or does not support this operation.",
-        33,
-    )
-
-
-# -- Fields, cursors, times -----------------------------------------------------------------------
-
-
-def parse_fields(text: str) -> Fields:
-    """`id,messages.limit(25){id,from}` as {"id": (None, None), "messages": (25, {...})}."""
-    tokens = re.findall(r"[A-Za-z_]+|\.limit\(\d+\)|[{},]", text)
-    fields, rest = _parse_fields(iter(tokens))
-    if rest:
-        raise Refused(400, 2500, f"Syntax error in fields: {text}")
-    return fields
-
-
-def _parse_fields(tokens: Iterator[str]) -> tuple[Fields, str]:
-    fields: Fields = {}
-    name, limit = "", None
-    for token in tokens:
-        if token == "{":  # noqa: S105 - a brace
-            fields[name] = (limit, _parse_fields(tokens)[0])
-        elif token == "}":  # noqa: S105 - a brace
-            return fields, ""
-        elif token.startswith(".limit("):
-            limit = int(token[7:-1])
-            fields[name] = (limit, None)
-        elif token != ",":  # noqa: S105 - a comma
-            name, limit = token, None
-            fields[name] = (None, None)
-    return fields, ""
-
-
-def _message(message: dict[str, Any], fields: Fields) -> dict[str, Any]:
-    """The fields asked for that the message has; its CDN addresses are signed anew."""
-    shown = {name: message[name] for name in ("id", *fields) if name in message}
-    if "attachments" in shown:
-        signature = f"oh={time.time_ns():x}&oe=6A0F7644"
-        pictures = [
-            {
-                **one,
-                "image_data": {
-                    **one["image_data"],
-                    "url": f"https://scontent.xx.fbcdn.net/v/{one['name']}?{signature}",
-                    "preview_url": f"https://scontent.xx.fbcdn.net/p/{one['name']}?{signature}",
-                },
-            }
-            for one in message["attachments"]["data"]
-        ]
-        shown["attachments"] = {"data": pictures}
-    return shown
-
-
-def _limit(text: str | None, most: int) -> int:
-    with suppress(ValueError, TypeError):
-        return max(1, min(most, int(text or 25)))
-    raise Refused(400, 100, "(#100) Param limit must be an integer")
-
-
-def _cursor(place: ThreadKey | int) -> str:
-    text = f"{place.age},{place.number}" if isinstance(place, ThreadKey) else str(place)
-    return base64.urlsafe_b64encode(f"QVFI{text}".encode()).decode()
-
-
-def _decoded(cursor: str) -> str:
-    with suppress(ValueError):
-        return base64.urlsafe_b64decode(cursor.encode()).decode().removeprefix("QVFI")
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def _key_in(cursor: str) -> ThreadKey:
-    with suppress(ValueError):
-        age, number = _decoded(cursor).split(",")
-        return ThreadKey(int(age), int(number))
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def _int_in(cursor: str) -> int:
-    with suppress(ValueError):
-        return int(_decoded(cursor))
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def _time_of(key: ThreadKey) -> str:
-    return (END - timedelta(seconds=key.age)).strftime("%Y-%m-%dT%H:%M:%S+0000")

@@ -17,7 +17,8 @@ def described(url: str) -> Any:
     """Tables with columns, indexes, constraints, functions, views, policies and grants."""
     queries = (
         "select table_name, column_name, data_type, is_nullable, column_default,"
-        " generation_expression from information_schema.columns where table_schema = current_schema() order by 1, 2",
+        " generation_expression from information_schema.columns"
+        " where table_schema = current_schema() order by 1, 2",
         "select indexname, indexdef from pg_indexes where schemaname = current_schema() order by 1",
         "select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint"
         " where connamespace = current_schema()::regnamespace order by 1, 2",

@@ -1,0 +1,72 @@
+"""simulate, dev, demo: processes; key: what one needs to start them."""
+
+import click
+
+from messenger_pipeline.commands.console import out
+from messenger_pipeline.vault import new_key
+
+
+@click.command()
+@click.option("--port", default=8001, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Another seed, another world.")
+@click.option("--pages", "page_count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "--conversations", type=click.IntRange(min=1), default=300, show_default=True,
+    help="Threads of the first page; the others have fewer.",
+)  # fmt: skip
+@click.option(
+    "--latency-ms", type=click.IntRange(min=0), default=0, help="Wait before each answer."
+)
+@click.option("--app-secret", help="Require appsecret_proof made with this secret.")
+def simulate(
+    port: int,
+    seed: int,
+    page_count: int,
+    conversations: int,
+    latency_ms: int,
+    app_secret: str | None,
+) -> None:
+    """Serve a simulated Graph API until Ctrl-C."""
+    import uvicorn
+
+    from messenger_pipeline.simulator import World, create_app
+    from messenger_pipeline.stack import require_free_port
+
+    require_free_port(port, "--port")
+    world = World(seed, page_count, conversations)
+    app = create_app(world, latency=latency_ms / 1000, app_secret=app_secret)
+    click.echo(f"Simulated Graph API: export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
+    for page in world.pages.values():
+        click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+@click.command()
+@click.option("--ui-port", default=3000, show_default=True, help="Dagster's UI.")
+@click.option(
+    "--real", is_flag=True, help="Your own settings' database and API, nothing simulated."
+)
+@click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
+@click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
+def dev(ui_port: int, real: bool, conversations: int, page_count: int) -> None:
+    """Run everything on this machine until Ctrl-C, with Dagster's UI."""
+    from messenger_pipeline.demo import serve
+
+    serve(out, ui_port=ui_port, real=real, conversations=conversations, page_count=page_count)
+
+
+@click.command()
+@click.option("--ui-port", default=3000, show_default=True, help="Dagster's UI.")
+@click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
+@click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
+def demo(ui_port: int, conversations: int, page_count: int) -> None:
+    """Sync simulated pages through Dagster, check every message, and end."""
+    from messenger_pipeline.demo import demonstrate
+
+    demonstrate(out, ui_port=ui_port, conversations=conversations, page_count=page_count)
+
+
+@click.command()
+def key() -> None:
+    """Print a new key for MESSENGER_TOKEN_KEY."""
+    click.echo(new_key())

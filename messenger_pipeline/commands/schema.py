@@ -1,0 +1,69 @@
+"""db: the database's schema."""
+
+import click
+
+from messenger_pipeline import runtime
+from messenger_pipeline.commands.console import open_registry
+from messenger_pipeline.db import migrate
+from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.settings import load_settings
+
+
+@click.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command("upgrade")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL instead; needs no database.")
+@click.option(
+    "--from", "start", default="base", show_default=True, help="With --sql: the revision it is at."
+)
+def db_upgrade(as_sql: bool, start: str) -> None:
+    """Bring the schema up to date. Running it again changes nothing."""
+    settings = load_settings()
+    if as_sql:
+        click.echo(migrate.script_of_upgrade(settings.database_schema, start), nl=False)
+        return
+    with runtime.data_url(settings) as url:
+        applied = migrate.upgrade(url, settings.database_schema)
+        newest = migrate.status(url, settings.database_schema).newest
+    done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
+    click.echo(f"Schema at {newest}: {done}; functions and views are current; checks passed.")
+
+
+@db.command("downgrade")
+@click.option("--to", default="base", show_default=True, help="The revision to go back to.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def db_downgrade(to: str, yes: bool) -> None:
+    """Take the schema back. Conversations, events and pages stay."""
+    if not yes:
+        click.confirm(
+            f"Take the schema back to {to}? Sync state and quarantine are lost.", abort=True
+        )
+    settings = load_settings()
+    with runtime.data_url(settings) as url:
+        undone = migrate.downgrade(url, settings.database_schema, to)
+    click.echo(f"Taken back: {', '.join(undone) or 'nothing'}.")
+
+
+@db.command("verify")
+def db_verify() -> None:
+    """Check the stored rows against what must always hold."""
+    with open_registry() as database:
+        found = migrate.verify(database)
+    for name, fault in found.items():
+        click.echo(f"{'FAILED' if fault else 'ok':6} {name}{': ' + fault if fault else ''}")
+    if any(found.values()):
+        raise PipelineError(f"{sum(map(bool, found.values()))} of {len(found)} checks failed.")
+
+
+@db.command("status")
+def db_status() -> None:
+    """Show which migrations the database has."""
+    settings = load_settings()
+    with runtime.data_url(settings) as url:
+        status = migrate.status(url, settings.database_schema)
+    click.echo(f"Schema at {status.current or 'nothing'}, newest is {status.newest}.")
+    if status.pending:
+        click.echo(f"Pending: {', '.join(status.pending)}. Run `messenger-pipeline db upgrade`.")

@@ -1,0 +1,111 @@
+"""sync: one page, now."""
+
+import json
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from messenger_pipeline.commands.console import dagster_environment, err, say_error
+from messenger_pipeline.db import load, migrate, pages
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import PipelineError
+
+PARTIAL = 3
+
+
+@click.command()
+@click.argument("page_id")
+@click.option("--full", is_flag=True, help="Walk all threads anew, not only what is new.")
+@click.option(
+    "--max-conversations", type=click.IntRange(min=1), help="End after this many threads."
+)
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="End after this long."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def sync(
+    page_id: str,
+    full: bool,
+    max_conversations: int | None,
+    max_seconds: float | None,
+    as_json: bool,
+) -> None:
+    """Sync a page, as a Dagster run in this process.
+
+    Goes on with what is open, else fetches what is new. Exits with 3 if there is more to do.
+    """
+    try:
+        with dagster_environment() as database:
+            migrate.require_current(database)
+            page = pages.get_page(database, page_id)
+            from messenger_pipeline.defs import launch  # seconds to import
+
+            run_id = str(uuid.uuid4())
+            with _progress(database, page.facebook_page_id, show=not as_json):
+                figures = launch.sync_here(
+                    page.facebook_page_id,
+                    mode="full" if full else "auto",
+                    max_conversations=max_conversations,
+                    max_seconds=max_seconds,
+                    run_id=run_id,
+                )
+    except PipelineError as error:
+        if as_json:
+            click.echo(json.dumps({"success": False, "error": str(error)}))
+        raise
+    if as_json:
+        click.echo(json.dumps(_summary(figures)))
+    else:
+        click.echo(figures["summary"] + ".")
+    if figures["quarantined"]:
+        say_error(
+            f"Warning: {figures['quarantined']} records could not be used; they are kept in"
+            " quarantined_records."
+        )
+    if figures["has_more"]:
+        say_error(f"Partial: {figures['stopped']}. Run it again to go on.")
+        sys.exit(PARTIAL)
+
+
+def _summary(figures: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "sync_session_id", "mode", "has_more", "fetched", "inserted", "updated", "unchanged",
+        "events", "quarantined", "failed_batches", "api_calls", "duration_seconds",
+        "conversations_per_second", "stopped",
+    )  # fmt: skip
+    return {"success": True, **{name: figures[name] for name in names}}
+
+
+@contextmanager
+def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
+    """A bar of the page's session while the body runs, on a terminal only."""
+    if not (show and err.is_terminal):
+        yield
+        return
+    began, ended = datetime.now(UTC), threading.Event()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("conversations, {task.fields[events]} events"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(f"page {page_id}", total=None, events=0)
+
+        def follow() -> None:
+            while not ended.wait(0.5):
+                for session in load.list_sessions(database, began, page_id):
+                    bar.update(task, completed=session.total_synced, events=session.events_created)
+
+        follower = threading.Thread(target=follow, daemon=True)
+        follower.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            follower.join()
