@@ -16,7 +16,8 @@ from messenger_pipeline.errors import PipelineError, UsageError
 def main() -> None:
     """Run a command; errors are said in words and end with their exit code."""
     # Asked to end, a command ends as at Ctrl-C: what it started ends with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, signal.default_int_handler)
     try:
         sys.exit(cli.main(standalone_mode=False))
     except PipelineError as error:

@@ -22,8 +22,8 @@ GRACE_SECONDS = 20.0
 
 def main(arguments: list[str]) -> int:
     home, lock, command = Path(arguments[0]), Path(arguments[1]), arguments[2:]
-    # Ctrl-C in a terminal reaches us too; the starter decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The starter decides when to end. A handler, not SIG_IGN, which the command would inherit.
+    signal.signal(signal.SIGINT, lambda *_: None)
     from messenger_pipeline.db.embedded import embedded_server
 
     with lock.open("w") as file, embedded_server(home):
