@@ -49,7 +49,14 @@ def _load_history(walk: Walk, step: _Step) -> None:
         "resume_cursor": listing.after,
         "newest_time": min((one["created_time"] for one in listing.records), default=None),
     }
-    load_plan(walk, plan, step.answer.calls, listing.rejects, gap_moved=moved)
+    load_plan(
+        walk,
+        plan,
+        step.answer.calls,
+        listing.rejects,
+        usable=len(listing.records),
+        gap_moved=moved,
+    )
 
 
 def _fetch_gaps(walk: Walk, gaps: list[Gap]) -> Iterator[_Step]:

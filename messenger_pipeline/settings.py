@@ -65,7 +65,6 @@ class Settings(BaseSettings):
     graph_url: Annotated[str, AfterValidator(_http_url)] = "https://graph.facebook.com"
     graph_version: str = Field("v26.0", pattern=r"^v\d+\.\d+$")
     calls_per_second: float = Field(2.0, gt=0, le=10_000)
-    app_id: str | None = None
     app_secret: Annotated[list[SecretStr], NoDecode] = []
     token_key: Annotated[list[SecretStr], NoDecode] = []
     dagster_pg_url: PostgresUrl | None = Field(

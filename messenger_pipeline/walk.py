@@ -18,6 +18,7 @@ from messenger_pipeline.db import load as sessions
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import UnexpectedAnswer
+from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Reject, Thread
 from messenger_pipeline.threads import Page, Plan, plan_threads
@@ -106,6 +107,7 @@ def _load_threads(walk: Walk, step: _ListStep, fingerprint: str) -> None:
         plan_threads(threads, known, walk.marked, answered_at),
         step.answer.calls,
         listing.rejects,
+        usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
         fetched=len(threads),
         cursor=listing.after,
         cursor_fingerprint=fingerprint,
@@ -170,12 +172,20 @@ def _fingerprint(walk: Walk) -> str:
 
 
 def load_plan(
-    walk: Walk, plan: Plan, calls: int, rejects: list[Reject], fetched: int = 0, **moves: Any
+    walk: Walk,
+    plan: Plan,
+    calls: int,
+    rejects: list[Reject],
+    usable: int = 0,
+    fetched: int = 0,
+    **moves: Any,
 ) -> None:
-    """Load one response. Raises UnexpectedAnswer, and loads nothing, if too much is unusable."""
+    """Load one response, of which `usable` threads and messages could be read.
+
+    Raises UnexpectedAnswer, and loads nothing, if more than a fifth of it cannot be used.
+    """
     rejects = rejects + plan.rejects
-    events = sum(len(row["events"]) for row in plan.conversations)
-    if len(rejects) > max(4, (events + len(rejects)) // 5):
+    if len(rejects) > max(4, (usable + len(rejects)) // 5):
         raise UnexpectedAnswer(
             f"{len(rejects)} records of one answer cannot be used, the first because of"
             f" {rejects[0].reason}. Meta changed something; nothing of the answer is loaded."

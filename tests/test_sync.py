@@ -11,7 +11,13 @@ import pytest
 from messenger_pipeline.db import load, migrate, pages
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import LeaseLost, PageOwnerMustAct, SyncInProgress, UnknownPage
+from messenger_pipeline.errors import (
+    LeaseLost,
+    PageOwnerMustAct,
+    SyncInProgress,
+    UnexpectedAnswer,
+    UnknownPage,
+)
 from messenger_pipeline.sync import Engine, SyncRequest, SyncResult, sync_page
 from tests.conftest import Simulated
 
@@ -379,3 +385,39 @@ def test_a_resumed_session_that_is_complete_leaves_nothing_to_do(
 
     result = walk(connect(small), small.page.id, session=uuid4())
     assert (result.has_more, result.fetched) == (False, 0)
+
+
+def test_a_record_that_cannot_be_used_is_quarantined_and_the_rest_lands(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    world, page = small.world, small.page
+    bad = world.messages(page, 3, None, 1)[0]
+    good_time, bad["created_time"] = bad["created_time"], "yesterday"
+
+    result = walk(connect(small), page.id)
+
+    assert (result.quarantined, result.failed_batches, result.has_more) == (1, 1, False)
+    [(source, identity, reason, record)] = rows(
+        database, "select source, identity, reason, record from quarantined_records"
+    )
+    assert (source, identity) == ("sync", bad["id"])
+    assert "created_time: Input should be a valid datetime" in reason
+    assert record["created_time"] == "yesterday"
+    assert page.token not in str(record)
+    bad["created_time"] = good_time
+    missing = truth(small) - stored(database)
+    assert [entry[2] for entry in missing] == [bad["id"]]
+
+
+def test_an_answer_that_is_mostly_unusable_is_not_loaded(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """Meta changed something: to go on would lose most of what comes."""
+    world, page = small.world, small.page
+    for number in range(len(page.lengths)):
+        for message in world.messages(page, number, None, 10_000):
+            message["created_time"] = "yesterday"
+    with pytest.raises(UnexpectedAnswer, match="Meta changed something"):
+        walk(connect(small), page.id)
+    assert stored(database) == Counter()
+    assert rows(database, "select step, last_cursor from sync_state") == [(0, None)]
