@@ -254,3 +254,21 @@ def test_every_function_and_table_of_the_contract_is_there(database: Database) -
         " where table_schema = 'public'"
     )}  # fmt: skip
     assert tables <= found
+
+
+def test_a_reader_with_the_documented_grants_reads_and_another_does_not(database: Database) -> None:
+    upsert(database, "10", conversation("20", event("m_1")))
+    text = (migrate.SQL.parent / "docs" / "tables.md").read_text()
+    granted = text[text.index("create role analyst login") :].partition("```")[0]
+    count = (
+        "select count(*) from messenger_conversations c join contact_interaction_events e on true"
+    )
+    with database.transaction() as connection:
+        connection.execute("do $$ begin drop role if exists analyst; end $$")
+        connection.execute(granted)
+        connection.execute("set local role analyst")
+        assert connection.execute(count).fetchone() == (1,)
+        connection.execute("reset role; drop policy analyst_reads on messenger_conversations")
+        connection.execute("set local role analyst")
+        assert connection.execute(count).fetchone() == (0,)
+        connection.execute("reset role; drop owned by analyst; drop role analyst")
