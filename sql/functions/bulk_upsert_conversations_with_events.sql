@@ -21,8 +21,9 @@ set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare
+    v_senders text[];
+    v_ids uuid[];  -- of v_senders, in the same order
     v_new uuid[];
-    v_touched uuid[];
     v_created jsonb;
     v_missed boolean;
 begin
@@ -37,28 +38,33 @@ begin
                now()
         from jsonb_to_recordset(p_conversations) as i (sender_id text, events jsonb)
         where jsonb_array_length(i.events) > 0
-        order by i.sender_id
+        order by i.sender_id collate "C"
         on conflict (page_id, sender_id) do nothing
         returning id
     )
     select coalesce(array_agg(id), '{}') into v_new from added;
 
-    select coalesce(array_agg(locked.id), '{}') into v_touched
+    -- Row by row, by the unique index: while a page is first loaded the statistics know nothing of
+    -- it, and any join by page_id would read all of the page for every response.
+    select coalesce(array_agg(i.sender_id), '{}'), coalesce(array_agg(locked.id), '{}')
+    into v_senders, v_ids
     from (
+        select sender_id from jsonb_to_recordset(p_conversations) as r (sender_id text)
+        order by sender_id collate "C"
+    ) i
+    cross join lateral (
         select c.id from messenger_conversations c
-        where c.page_id = p_page_id and c.sender_id in (
-            select i.sender_id from jsonb_to_recordset(p_conversations) as i (sender_id text))
-        order by c.sender_id
+        where c.page_id = p_page_id and c.sender_id = i.sender_id
         for no key update
-    ) as locked;
+    ) locked;
 
     -- New events. What is there already is left alone here, so that unchanged costs no write.
     with incoming as materialized (
-        select c.id as conversation_id, e.event_type, e.event_timestamp, e.message_id,
+        select k.conversation_id, e.event_type, e.event_timestamp, e.message_id,
                coalesce(e.discriminator, '') as discriminator,
                coalesce(e.as_of, i.as_of) as as_of, e.metadata
         from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
-        join messenger_conversations c on c.page_id = p_page_id and c.sender_id = i.sender_id
+        join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
         cross join lateral jsonb_to_recordset(i.events) as e (
             event_type text, event_timestamp timestamptz, message_id text, discriminator text,
             as_of timestamptz, metadata jsonb)
@@ -104,7 +110,8 @@ begin
                coalesce(l.text, c.last_message) as last_message,
                coalesce(l.event_timestamp, c.last_message_time) as last_message_time
         from jsonb_to_recordset(p_conversations) as i (sender_id text, sender_name text, as_of timestamptz)
-        join messenger_conversations c on c.page_id = p_page_id and c.sender_id = i.sender_id
+        join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
+        join messenger_conversations c on c.id = k.conversation_id
         left join lateral (
             select e.event_timestamp, coalesce(e.metadata ->> 'text', '') as text
             from contact_interaction_events e

@@ -11,6 +11,9 @@ as $$
            t.frontier_time, t.frontier_message_id,
            exists (select from thread_gaps g
                    where g.page_id = t.page_id and g.thread_id = t.thread_id and not g.unreadable)
-    from messenger_threads t
-    where t.page_id = p_page_id and t.thread_id = any (p_thread_ids)
+    from unnest(p_thread_ids) as asked (thread_id)
+    cross join lateral (
+        select * from messenger_threads m
+        where m.page_id = p_page_id and m.thread_id = asked.thread_id
+    ) t
 $$;

@@ -68,13 +68,15 @@ begin
     insert into messenger_threads as t
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
          newest_message_id, answered_at, frontier_time, frontier_message_id, last_session_id)
-    select v_page_id, n.thread_id, n.sender_id, c.id, n.updated_time, n.message_count,
+    select v_page_id, n.thread_id, n.sender_id,
+           (select c.id from messenger_conversations c
+            where c.page_id = v_page_id and c.sender_id = n.sender_id),
+           n.updated_time, n.message_count,
            n.newest_message_id, n.answered_at, n.frontier_time, n.frontier_message_id, p_session
     from jsonb_to_recordset(p_response -> 'threads') as n (
         thread_id text, sender_id text, updated_time timestamptz, message_count integer,
         newest_message_id text, answered_at timestamptz, frontier_time timestamptz,
         frontier_message_id text)
-    left join messenger_conversations c on c.page_id = v_page_id and c.sender_id = n.sender_id
     on conflict (page_id, thread_id) do update
         set sender_id = excluded.sender_id, conversation_id = excluded.conversation_id,
             updated_time = excluded.updated_time, message_count = excluded.message_count,
@@ -88,7 +90,8 @@ begin
         update messenger_threads t
         set last_session_id = p_session
         where t.page_id = v_page_id
-          and t.thread_id in (select jsonb_array_elements_text(p_response -> 'threads_seen'))
+          and t.thread_id = any (
+              array(select jsonb_array_elements_text(p_response -> 'threads_seen')))
           and t.last_session_id is distinct from p_session;
     end if;
 
