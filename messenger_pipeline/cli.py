@@ -2,6 +2,7 @@
 4 a sync of this page is in progress, 5 the page's owner must act.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from messenger_pipeline.errors import PipelineError, UsageError
 def main() -> None:
     """Run a command; errors are said in words and end with their exit code."""
     # Asked to end, a command ends as at Ctrl-C: what it started ends with it.
+    # The pool tells of each attempt to connect; the error at the end is enough.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, signal.default_int_handler)
     try:

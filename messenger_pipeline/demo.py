@@ -18,11 +18,12 @@ from rich.table import Table
 from messenger_pipeline import runtime
 from messenger_pipeline.db import load, pages
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import ConfigurationError, PipelineError
+from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.settings import Settings, load_settings
 from messenger_pipeline.stack import Stack, running_stack
 
 _PATIENCE_SECONDS = 600.0
+_MARK = "simulated"  # a file in a home whose pages are simulated
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def serve(
             console.print(
                 "For commands in another terminal:\n"
                 f"  export MESSENGER_HOME={settings.home.resolve()}\n"
-                f"  export MESSENGER_GRAPH_URL={stack.graph_url}",
+                f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
+                "  export MESSENGER_CALLS_PER_SECOND=1000",
                 soft_wrap=True,
             )
         try:
@@ -118,17 +120,20 @@ def serve(
 def _simulated_settings() -> Settings:
     """Settings apart from the user's own: simulated pages must not meet real ones."""
     settings = load_settings()
-    if settings.database_url is not None:
-        raise ConfigurationError(
-            "MESSENGER_DATABASE_URL is set, and simulated pages do not belong into a database of"
-            " yours. Unset it, or run `messenger-pipeline dev --real` for your own pages."
-        )
-    home = settings.home / "demo"
-    os.environ["MESSENGER_HOME"] = str(home.resolve())
-    os.environ.pop("DAGSTER_HOME", None)
-    os.environ.pop("DAGSTER_PG_URL", None)
+    # Whoever follows what `dev` says for other terminals has named this home already.
+    own = (settings.home / _MARK).exists()
+    home = settings.home if own else settings.home / "demo"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / _MARK).touch()
     return settings.model_copy(
-        update={"home": home, "dagster_home": None, "dagster_pg_url": None, "token_key": []}
+        update={
+            "home": home,
+            "database_url": None,
+            "database_schema": "public",
+            "token_key": [],
+            "dagster_home": None,
+            "dagster_pg_url": None,
+        }
     )
 
 

@@ -38,6 +38,10 @@ class DatabaseUnavailable(DatabaseError):
     """PostgreSQL cannot be reached: trying again later helps."""
 
 
+class DatabaseConflict(DatabaseError):
+    """Two transactions stood in each other's way, and this one gave way: it can be made again."""
+
+
 class SchemaError(DatabaseError):
     """The schema is not the one that this version works with."""
 
@@ -65,7 +69,7 @@ class SyncInProgress(PipelineError):
 
     def __init__(self, page_id: str, locked_by: str, locked_at: datetime) -> None:
         super().__init__(
-            f"Sync already in progress for this page. Page {page_id} is being walked by"
+            f"Sync already in progress for this page. Page {page_id} is being walked by run"
             f" {locked_by} since {locked_at:%Y-%m-%d %H:%M:%S %Z}."
         )
 

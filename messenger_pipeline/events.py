@@ -22,6 +22,7 @@ CONTENT: Final = (
     "shares",
     "sticker",
     "reactions",
+    "reply_to",
     "story",
     "is_unsupported",
 )
@@ -65,22 +66,33 @@ def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
 
 
 def contact_of(thread: Thread, page_id: str) -> Party | None:
-    """The contact of a thread: the party that is not the page; of several the one who wrote last.
+    """The contact of a thread: the party that is not the page.
 
-    None where nobody with an id takes part: the thread cannot be anybody's conversation.
+    Of several the one with the least id, which does not depend on when one looks; what each of
+    them wrote is their own (see `owner_of`). None where nobody with an id takes part.
     """
-    others = {
-        party["id"]: party
-        for party in thread.get("participants") or []
-        if party.get("id") and party["id"] != page_id
-    }
-    if len(others) == 1:
-        return next(iter(others.values()))
-    for message in messages_of(thread):  # newest first
-        sender = message.get("from")
-        if sender and sender.get("id") and sender["id"] != page_id:
-            return others.get(sender["id"], sender)
-    return next(iter(others.values()), None)
+    others = others_in(thread, page_id)
+    return others[min(others)] if others else None
+
+
+def others_in(thread: Thread, page_id: str) -> dict[str, Party]:
+    """Who takes part but the page, by id; where participants tell nobody, who wrote."""
+    writers = (message.get("from") for message in messages_of(thread))
+    given = _but_page(thread.get("participants") or [], page_id)
+    return given or _but_page([writer for writer in writers if writer], page_id)
+
+
+def _but_page(parties: Iterable[Party], page_id: str) -> dict[str, Party]:
+    known = ((party.get("id"), party) for party in parties)
+    return {party_id: party for party_id, party in known if party_id and party_id != page_id}
+
+
+def owner_of(message: Message, page_id: str, contact_id: str) -> str:
+    """Whose conversation a message belongs to: theirs who wrote it, as a webhook has it; what the
+    page or nobody known wrote is the thread's contact's."""
+    sender = message.get("from")
+    sender_id = sender.get("id") if sender else None
+    return sender_id if sender_id and sender_id != page_id else contact_id
 
 
 def messages_of(thread: Thread) -> list[Message]:
@@ -146,20 +158,23 @@ def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
     only source, message_id as spelled, and what is no content but differs.
     """
     later = _content_rank(stated) > _content_rank(stored)
-    newer, older = (stated, stored) if later else (stored, stated)
+    newer = stated if later else stored
     rest = {k: v for k, v in stated["metadata"].items() if k not in CONTENT}
     rest |= {k: v for k, v in stored["metadata"].items() if k not in CONTENT}
     content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
     if "unsent_at" in rest:
         content.pop("text", None)
-    event_type = stored["event_type"]
+    metadata = rest | content
+    changed = lasting_content(metadata) != lasting_content(stored["metadata"])
     return {
-        "event_type": stated["event_type"] if event_type == "message" else event_type,
+        # An unknown direction, "message", is the least.
+        "event_type": max(stored["event_type"], stated["event_type"]),
         "event_timestamp": finer_time(stored["event_timestamp"], stated["event_timestamp"]),
         "message_id": stored["message_id"],
         "discriminator": stored.get("discriminator", ""),
-        "as_of": max(newer["as_of"], older["as_of"]),
-        "metadata": rest | content,
+        # A content that is stated again keeps the time of its first statement.
+        "as_of": stated["as_of"] if later and changed else stored["as_of"],
+        "metadata": metadata,
     }
 
 
@@ -187,7 +202,8 @@ def _fold(group: list[EventRow], as_of: datetime) -> EventRow:
 
 def _joined(one: ConversationRow, other: ConversationRow) -> ConversationRow:
     """Two threads of one contact in one answer."""
-    return {**one, "sender_name": one["sender_name"] or other["sender_name"],
+    names = [name for name in (one["sender_name"], other["sender_name"]) if name is not None]
+    return {**one, "sender_name": max(names, default=None),
             "events": one["events"] + other["events"]}  # fmt: skip
 
 
@@ -196,7 +212,7 @@ def _content_rank(event: EventRow) -> tuple[datetime, bytes, bytes]:
     return (
         event["as_of"],
         (metadata.get("text") or "").encode(),
-        lasting_content(metadata.get("attachments")).encode(),
+        lasting_content({k: v for k, v in metadata.items() if k in CONTENT}).encode(),
     )
 
 

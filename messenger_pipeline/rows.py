@@ -56,6 +56,7 @@ class ThreadState:
     """What the last answer told of a thread; the frontier is the newest message reached."""
 
     thread_id: str
+    sender_id: str | None
     updated_time: datetime
     message_count: int | None
     newest_message_id: str | None

@@ -5,7 +5,6 @@ ConfigurationError, which names it and says what to do; the value itself is not 
 """
 
 import re
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,9 @@ def _postgres_url(value: SecretStr) -> SecretStr:
     schemes = ("postgresql://", "postgres://", "postgresql+psycopg2://")
     if not value.get_secret_value().startswith(schemes):
         raise ValueError("give a URL such as postgresql://user:password@host:5432/database")
+    user, _, _host = value.get_secret_value().partition("://")[2].partition("/")[0].rpartition("@")
+    if "@" in user or re.search(r"%(?![0-9A-Fa-f]{2})", user):
+        raise ValueError("percent-encode the user and password in it: @ as %40, % as %25")
     # A driver's name in it means something to SQLAlchemy alone.
     return SecretStr("postgresql://" + value.get_secret_value().partition("://")[2])
 
@@ -61,10 +63,16 @@ class Settings(BaseSettings):
 
     home: Path = Path(".messenger")
     database_url: PostgresUrl | None = None
-    database_schema: str = Field("public", pattern=r"^[a-z_][a-z0-9_]*$")
+    database_schema: str = Field(
+        "public", pattern=r"^[a-z_][a-z0-9_]*$", description="give a name such as messenger"
+    )
     graph_url: Annotated[str, AfterValidator(_http_url)] = "https://graph.facebook.com"
-    graph_version: str = Field("v26.0", pattern=r"^v\d+\.\d+$")
-    calls_per_second: float = Field(2.0, gt=0, le=10_000)
+    graph_version: str = Field(
+        "v26.0", pattern=r"^v\d+\.\d+$", description="give a version such as v26.0"
+    )
+    calls_per_second: float = Field(
+        2.0, gt=0, le=10_000, description="give a number such as 2, which is Meta's limit"
+    )
     app_secret: Annotated[list[SecretStr], NoDecode] = []
     token_key: Annotated[list[SecretStr], NoDecode] = []
     dagster_pg_url: PostgresUrl | None = Field(
@@ -89,7 +97,7 @@ class Settings(BaseSettings):
                 ) from None
         return keys
 
-    @cached_property
+    @property
     def embedded(self) -> bool:
         """Whether the data lives in the embedded PostgreSQL under `home`."""
         return self.database_url is None
@@ -110,5 +118,7 @@ def _explain(error: ValidationError) -> str:
         name = field if field.isupper() else f"MESSENGER_{field.upper()}"
         context = fault.get("ctx", {})
         reason = str(context["error"]) if "error" in context else fault["msg"]
-        lines.append(f"The setting {name} is wrong: {reason}.")
+        known = Settings.model_fields.get(field)
+        remedy = f"; {known.description}" if known and known.description else ""
+        lines.append(f"The setting {name} is wrong: {reason}{remedy}.")
     return "\n".join(lines)

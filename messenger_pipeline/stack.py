@@ -54,6 +54,7 @@ def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, st
         "DAGSTER_PG_URL": _for_sqlalchemy(dagster),
         "MESSENGER_HOME": str(settings.home.resolve()),
         "MESSENGER_DATABASE_URL": data,
+        "MESSENGER_DATABASE_SCHEMA": settings.database_schema,
     }
     if settings.embedded and not settings.token_key:
         environment["MESSENGER_TOKEN_KEY"] = key_in(settings.home.resolve())
@@ -104,7 +105,6 @@ def child(
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment, "PYTHONPATH": str(PROJECT)},
-            cwd=PROJECT,
             start_new_session=True,
         )
     try:

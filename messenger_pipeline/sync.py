@@ -17,7 +17,13 @@ from uuid import UUID
 
 from messenger_pipeline.db import load
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.pages import PageRecord, get_page, set_page_status, unknown
+from messenger_pipeline.db.pages import (
+    PageRecord,
+    get_page,
+    mark_for_reauthorization,
+    postpone_next_sync,
+    unknown,
+)
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import pacer
 from messenger_pipeline.errors import DatabaseError, PageOwnerMustAct, PipelineError, RateLimited
@@ -85,8 +91,10 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
     loaded stays.
     """
     page = get_page(engine.database, request.page_id)
-    token = _token_of(engine, page)
     database = engine.database
+    # Before anything can fail: a page that fails is due again at its interval, not at every look.
+    postpone_next_sync(database, page.facebook_page_id)
+    token = _token_of(engine, page)
     with held_lease(database, page.facebook_page_id, request.run_id) as fence:
         session = load.open_session(
             database, page.facebook_page_id, fence, request.mode, request.run_id, request.session
@@ -116,8 +124,10 @@ def _run(walk: Walk) -> SyncResult:
         load.suspend_session(database, session_id, fence, seconds, str(limited))
         return _result(walk, f"rate limit, to be continued in {seconds:.0f} s: {limited}")
     except PageOwnerMustAct as error:
-        set_page_status(database, walk.page.facebook_page_id, "needs_reauthorization", str(error))
-        load.suspend_session(database, session_id, fence, 0, str(error))
+        # Not if the lease went to another run: that one sees for itself.
+        with suppress(DatabaseError):
+            mark_for_reauthorization(database, walk.page, fence, str(error))
+            load.suspend_session(database, session_id, fence, 0, str(error))
         raise
     except PipelineError as error:
         # The error matters more than its note, which the database may refuse now.
@@ -150,7 +160,7 @@ def _result(walk: Walk, stopped: str | None) -> SyncResult:
         fetched=walk.fetched,
         inserted=walk.loaded.inserted,
         updated=walk.loaded.updated,
-        unchanged=walk.unchanged,
+        unchanged=walk.loaded.unchanged,
         events=walk.loaded.events_created,
         quarantined=walk.quarantined,
         failed_batches=walk.failed_batches,

@@ -5,6 +5,7 @@ missing below them. Pure.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from messenger_pipeline.events import (
     canonical_message_id,
@@ -12,10 +13,26 @@ from messenger_pipeline.events import (
     dedupe_conversations,
     messages_of,
     name_of,
+    others_in,
+    owner_of,
     parse_message,
 )
-from messenger_pipeline.graph.models import Message, Reject, Thread, next_cursor, without_paging
-from messenger_pipeline.rows import ConversationRow, GapRow, Source, ThreadRow, ThreadState
+from messenger_pipeline.graph.models import (
+    Message,
+    Party,
+    Reject,
+    Thread,
+    next_cursor,
+    without_paging,
+)
+from messenger_pipeline.rows import (
+    ConversationRow,
+    EventRow,
+    GapRow,
+    Source,
+    ThreadRow,
+    ThreadState,
+)
 
 SETTLED = timedelta(seconds=5)
 """Meta's times are whole seconds: an answer given within this of a thread's updated_time may
@@ -39,10 +56,6 @@ class Plan:
     seen: list[str] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-
-    @property
-    def unchanged(self) -> int:
-        return len(self.seen)
 
 
 def plan_threads(
@@ -80,19 +93,46 @@ def is_unchanged(thread: Thread, state: ThreadState) -> bool:
 
 
 def reaches(messages: list[Message], time: datetime | None) -> bool:
-    """Whether messages, newest first, go down past a time: only one strictly older shows that
-    all of that second were listed."""
-    return time is not None and any(message["created_time"] < time for message in messages)
+    """Whether messages go down past a time without a hole.
+
+    Only one strictly older shows that all of that second were listed; and if they are not in
+    order, newest first, what is missing may be anywhere.
+    """
+    if time is None or not messages or messages[-1]["created_time"] >= time:
+        return False
+    return all(
+        newer["created_time"] >= older["created_time"] for newer, older in pairwise(messages)
+    )
 
 
 def parse_history(
     messages: list[Message], sender_id: str, page: Page, answered_at: datetime
 ) -> list[ConversationRow]:
     """The rows of more messages of a known contact's thread."""
-    events = [parse_message(message, page.page_id, page.source) for message in messages]
-    return dedupe_conversations(
-        [{"sender_id": sender_id, "sender_name": None, "as_of": answered_at, "events": events}]
-    )
+    return dedupe_conversations(_rows(messages, {}, sender_id, page, answered_at))
+
+
+def _rows(
+    messages: list[Message],
+    others: dict[str, Party],
+    contact_id: str,
+    page: Page,
+    answered_at: datetime,
+) -> list[ConversationRow]:
+    """A conversation for each contact whose messages are among these."""
+    events: dict[str, list[EventRow]] = {}
+    for message in messages:
+        owner = owner_of(message, page.page_id, contact_id)
+        events.setdefault(owner, []).append(parse_message(message, page.page_id, page.source))
+    return [
+        {
+            "sender_id": owner,
+            "sender_name": name_of(others[owner]) if owner in others else None,
+            "as_of": answered_at,
+            "events": rows,
+        }
+        for owner, rows in events.items()
+    ]
 
 
 def _plan_changed(
@@ -100,21 +140,17 @@ def _plan_changed(
 ) -> None:
     messages = messages_of(thread)
     contact = contact_of(thread, page.page_id)
-    if contact is None and messages:
+    sender_id = contact.get("id") if contact else None
+    if sender_id is None and state:
+        sender_id = state.sender_id
+    if sender_id is None and messages:
         plan.rejects.append(
             Reject(thread["id"], "no participant but the page has an id", without_paging(thread))
         )
         return
-    sender_id = contact.get("id") if contact else None
-    if contact and sender_id and messages:
-        plan.conversations.append(
-            {
-                "sender_id": sender_id,
-                "sender_name": name_of(contact),
-                "as_of": answered_at,
-                "events": [parse_message(one, page.page_id, page.source) for one in messages],
-            }
-        )
+    if sender_id is not None:
+        others = others_in(thread, page.page_id)
+        plan.conversations += _rows(messages, others, sender_id, page, answered_at)
     frontier = max(
         ((m["created_time"], canonical_message_id(m["id"])) for m in messages), default=None
     )

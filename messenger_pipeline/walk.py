@@ -25,6 +25,8 @@ from messenger_pipeline.threads import Page, Plan, plan_threads
 
 THREADS = 100
 """Threads asked for at once; Meta cuts greater limits silently at about 200."""
+FEW_THREADS = 25
+"""Threads that the first response of an incremental walk is asked for; each further one twice."""
 NESTED = 25
 """Messages asked for with each thread."""
 
@@ -57,11 +59,10 @@ class Walk:
     started: float = field(default_factory=time.monotonic)
     step: int = field(init=False)
     fetched: int = 0
-    unchanged: int = 0
     quarantined: int = 0
     failed_batches: int = 0
     api_calls: int = 0
-    loaded: sessions.Loaded = field(default_factory=lambda: sessions.Loaded(0, 0, 0))
+    loaded: sessions.Loaded = field(default_factory=sessions.Loaded)
 
     def __post_init__(self) -> None:
         self.step = self.session.step
@@ -129,11 +130,13 @@ def _fetch_list(walk: Walk, fingerprint: str) -> Iterator[_ListStep]:
     after = session.last_cursor if session.cursor_fingerprint == fingerprint else None
     boundary, oldest = session.boundary, session.last_updated_time
     left = walk.limits.max_conversations
+    # Mostly little is new: what is unchanged behind it need not be asked for in hundreds.
+    limit = THREADS if boundary is None else FEW_THREADS
     while left is None or left > 0:
         answer = walk.client.fetch_conversations(
             page.facebook_page_id,
             page.platform,
-            limit=THREADS if left is None else min(THREADS, left),
+            limit=limit if left is None else min(limit, left),
             messages=NESTED,
             after=after,
         )
@@ -157,7 +160,7 @@ def _fetch_list(walk: Walk, fingerprint: str) -> Iterator[_ListStep]:
         yield _ListStep(answer, oldest, out_of_order, listed)
         if listed:
             return
-        after = listing.after
+        after, limit = listing.after, min(2 * limit, THREADS)
         left = None if left is None else left - len(listing.records)
 
 
@@ -206,7 +209,6 @@ def load_plan(
             "gaps_opened": plan.gaps,
             "quarantined": [{"source": "sync", **asdict(reject)} for reject in rejects],
             "fetched": fetched,
-            "unchanged": plan.unchanged,
             "api_calls": calls,
             **cursor,
             **moves,
@@ -214,15 +216,10 @@ def load_plan(
     )
     walk.step += 1
     walk.fetched += fetched
-    walk.unchanged += plan.unchanged
     walk.quarantined += len(rejects)
     walk.failed_batches += bool(rejects)
     walk.api_calls += calls
-    walk.loaded = sessions.Loaded(
-        walk.loaded.inserted + loaded.inserted,
-        walk.loaded.updated + loaded.updated,
-        walk.loaded.events_created + loaded.events_created,
-    )
+    walk.loaded += loaded
     if "cursor" in moves:
         walk.session = replace(
             walk.session,

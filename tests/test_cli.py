@@ -74,7 +74,9 @@ def test_a_page_is_added_synced_continued_and_removed(
     ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to go on.")
     figures = json.loads(cut.stdout)
     assert (figures["success"], figures["has_more"], figures["fetched"]) == (True, True, 60)
-    ended(run("status"), 0, "active_syncs: 1", "state to be continued", "total_synced 60")
+    ended(run("status"), 0, "active_syncs: 1", "to be continued", "sync_statistics: 1")
+    told = json.loads(run("status", "--json").stdout)
+    assert told["active_syncs"][0]["total_synced"] == 60
 
     rest = run("sync", page.id, **graph)
     ended(rest, 0, "full sync complete: 170 conversations read")
@@ -112,7 +114,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_another(
     with Database(environment["MESSENGER_DATABASE_URL"]) as database:
         database.call("acquire_sync_lock", page_id=simulated.page.id, locked_by="night-run")
     result = run("sync", simulated.page.id, "--json", **graph)
-    ended(result, 4, "is being walked by night-run since 20")
+    ended(result, 4, "is being walked by run night-run since 20")
     assert json.loads(result.stdout)["success"] is False
 
 
@@ -136,7 +138,20 @@ def test_a_page_that_is_being_walked_is_not_walked_by_another(
         ),
         (["sync", "1"], {"MESSENGER_TOKEN_KEY": ""}, 2, ["MESSENGER_TOKEN_KEY is missing"]),
         (["sync", "1"], {"MESSENGER_GRAPH_URL": "x"}, 2, ["MESSENGER_GRAPH_URL is wrong"]),
-        (["demo"], {}, 2, ["MESSENGER_DATABASE_URL is set"]),
+        (
+            ["status"],
+            {"MESSENGER_DATABASE_URL": "", "MESSENGER_HOME": "/proc/no"},
+            2,
+            ["MESSENGER_HOME"],
+        ),
+        (["dev", "--ui-port", "99999"], {}, 2, ["--ui-port"]),
+        (["db", "upgrade", "--from", "0001"], {}, 2, ["--from goes with --sql"]),
+        (
+            ["sync", "1"],
+            {"DAGSTER_PG_URL": "postgresql://u:hunter2@127.0.0.1:9/d"},
+            1,
+            ["cannot be reached"],
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_remedy_and_its_exit_code(
@@ -179,7 +194,7 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("db", "upgrade", **mine), 0, "applied 0001")
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
-    ended(run("db", "downgrade", input="n\n", **mine), 130, "lost")
+    ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
     ended(run("db", "downgrade", "--yes", **mine), 0, "Taken back: 0001")
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
     ended(printed, 0, "create table sync_state", "commit;")

@@ -21,8 +21,10 @@ def test_without_any_setting_the_embedded_database_and_metas_api_are_used() -> N
     ("name", "value", "remedy"),
     [
         ("MESSENGER_DATABASE_URL", "mysql://u:hunter2@h/d", "give a URL such as postgresql://"),
+        ("MESSENGER_DATABASE_URL", "postgresql://u:hunter2@x@h/d", "percent-encode"),
+        ("MESSENGER_DATABASE_URL", "postgresql://u:hunter2%x@h/d", "percent-encode"),
         ("MESSENGER_GRAPH_URL", "graph.facebook.com", "give a URL such as https://"),
-        ("MESSENGER_GRAPH_VERSION", "26", r"should match pattern"),
+        ("MESSENGER_GRAPH_VERSION", "26", "give a version such as v26.0"),
         ("MESSENGER_CALLS_PER_SECOND", "0", "greater than 0"),
         ("MESSENGER_CALLS_PER_SECOND", "fast", "valid number"),
         ("MESSENGER_TOKEN_KEY", "hunter2", "`messenger-pipeline key` makes one"),

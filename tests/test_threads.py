@@ -41,6 +41,7 @@ def state(**changes: Any) -> ThreadState:
     """The state that thread(5) leaves, answered a minute later."""
     fields = {
         "thread_id": "t_1",
+        "sender_id": "20",
         "updated_time": second(5),
         "message_count": None,
         "newest_message_id": "m_5",
@@ -129,7 +130,7 @@ def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
     seconds = sorted(seconds, reverse=True)
     for share in range(1, len(seconds) + 1):
         given = thread(*seconds[:share], more=share < len(seconds))
-        plan = planned(given, state(frontier_time=second(frontier)))
+        plan = planned(given, state(frontier_time=second(frontier), newest_message_id="m_older"))
         loaded = {event["event_timestamp"] for row in plan.conversations for event in row["events"]}
         missing = {second(at) for at in seconds if at >= frontier} - loaded
         if missing:
@@ -137,6 +138,36 @@ def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
             assert max(missing) <= gap["newest_time"]
             assert gap["until_time"] == second(frontier)
             assert gap["resume_cursor"]
+
+
+def test_messages_out_of_order_prove_nothing_about_what_is_below_them() -> None:
+    """One that is older than the frontier may have been listed late among newer ones."""
+    [gap] = planned(thread(30, 29, 1, 28, 27, more=True), state()).gaps
+    assert gap["until_time"] == second(5)
+    [gap] = planned(thread(30, 29, 1, 28, 2, more=True), state()).gaps
+    assert gap["until_time"] == second(5)
+
+
+def test_a_known_thread_answered_without_participants_is_its_contacts() -> None:
+    bare = thread(9, 8)
+    del bare["participants"]
+    for message in bare["messages"]["data"]:  # type: ignore[index,union-attr]
+        message["from"] = {"id": "10"}
+    [row] = planned(bare, state()).conversations
+    assert row["sender_id"] == "20"
+
+
+def test_what_several_contacts_wrote_is_each_ones_own() -> None:
+    """As a webhook has it, and whenever one looks."""
+    given = thread(9, 8, 7)
+    given["participants"] = [{"id": "30", "name": "B"}, {"id": "20", "name": "A"}, {"id": "10"}]
+    for message, sender in zip(given["messages"]["data"], ("10", "30", "20"), strict=True):  # type: ignore[index,arg-type]
+        message["from"] = {"id": sender}
+    rows = planned(given, None).conversations
+    assert {
+        row["sender_id"]: (row["sender_name"], [event["message_id"] for event in row["events"]])
+        for row in rows
+    } == {"20": ("A", ["m_9", "m_7"]), "30": ("B", ["m_8"])}
 
 
 def test_reaches_needs_an_older_message() -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from messenger_pipeline import runtime
 from messenger_pipeline.db import migrate
-from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.pool import Database, check_reachable
 from messenger_pipeline.settings import load_settings
 
 # Piped, a table is as wide as it is: whoever reads it is no terminal.
@@ -36,6 +36,7 @@ def dagster_environment() -> Iterator[Database]:
     settings = load_settings()
     with runtime.database_urls(settings) as (data, dagster):
         runtime.token_vault(settings)
+        check_reachable(dagster)
         os.environ.update(prepare_dagster(settings, data, dagster))
         with Database(data, schema=settings.database_schema, timeout=10) as database:
             yield database

@@ -7,7 +7,7 @@ from messenger_pipeline.vault import new_key
 
 
 @click.command()
-@click.option("--port", default=8001, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Another seed, another world.")
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option(
@@ -35,14 +35,24 @@ def simulate(
     require_free_port(port, "--port")
     world = World(seed, page_count, conversations)
     app = create_app(world, latency=latency_ms / 1000, app_secret=app_secret)
-    click.echo(f"Simulated Graph API: export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
+    click.echo("Simulated Graph API. For commands in another terminal:")
+    click.echo(f"  export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
+    click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")
+    if app_secret:
+        click.echo("  export MESSENGER_APP_SECRET=…  # the one given here")
     for page in world.pages.values():
         click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 @click.command()
-@click.option("--ui-port", default=3000, show_default=True, help="Dagster's UI.")
+@click.option(
+    "--ui-port",
+    type=click.IntRange(1, 65535),
+    default=3000,
+    show_default=True,
+    help="Dagster's UI.",
+)
 @click.option(
     "--real", is_flag=True, help="Your own settings' database and API, nothing simulated."
 )
@@ -56,7 +66,13 @@ def dev(ui_port: int, real: bool, conversations: int, page_count: int) -> None:
 
 
 @click.command()
-@click.option("--ui-port", default=3000, show_default=True, help="Dagster's UI.")
+@click.option(
+    "--ui-port",
+    type=click.IntRange(1, 65535),
+    default=3000,
+    show_default=True,
+    help="Dagster's UI.",
+)
 @click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
 def demo(ui_port: int, conversations: int, page_count: int) -> None:

@@ -3,13 +3,14 @@
 from typing import TextIO
 
 import click
+from pydantic_core import to_json
 from rich.table import Table
 
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry, out, shown
 from messenger_pipeline.db import pages
-from messenger_pipeline.errors import UsageError
-from messenger_pipeline.settings import load_settings
+from messenger_pipeline.errors import ObjectRefused, PageOwnerMustAct, UsageError
+from messenger_pipeline.settings import Settings, load_settings
 
 
 @click.group("pages")
@@ -24,14 +25,13 @@ def pages_group() -> None:
 @click.option(
     "--platform",
     type=click.Choice(["messenger", "instagram"]),
-    default="messenger",
-    show_default=True,
+    help="Of a new page messenger, of a known one as it was.",
 )
 @click.option(
     "--token-file", type=click.File(), default="-", help="Where the token is; else standard input."
 )
 def pages_add(
-    page_id: str, name: str | None, user_id: str | None, platform: str, token_file: TextIO
+    page_id: str, name: str | None, user_id: str | None, platform: str | None, token_file: TextIO
 ) -> None:
     """Register a page, or give it a new token, which makes it active again.
 
@@ -47,18 +47,32 @@ def pages_add(
     settings = load_settings()
     with open_registry() as database:
         vault = runtime.token_vault(settings)
-        with runtime.graph_api(settings).client(token) as client:
-            profile = client.fetch_page(page_id).content
-            client.fetch_conversations(page_id, platform, limit=1, messages=0)
+        known = {page.facebook_page_id: page for page in pages.list_pages(database)}.get(page_id)
+        platform = platform or (known.platform if known else "messenger")
+        found = _check_token(settings, page_id, platform, token)
         page = pages.register_page(
             database,
             page_id,
-            name=name or profile.get("name"),
+            name=name or (known.name if known else None) or found,
             user_id=user_id,
             platform=platform,
             token_encrypted=vault.encrypt(token),
         )
     click.echo(f"Page {page_id} ({page.name}) is registered; its token works.")
+
+
+def _check_token(settings: Settings, page_id: str, platform: str, token: str) -> str | None:
+    """The page's name, asked for with its token, which must be let at its conversations."""
+    with runtime.graph_api(settings).client(token) as client:
+        try:
+            profile = client.fetch_page(page_id).content
+            client.fetch_conversations(page_id, platform, limit=1, messages=0)
+        except ObjectRefused as error:
+            raise PageOwnerMustAct(
+                f"The token gives no access to page {page_id}. Is it this page's?"
+                f" Meta says: {error}"
+            ) from error
+    return profile.get("name")
 
 
 @pages_group.command("list")
@@ -67,14 +81,18 @@ def pages_list() -> None:
     with open_registry() as database:
         found = pages.list_pages(database)
     table = Table(box=None)
-    for name in ("page", "name", "platform", "status", "last synced", "next sync"):
-        table.add_column(name, no_wrap=name in ("page", "platform"))
+    for name in ("page", "name", "platform", "status", "last synced", "next sync", "why"):
+        table.add_column(name, no_wrap=name in ("page", "platform", "status"))
     for page in found:
-        status = f"{page.status}: {page.status_reason}" if page.status_reason else page.status
         table.add_row(
-            page.facebook_page_id, page.name, page.platform, status,
-            shown(page.last_synced_at), shown(page.next_sync_at),
-        )  # fmt: skip
+            page.facebook_page_id,
+            page.name,
+            page.platform,
+            page.status,
+            shown(page.last_synced_at),
+            shown(page.next_sync_at if page.status == "active" else None),
+            page.status_reason,
+        )
     out.print(table if found else "No page is registered. `messenger-pipeline pages add` adds one.")
 
 
@@ -87,17 +105,24 @@ def pages_remove(page_id: str) -> None:
     click.echo(f"Page {page_id} is removed from the registry; its conversations are kept.")
 
 
+_ACTIVE = ("page_id", "mode", "state", "total_synced", "events_created", "open_gaps",
+           "locked_by", "not_before", "last_error")  # fmt: skip
+_STATISTICS = ("page_id", "page_name", "status", "last_synced_at", "conversations", "messages",
+               "completed_sessions", "open_sessions", "open_gaps", "quarantined")  # fmt: skip
+
+
 @click.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every column.")
+def status(as_json: bool) -> None:
     """Show the syncs that are open, and every page with what is stored of it."""
-    with open_registry() as database, database.transaction() as connection:
-        for view in ("active_syncs", "sync_statistics"):
-            cursor = connection.execute(f"select * from {view} order by page_id")  # noqa: S608
-            names = [column.name for column in cursor.description or ()]
-            rows = cursor.fetchall()
-            out.print(f"[bold]{view}[/bold]: {len(rows)}")
-            for row in rows:
-                told = {n: v for n, v in zip(names, row, strict=True) if v is not None}
-                out.print(
-                    "  " + ", ".join(f"{n} {shown(v)}" for n, v in told.items()), soft_wrap=True
-                )
+    with open_registry() as database:
+        views = {"active_syncs": _ACTIVE, "sync_statistics": _STATISTICS}
+        found = {view: database.rows(view) for view in views}
+    if as_json:
+        click.echo(to_json(found))
+        return
+    for view, columns in views.items():
+        table = Table(*columns, title=f"{view}: {len(found[view])}", title_justify="left", box=None)
+        for row in found[view]:
+            table.add_row(*(shown(row[column]) for column in columns))
+        out.print(table)

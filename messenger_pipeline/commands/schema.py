@@ -5,7 +5,7 @@ import click
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry
 from messenger_pipeline.db import migrate
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.settings import load_settings
 
 
@@ -22,6 +22,8 @@ def db() -> None:
 def db_upgrade(as_sql: bool, start: str) -> None:
     """Bring the schema up to date. Running it again changes nothing."""
     settings = load_settings()
+    if start != "base" and not as_sql:
+        raise UsageError("--from goes with --sql; without it, the database knows where it is.")
     if as_sql:
         click.echo(migrate.script_of_upgrade(settings.database_schema, start), nl=False)
         return
@@ -37,10 +39,8 @@ def db_upgrade(as_sql: bool, start: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def db_downgrade(to: str, yes: bool) -> None:
     """Take the schema back. Conversations, events and pages stay."""
-    if not yes:
-        click.confirm(
-            f"Take the schema back to {to}? Sync state and quarantine are lost.", abort=True
-        )
+    if not yes and not click.confirm(f"Take the schema back to {to}? What the syncs know is lost."):
+        raise PipelineError("Nothing was changed.")
     settings = load_settings()
     with runtime.data_url(settings) as url:
         undone = migrate.downgrade(url, settings.database_schema, to)

@@ -70,7 +70,9 @@ def sync(
             " quarantined_records."
         )
     if figures["has_more"]:
-        say_error(f"Partial: {figures['stopped']}. Run it again to go on.")
+        # With --full again it would begin anew.
+        again = "Run it again without --full to go on." if full else "Run it again to go on."
+        say_error(f"Partial: {figures['stopped']}. {again}")
         sys.exit(PARTIAL)
 
 

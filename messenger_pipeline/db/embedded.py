@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from messenger_pipeline.errors import DatabaseUnavailable
+from messenger_pipeline.errors import ConfigurationError, DatabaseUnavailable
 
 with warnings.catch_warnings():
     # Its import warns where XDG_RUNTIME_DIR is unset; it falls back to the temporary directory.
@@ -28,7 +28,12 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
 
     `options` are lines for postgresql.conf, written when the cluster is made.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"MESSENGER_HOME, {home}, cannot be used: {error.strerror}. Name another folder."
+        ) from None
     with (home / "postgres.users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         try:

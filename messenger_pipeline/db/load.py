@@ -1,5 +1,6 @@
 """Sync sessions, and the load of what one response brought."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,9 @@ from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.rows import ThreadState
+
+# The escape, not the six characters: those have an escaped backslash, so an even number of them.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True)
@@ -65,9 +69,18 @@ class Gap:
 class Loaded:
     """What a load changed."""
 
-    inserted: int
-    updated: int
-    events_created: int
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    events_created: int = 0
+
+    def __add__(self, other: "Loaded") -> "Loaded":
+        return Loaded(
+            self.inserted + other.inserted,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.events_created + other.events_created,
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +123,7 @@ def load_response(
 ) -> Loaded:
     """Load what one response brought, all of it or nothing. Raises LeaseLost, SessionMoved."""
     # NUL is no character in PostgreSQL, and text that holds one is still worth its row.
-    body = to_json(response).replace(rb"\u0000", rb"\ufffd").decode()
+    body = _NUL.sub(rb"\1\\ufffd", to_json(response)).decode()
     rows: list[Loaded] = database.call(
         "load_sync_response", Loaded, session=session, fence=fence, step=step, response=body
     )

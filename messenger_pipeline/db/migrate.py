@@ -44,8 +44,10 @@ def upgrade(url: str, schema: str) -> list[str]:
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
         _run(connection, schema, _script()._upgrade_revs, "head")
+        _execute_text(connection, _drop_definitions())
         for path in _definitions():
             _execute(connection, path)
+        _execute_text(connection, _RESTORE_GRANTS)
         for path in verifications():
             _execute(connection, path)
     return pending
@@ -66,8 +68,7 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
             )
         if current is None:
             return []
-        for path in reversed(_definitions()):
-            _drop(connection, schema, path)
+        _execute_text(connection, _drop_definitions())
         _run(connection, schema, script._downgrade_revs, to)
         after = _status(connection, schema).current
         if to == "base":
@@ -128,7 +129,11 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
         )
     buffer.write(f"begin;\nset local search_path to {schema};\n\n{_guard(start)}\n")
     _offline(script, buffer, schema, start)
-    for path in [*_definitions(), *verifications()]:
+    buffer.write(_drop_definitions())
+    for path in _definitions():
+        buffer.write(f"\n-- {path.parent.name}/{path.name}\n{path.read_text()}")
+    buffer.write(_RESTORE_GRANTS)
+    for path in verifications():
         buffer.write(f"\n-- {path.parent.name}/{path.name}\n{path.read_text()}")
     buffer.write("\ncommit;\n")
     return buffer.getvalue()
@@ -244,23 +249,55 @@ $$;
 """  # noqa: S608
 
 
-def _drop(connection: sqlalchemy.Connection, schema: str, path: Path) -> None:
-    if path.parent.name == "views":
-        connection.exec_driver_sql(f"drop view if exists {path.stem}")
-        return
-    # Every overload of the name, whatever its arguments were.
-    _execute_text(
-        connection,
-        f"""do $$
-        declare v_function regprocedure;
-        begin
-            for v_function in select oid::regprocedure from pg_proc
-                where proname = '{path.stem}' and pronamespace = '"{schema}"'::regnamespace
-            loop
-                execute format('drop function %s', v_function);
-            end loop;
-        end $$""",  # noqa: S608
+def _drop_definitions() -> str:
+    """SQL that drops our views and functions, every overload of a name: a changed signature would
+    otherwise stand beside the old one, and a changed view be refused. Grants on views are kept
+    for _RESTORE_GRANTS."""
+    views = ", ".join(f"'{path.stem}'" for path in _definitions() if path.parent.name == "views")
+    functions = ", ".join(
+        f"'{path.stem}'" for path in _definitions() if path.parent.name == "functions"
     )
+    return f"""
+create temporary table kept_grants on commit drop as
+select c.relname, g.privilege_type,
+       case when g.grantee = 0 then 'public'
+            else quote_ident(pg_get_userbyid(g.grantee)) end as grantee
+from pg_class c cross join lateral aclexplode(c.relacl) g
+where c.relkind = 'v' and c.relnamespace = current_schema()::regnamespace
+  and c.relname in ({views}) and g.grantee <> c.relowner;
+do $$
+declare
+    v_found record;
+begin
+    for v_found in select oid::regclass as name from pg_class
+        where relkind = 'v' and relnamespace = current_schema()::regnamespace
+          and relname in ({views})
+    loop
+        execute format('drop view %s', v_found.name);
+    end loop;
+    for v_found in select oid::regprocedure as name from pg_proc
+        where pronamespace = current_schema()::regnamespace and proname in ({functions})
+    loop
+        execute format('drop function %s', v_found.name);
+    end loop;
+end
+$$;
+"""  # noqa: S608 - names of our own files
+
+
+_RESTORE_GRANTS = """
+do $$
+declare
+    v_grant record;
+begin
+    for v_grant in select * from kept_grants loop
+        execute format('grant %s on %I to %s',
+                       v_grant.privilege_type, v_grant.relname, v_grant.grantee);
+    end loop;
+end
+$$;
+drop table kept_grants;
+"""
 
 
 def _execute(connection: sqlalchemy.Connection, path: Path) -> None:

@@ -40,8 +40,8 @@ def get_page(database: Database, page_id: str) -> PageRecord:
 def unknown(page_id: str) -> UnknownPage:
     """The error for a page that is not in the registry, or no longer."""
     return UnknownPage(
-        f"Page {page_id} is not in the registry. Add it with"
-        f" `messenger-pipeline pages add {page_id}`; `pages list` shows those that are."
+        f"Page {page_id} is not in the registry. `messenger-pipeline pages list` shows which"
+        f" are, `messenger-pipeline pages add {page_id}` adds it."
     )
 
 
@@ -56,7 +56,7 @@ def register_page(
     *,
     name: str | None,
     user_id: str | None,
-    platform: str,
+    platform: str | None,
     token_encrypted: str,
 ) -> PageRecord:
     """Add a page, or give a known one a new token, which makes it active again."""
@@ -75,9 +75,39 @@ def register_page(
 def set_page_status(
     database: Database, page_id: str, status: str, reason: str | None = None
 ) -> None:
-    """`removed` forgets the token. Raises UnknownPage."""
-    if not database.value("set_page_status", page_id=page_id, status=status, reason=reason):
-        get_page(database, page_id)
+    """Set the status of a page, by Facebook's id or the registry's; `removed` forgets its token.
+
+    Raises UnknownPage.
+    """
+    page = get_page(database, page_id)
+    if page.status == "removed":
+        raise unknown(page_id)
+    found = page.facebook_page_id
+    database.call("set_page_status", page_id=found, status=status, reason=reason)
+
+
+def mark_for_reauthorization(database: Database, page: PageRecord, fence: int, reason: str) -> None:
+    """Say that the page's owner must act, unless the page was given another token meanwhile.
+
+    Raises LeaseLost.
+    """
+    database.call(
+        "mark_for_reauthorization",
+        page_id=page.facebook_page_id,
+        fence=fence,
+        token_encrypted=page.access_token_encrypted,
+        reason=reason,
+    )
+
+
+def postpone_next_sync(database: Database, page_id: str) -> None:
+    """Make a page due again at its interval."""
+    database.call("postpone_next_sync", page_id=page_id)
+
+
+def list_pages_for_full_sync(database: Database) -> list[str]:
+    """The active pages that are not in the middle of a full walk."""
+    return [page_id for (page_id,) in database.call("list_pages_for_full_sync")]
 
 
 def list_due_pages(database: Database) -> list[str]:

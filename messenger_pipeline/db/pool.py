@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -13,9 +13,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from messenger_pipeline.errors import (
     ConfigurationError,
+    DatabaseConflict,
     DatabaseError,
     DatabaseUnavailable,
     LeaseLost,
+    PipelineError,
     SchemaError,
     SessionMoved,
     VerificationError,
@@ -24,7 +26,7 @@ from messenger_pipeline.errors import (
 
 Connection = psycopg.Connection[TupleRow]
 
-_OURS: dict[str, type[DatabaseError]] = {
+_KINDS: dict[str, type[DatabaseError]] = {
     "MPL01": LeaseLost,
     "MPS01": SessionMoved,
     "MPV01": VersionConflict,
@@ -34,37 +36,59 @@ _OURS: dict[str, type[DatabaseError]] = {
 }
 
 
+_CONFLICTS = 4  # times that a call gives way to another before it fails
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn psycopg's errors into ours; none of them repeats a password."""
     try:
         yield
-    except (PoolTimeout, psycopg.OperationalError) as error:
-        if isinstance(error, psycopg.OperationalError) and error.sqlstate in (
-            "28P01",
-            "28000",
-            "3D000",
-        ):
-            raise ConfigurationError(
-                f"PostgreSQL refuses the connection: {_words(error)}."
-                " Correct MESSENGER_DATABASE_URL."
-            ) from None
+    except PoolTimeout as error:
         raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}") from None
     except psycopg.Error as error:
-        kind = _OURS.get(error.sqlstate or "", DatabaseError)
-        text = f"{error.diag.message_primary or _words(error)}"
-        if error.diag.message_detail:
-            text += f" ({error.diag.message_detail})"
-        if kind is SchemaError:
-            text += ". Run `messenger-pipeline db upgrade`."
-        raise kind(text) from error
+        # Not chained: the original repeats rows, and may repeat a password.
+        raise _ours(error) from None
+
+
+def _ours(error: psycopg.Error) -> PipelineError:
+    state = error.sqlstate
+    if state in ("28P01", "28000", "3D000"):
+        return ConfigurationError(
+            f"PostgreSQL refuses the connection: {_words(error)}. Correct MESSENGER_DATABASE_URL."
+        )
+    if isinstance(error, psycopg.OperationalError) and (
+        state is None or state.startswith(("08", "53", "57P"))
+    ):
+        return DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}")
+    if state is None:
+        return DatabaseError(_words(error))
+    kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)
+    text = error.diag.message_primary or state
+    if state == "42501":  # insufficient privilege
+        text += ". Connect as the owner of the schema, or have it grant the right"
+    # Only our own details: PostgreSQL's repeat the row that it refused.
+    if state.startswith("MP") and error.diag.message_detail:
+        text += f" ({error.diag.message_detail})"
+    if kind is SchemaError:
+        text += ". Run `messenger-pipeline db upgrade`."
+    return kind(text)
 
 
 def _words(error: Exception) -> str:
     """An error's text on one line, without the credentials of a URL or a conninfo."""
     text = " ".join(str(error).split())
     text = re.sub(r"://[^@\s/]*@", "://***@", text)
+    # What stood before an @ that was not percent-encoded, or behind a bare %.
+    text = re.sub(r"'[^'\s]*@", "'***@", text)
+    text = re.sub(r'token: ".*"', "token: ***", text)
     return re.sub(r"password=\S+", "password=***", text)
+
+
+def check_reachable(url: str) -> None:
+    """Raise DatabaseUnavailable, or ConfigurationError, unless the database lets us in."""
+    with translated():
+        psycopg.connect(url, connect_timeout=10).close()
 
 
 class Database:
@@ -116,10 +140,23 @@ class Database:
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
         """The rows of `select * from function(name => value, …)` in a transaction of its own.
 
-        With `row`, a dataclass, each row is one of it.
+        With `row`, a dataclass, each row is one of it. A call that met another in a deadlock or
+        a serialization failure is made again.
         """
+        for _ in range(_CONFLICTS):
+            with suppress(DatabaseConflict), self.transaction() as connection:
+                return call(connection, function, row, **arguments)
         with self.transaction() as connection:
             return call(connection, function, row, **arguments)
+
+    def rows(self, view: str) -> list[dict[str, Any]]:
+        """Every row of a view, by page."""
+        statement = sql.SQL("select * from {} order by page_id").format(sql.Identifier(view))
+        with (
+            self.transaction() as connection,
+            connection.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+        ):
+            return cursor.execute(statement).fetchall()
 
     def value(self, function: str, **arguments: Any) -> Any:
         """The single value that a function returns."""

@@ -104,7 +104,7 @@ def _mode(text: str) -> Mode:
 
 def sentence(result: SyncResult) -> str:
     """What a run did, in words."""
-    end = f"more to do ({result.stopped})" if result.has_more else "complete"
+    end = "to be continued" if result.has_more else "complete"
     return (
         f"{result.mode} sync {end}: {result.fetched} conversations read in"
         f" {result.duration_seconds:.1f} s with {result.api_calls} calls;"

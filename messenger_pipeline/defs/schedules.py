@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from messenger_pipeline.db.pages import list_due_pages, list_pages
+from messenger_pipeline.db.pages import list_due_pages, list_pages_for_full_sync
 from messenger_pipeline.defs.jobs import (
     MODE,
     config_of,
@@ -51,7 +51,8 @@ def full_sync_weekly(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     known = set(context.instance.get_dynamic_partitions("facebook_pages"))
     with pipeline.database() as database:
-        pages = [page.facebook_page_id for page in list_pages(database) if page.status == "active"]
+        # A page in the middle of a full walk is left to it: to begin anew would never end.
+        pages = list_pages_for_full_sync(database)
     tick = context.scheduled_execution_time.isoformat()
     requests = [
         dg.RunRequest(
@@ -63,7 +64,7 @@ def full_sync_weekly(
         for page_id in pages
         if page_id in known
     ]
-    return requests or dg.SkipReason("No active page is registered.")
+    return requests or dg.SkipReason("No active page is without a full sync at work.")
 
 
 check_tables_hourly = dg.ScheduleDefinition(

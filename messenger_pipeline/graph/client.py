@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ from messenger_pipeline.redaction import RedactingFilter, redact
 
 # The proof stands in the query, which urllib3 logs.
 logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
+
+_log = logging.getLogger(__name__)
+
+
+def _say_retry(details: stamina.instrumentation.RetryDetails) -> None:
+    _log.warning("%s; trying again in %.1f s", details.caused_by, details.wait_for)
+
+
+stamina.instrumentation.set_on_retry_hooks([_say_retry])
 
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
 _ATTEMPTS = 5
@@ -174,7 +184,8 @@ class GraphClient:
         return {"appsecret_proof": proof.hexdigest(), "appsecret_time": now}
 
     def _redact(self, error: Exception) -> str:
-        return redact(str(error), self._token)
+        # urllib3 repeats the whole address in the middle of its sentence.
+        return redact(re.sub(r" with url: \S+", "", str(error)), self._token)
 
 
 def _from(parameters: dict[str, str], after: str | None) -> dict[str, str]:

@@ -5,12 +5,12 @@ code. What is optional here is absent in real answers. Where a whole answer does
 records are tried one by one, and those that do not fit come back as rejects.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, NotRequired, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from messenger_pipeline.errors import UnexpectedAnswer
@@ -149,7 +149,7 @@ def parse_threads(body: bytes) -> Listing[Thread]:
         return Listing(answer["data"], next_cursor(answer.get("paging")))
     except ValidationError:
         pass
-    unread = _parse(_unread, body)
+    unread = _unread_list(body)
     rejects: list[Reject] = []
     threads = [thread for raw in unread["data"] if (thread := _thread_of(raw, rejects))]
     return Listing(threads, next_cursor(unread.get("paging")), rejects)
@@ -162,7 +162,7 @@ def parse_messages(body: bytes) -> Listing[Message]:
         return Listing(answer["data"], next_cursor(answer.get("paging")))
     except ValidationError:
         pass
-    unread = _parse(_unread, body)
+    unread = _unread_list(body)
     rejects: list[Reject] = []
     messages = [message for raw in unread["data"] if (message := _message_of(raw, rejects))]
     return Listing(messages, next_cursor(unread.get("paging")), rejects)
@@ -183,6 +183,16 @@ def next_cursor(paging: Paging | None) -> str | None:
     if not after:
         raise UnexpectedAnswer("A list goes on, but without a cursor to go on from.")
     return after
+
+
+def _unread_list(body: bytes) -> Any:
+    """A list of records not yet looked at. Raises UnexpectedAnswer."""
+    try:
+        told = parse_json(body)
+        return _unread.validate_python(told)
+    except ValidationError as error:
+        reason = "no JSON" if told is None else _reason(error)
+        raise UnexpectedAnswer(f"The answer is not as documented: {reason}.") from None
 
 
 def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
@@ -243,8 +253,19 @@ def without_paging(raw: Any) -> Any:
 
 
 def parse_json(body: bytes) -> Any:
-    """Any JSON; None if it is none."""
+    """Any JSON; None if it is none. Half of a surrogate pair, as an emoji that was cut in two
+    leaves it, becomes the replacement character: it is no text in PostgreSQL, nor for pydantic."""
     try:
-        return from_json(body)
+        return _whole(json.loads(body))
     except ValueError:
         return None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return value

@@ -7,7 +7,8 @@
 -- p_fence: the token of the page's lease (MPL01 if it is lost); NULL for callers that need none.
 --
 -- Locks: conversations in order of sender_id, new ones first, then events; two calls over
--- overlapping batches wait for each other but never in a circle.
+-- overlapping batches wait for each other but never in a circle. Only where one message is told
+-- of two contacts can they: then one of the calls fails with 40P01 and is to be repeated.
 create or replace function bulk_upsert_conversations_with_events(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
@@ -26,6 +27,7 @@ declare
     v_new uuid[];
     v_created jsonb;
     v_missed boolean;
+    v_others uuid[] := '{}';
 begin
     if p_fence is not null then
         perform check_fence(p_page_id, p_fence);
@@ -88,7 +90,11 @@ begin
     v_created := coalesce(v_created, '{}');
 
     if v_missed then
-        perform merge_stored_events(p_page_id, p_conversations);
+        -- A message may be stored in the conversation of another contact (several wrote in one
+        -- thread): that one's last message may have changed with it.
+        select coalesce(array_agg(m.conversation_id), '{}') into v_others
+        from merge_stored_events(p_page_id, p_conversations) m
+        where m.conversation_id <> all (v_ids);
         -- Every event of a new conversation may belong to another one already (a thread with
         -- several contacts): then there is nothing to show, and no conversation.
         delete from messenger_conversations c
@@ -101,17 +107,25 @@ begin
                coalesce((v_created -> c.id::text ->> 0)::integer, 0) as events,
                c.message_count + coalesce((v_created -> c.id::text ->> 1)::integer, 0) as message_count,
                case when i.sender_name is not null
-                     and (c.sender_name_as_of is null or i.as_of > c.sender_name_as_of)
+                     and (c.sender_name_as_of is null
+                          or (i.as_of, i.sender_name collate "C")
+                             > (c.sender_name_as_of, c.sender_name collate "C"))
                     then i.sender_name else c.sender_name end as sender_name,
                i.as_of,
                -- Only a fact later than deleted_at revives.
                case when greatest(i.as_of, l.event_timestamp) > c.deleted_at
                     then 'active' else c.conversation_status end as conversation_status,
-               coalesce(l.text, c.last_message) as last_message,
-               coalesce(l.event_timestamp, c.last_message_time) as last_message_time
-        from jsonb_to_recordset(p_conversations) as i (sender_id text, sender_name text, as_of timestamptz)
-        join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
-        join messenger_conversations c on c.id = k.conversation_id
+               l.text as last_message,
+               l.event_timestamp as last_message_time
+        from (
+            select k.conversation_id, i.sender_name, i.as_of
+            from jsonb_to_recordset(p_conversations)
+                as i (sender_id text, sender_name text, as_of timestamptz)
+            join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
+            union all
+            select unnest(v_others), null, null
+        ) i
+        join messenger_conversations c on c.id = i.conversation_id
         left join lateral (
             select e.event_timestamp, coalesce(e.metadata ->> 'text', '') as text
             from contact_interaction_events e

@@ -31,12 +31,15 @@ begin
     update facebook_pages p
     set watermark = case when v_full is null
             then greatest(p.watermark, v_session.next_watermark) else p.watermark end,
-        -- Unless somebody asked for a full sync meanwhile, by setting it to NULL.
+        -- NULL asks for a full sync, or none was completed yet: only a full one that began since
+        -- answers that. What came after a session began, it need not have seen.
         last_synced_at = case
-            when v_full is null
-             and not (p.last_synced_at is null and v_session.page_last_synced_at is not null)
-            then now() else p.last_synced_at end,
-        next_sync_at = now() + p.sync_interval,
+            when v_full is not null then p.last_synced_at
+            when p.last_synced_at is null
+             and (v_session.mode <> 'full' or v_session.page_last_synced_at is not null)
+            then null
+            else greatest(p.last_synced_at, v_session.started_at) end,
+        next_sync_at = greatest(now(), v_session.started_at + p.sync_interval),
         updated_at = now()
     where p.facebook_page_id = v_session.page_id;
     return true;

@@ -1,13 +1,14 @@
--- What the walk knows of these threads, and whether a gap in their history is open.
+-- What the walk knows of these threads, and whether a gap in their history is open. A thread whose
+-- messages were stored and whose conversation is gone is not known: it is read anew, whole.
 create or replace function list_thread_states(p_page_id text, p_thread_ids text[])
 returns table (
-    thread_id text, updated_time timestamptz, message_count integer, newest_message_id text,
+    thread_id text, sender_id text, updated_time timestamptz, message_count integer, newest_message_id text,
     answered_at timestamptz, frontier_time timestamptz, frontier_message_id text, has_gap boolean
 )
 language sql stable
 set search_path from current
 as $$
-    select t.thread_id, t.updated_time, t.message_count, t.newest_message_id, t.answered_at,
+    select t.thread_id, t.sender_id, t.updated_time, t.message_count, t.newest_message_id, t.answered_at,
            t.frontier_time, t.frontier_message_id,
            exists (select from thread_gaps g
                    where g.page_id = t.page_id and g.thread_id = t.thread_id and not g.unreadable)
@@ -15,5 +16,6 @@ as $$
     cross join lateral (
         select * from messenger_threads m
         where m.page_id = p_page_id and m.thread_id = asked.thread_id
+          and (m.conversation_id is not null or m.newest_message_id is null)
     ) t
 $$;

@@ -10,10 +10,10 @@
 --   gap_moved: {id, resume_cursor, newest_time}, {id, closed: true} or {id, unreadable: true},
 --   quarantined: [{source, identity, reason, record}],
 --   cursor, cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
---   boundary_ignored, fetched, unchanged, api_calls}
+--   boundary_ignored, fetched, api_calls}
 create or replace function load_sync_response(
     p_session uuid, p_fence bigint, p_step integer, p_response jsonb
-) returns table (inserted integer, updated integer, events_created integer)
+) returns table (inserted integer, updated integer, unchanged integer, events_created integer)
 language plpgsql
 set search_path from current
 set plan_cache_mode = force_custom_plan
@@ -24,6 +24,7 @@ declare
     v_mode text;
     v_inserted integer := 0;
     v_updated integer := 0;
+    v_unchanged integer;
     v_events integer := 0;
 begin
     update sync_state s
@@ -36,7 +37,6 @@ begin
         boundary = case when (p_response ->> 'boundary_ignored')::boolean then null else s.boundary end,
         listed_at = coalesce(s.listed_at, case when (p_response ->> 'listed')::boolean then now() end),
         total_synced = s.total_synced + coalesce((p_response ->> 'fetched')::integer, 0),
-        unchanged = s.unchanged + coalesce((p_response ->> 'unchanged')::integer, 0),
         api_calls = s.api_calls + coalesce((p_response ->> 'api_calls')::integer, 0),
         quarantined = s.quarantined + coalesce(jsonb_array_length(p_response -> 'quarantined'), 0),
         failed_batches = s.failed_batches
@@ -59,11 +59,13 @@ begin
         into v_inserted, v_updated, v_events
         from bulk_upsert_conversations_with_events(
             v_page_id, p_response -> 'conversations', p_fence) b;
-        update sync_state s
-        set inserted = s.inserted + v_inserted, updated = s.updated + v_updated,
-            events_created = s.events_created + v_events
-        where s.sync_session_id = p_session;
     end if;
+    v_unchanged := greatest(
+        coalesce((p_response ->> 'fetched')::integer, 0) - v_inserted - v_updated, 0);
+    update sync_state s
+    set inserted = s.inserted + v_inserted, updated = s.updated + v_updated,
+        unchanged = s.unchanged + v_unchanged, events_created = s.events_created + v_events
+    where s.sync_session_id = p_session;
 
     insert into messenger_threads as t
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
@@ -78,7 +80,9 @@ begin
         newest_message_id text, answered_at timestamptz, frontier_time timestamptz,
         frontier_message_id text)
     on conflict (page_id, thread_id) do update
-        set sender_id = excluded.sender_id, conversation_id = excluded.conversation_id,
+        -- An answer without participants does not make the thread nobody's.
+        set sender_id = coalesce(excluded.sender_id, t.sender_id),
+            conversation_id = coalesce(excluded.conversation_id, t.conversation_id),
             updated_time = excluded.updated_time, message_count = excluded.message_count,
             newest_message_id = excluded.newest_message_id, answered_at = excluded.answered_at,
             frontier_time = excluded.frontier_time,
@@ -121,6 +125,6 @@ begin
         set record = excluded.record, last_seen_at = now(), seen_count = q.seen_count + 1,
             resolved_at = null;
 
-    return query select v_inserted, v_updated, v_events;
+    return query select v_inserted, v_updated, v_unchanged, v_events;
 end
 $$;

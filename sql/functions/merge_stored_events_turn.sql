@@ -1,7 +1,8 @@
--- One turn of merge_stored_events; true if there is another.
+-- One turn of merge_stored_events: the conversations whose events changed, and whether there is
+-- another turn.
 create or replace function merge_stored_events_turn(
     p_page_id text, p_conversations jsonb, p_turn integer
-) returns boolean
+) returns table (changed uuid[], is_more boolean)
 language sql
 set search_path from current
 set plan_cache_mode = force_custom_plan
@@ -24,15 +25,13 @@ as $$
         where e.message_id is not null
     ), paired as (
         select
-            s.id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
+            s.id, s.conversation_id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
             i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
             i.as_of as i_as_of, i.metadata as i_metadata,
             (i.as_of, coalesce(i.metadata ->> 'text', '') collate "C",
-             lasting_content(i.metadata -> 'attachments') collate "C")
+             lasting_content(content_of(i.metadata)) collate "C")
             > (s.as_of, coalesce(s.metadata ->> 'text', '') collate "C",
-               lasting_content(s.metadata -> 'attachments') collate "C") as later,
-            array['text', 'attachments', 'shares', 'sticker', 'reactions', 'story',
-                  'is_unsupported'] as content
+               lasting_content(content_of(s.metadata)) collate "C") as later
         from stated i
         join contact_interaction_events s
           on s.page_id = p_page_id
@@ -44,8 +43,7 @@ as $$
         where i.turn = p_turn
     ), merged as (
         select p.*,
-            case when p.event_type = 'message' then p.i_event_type else p.event_type end
-                as new_event_type,
+            greatest(p.event_type collate "C", p.i_event_type collate "C") as new_event_type,
             case
                 when (date_trunc('second', p.i_event_timestamp) = p.i_event_timestamp)
                      = (date_trunc('second', p.event_timestamp) = p.event_timestamp)
@@ -55,8 +53,9 @@ as $$
                 else p.i_event_timestamp
             end as new_event_timestamp,
             (case when p.later
-                then (p.i_metadata || (p.metadata - p.content))
-                else ((p.i_metadata - p.content) || p.metadata)
+                then ((p.i_metadata - content_keys()) || (p.metadata - content_keys())
+                      || content_of(p.i_metadata))
+                else ((p.i_metadata - content_keys()) || p.metadata)
              end)
             - (case when (p.metadata || p.i_metadata) ? 'unsent_at' then array['text']
                     else array[]::text[] end)
@@ -75,6 +74,8 @@ as $$
           and (m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
                or lasting_content(m.metadata) <> lasting_content(m.new_metadata))
+        returning e.conversation_id
     )
-    select exists (select from stated where turn > p_turn)
+    select coalesce((select array_agg(conversation_id) from written), '{}'),
+           exists (select from stated where turn > p_turn)
 $$;

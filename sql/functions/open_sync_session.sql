@@ -66,10 +66,6 @@ begin
     where g.page_id = p_page_id and not g.unreadable
       and s.sync_session_id = g.sync_session_id and s.outcome is not null;
 
-    -- A page whose syncs fail is due again at its interval, not at every look.
-    update facebook_pages set next_sync_at = now() + sync_interval
-    where facebook_page_id = p_page_id;
-
     return query
     update sync_state
     set run_id = p_run_id, attempts = attempts + 1, attempt_step = step, updated_at = now()

@@ -1,4 +1,4 @@
--- Sets a page's status with the reason; true if the page is known.
+-- Sets the status of a page, by Facebook's id, with the reason; true if the page is known.
 create or replace function set_page_status(p_page_id text, p_status text, p_reason text default null)
 returns boolean
 language plpgsql

@@ -1,4 +1,5 @@
--- Leaves a session open for a later run to go on with, not before p_seconds from now.
+-- Leaves a session open for a later run to go on with, not before p_seconds from now. After an
+-- error the longer wait of a session that makes no progress stays (see request_continuations).
 create or replace function suspend_sync_session(
     p_session uuid, p_fence bigint, p_seconds double precision, p_error text default null
 ) returns void
@@ -9,7 +10,9 @@ declare
     v_page_id text;
 begin
     update sync_state
-    set not_before = now() + make_interval(secs => p_seconds),
+    set not_before = greatest(
+            now() + make_interval(secs => p_seconds),
+            case when p_error is not null and stalls > 0 then not_before end),
         last_error = p_error, updated_at = now()
     where sync_session_id = p_session and outcome is null
     returning page_id into v_page_id;

@@ -11,20 +11,21 @@ set search_path from current
 as $$
 #variable_conflict use_column
 declare
-    v_version integer;
+    v_row record;
 begin
-    if p_expected_version is not null then
-        select c.version into v_version from messenger_conversations c
-        where c.page_id = p_page_id and c.sender_id = p_conversation ->> 'sender_id'
-        for no key update;
-        if coalesce(v_version, 0) <> p_expected_version then
+    for v_row in
+        select * from bulk_upsert_conversations_with_events(
+            p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events)))
+    loop
+        -- The call holds the row now, whoever was writing it: what it was before is sure.
+        if v_row.version - v_row.updated::integer <> p_expected_version then
             raise exception 'the conversation of page % with % is at version %, not %',
-                p_page_id, p_conversation ->> 'sender_id', v_version, p_expected_version
+                p_page_id, v_row.sender_id, v_row.version - v_row.updated::integer,
+                p_expected_version
                 using errcode = 'MPV01', hint = 'Read it again and decide anew.';
         end if;
-    end if;
-    return query
-    select * from bulk_upsert_conversations_with_events(
-        p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events)));
+        return query select v_row.sender_id, v_row.conversation_id, v_row.inserted, v_row.updated,
+                            v_row.version, v_row.events_created;
+    end loop;
 end
 $$;

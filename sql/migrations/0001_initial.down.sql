@@ -1,6 +1,6 @@
 -- Takes back what the walk and its bookkeeping needed. Conversations, events and the page
--- registry (with its encrypted tokens) stay: they are the owner's, and the next upgrade takes
--- them over again. With the threads' state the gaps in their history go, so the next sync of
+-- registry (with its encrypted tokens) stay, and so do the quarantined records: they are the
+-- owner's, and the next upgrade takes them over again. With the threads' state the gaps in their history go, so the next sync of
 -- every page has to be a full one.
 do $$
 begin
@@ -12,7 +12,6 @@ end
 $$;
 update facebook_pages set last_synced_at = null, watermark = null, next_sync_at = now();
 drop table graph_api_budget;
-drop table quarantined_records;
 drop table webhook_inbox;
 drop table sync_locks;
 drop sequence sync_lock_token;

@@ -1,5 +1,5 @@
 -- page_id is everywhere Facebook's page id.
--- The first three tables survive a downgrade with their rows, hence "if not exists".
+-- What holds the owner's rows survives a downgrade, hence "if not exists".
 -- Ids of Meta's compare and sort as bytes (collate "C"): faster, and the same on every server.
 
 create table if not exists facebook_pages (
@@ -202,7 +202,7 @@ create table webhook_inbox (
 );
 create index webhook_inbox_waiting on webhook_inbox (id) where state = 'pending';
 
-create table quarantined_records (
+create table if not exists quarantined_records (
     id bigint generated always as identity
         constraint quarantined_records_pkey primary key,
     page_id text collate "C" not null,

@@ -15,7 +15,8 @@ begin
                              else message_id end,
                         conversation_id || ' at ' || event_timestamp) as identity
         from contact_interaction_events
-        group by page_id, identity, split_part(event_type, '_', 1), discriminator
+        group by page_id, identity, discriminator,
+                 case when message_id is null then event_type else split_part(event_type, '_', 1) end
         having count(*) > 1
     ) duplicates;
     if v_count > 0 then

@@ -1,4 +1,5 @@
--- message_count and last_message_time of each conversation are those of its stored messages.
+-- message_count, last_message and last_message_time of each conversation are those of its stored
+-- messages.
 do $$
 declare
     v_count bigint;
@@ -8,16 +9,26 @@ begin
     into v_count, v_sample
     from messenger_conversations c
     left join (
-        select conversation_id, count(*) as messages,
-               max(event_timestamp) filter (where not metadata ? 'unsent_at') as newest
+        select conversation_id, count(*) as messages
         from contact_interaction_events
         where split_part(event_type, '_', 1) = 'message'
         group by conversation_id
     ) e on e.conversation_id = c.id
+    left join lateral (
+        select l.event_timestamp, coalesce(l.metadata ->> 'text', '') as text
+        from contact_interaction_events l
+        where l.conversation_id = c.id and split_part(l.event_type, '_', 1) = 'message'
+          and not l.metadata ? 'unsent_at'
+        order by l.event_timestamp desc,
+                 case when l.message_id like 'm\_mid.%' then substr(l.message_id, 3)
+                      else l.message_id end desc
+        limit 1
+    ) newest on true
     where c.message_count <> coalesce(e.messages, 0)
-       or c.last_message_time is distinct from coalesce(e.newest, c.last_message_time);
+       or c.last_message_time is distinct from newest.event_timestamp
+       or c.last_message is distinct from newest.text;
     if v_count > 0 then
-        raise exception '% conversations whose count or last time is not that of their messages, such as %',
+        raise exception '% conversations whose count or last message is not that of their messages, such as %',
             v_count, v_sample using errcode = 'MPC01';
     end if;
 end

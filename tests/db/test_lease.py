@@ -19,7 +19,7 @@ def expire(database: Database) -> None:
 def test_one_holds_the_lease_and_the_other_is_told_who(database: Database) -> None:
     with (
         held_lease(database, "10", "one"),
-        pytest.raises(SyncInProgress, match="by one since"),
+        pytest.raises(SyncInProgress, match="by run one since"),
         held_lease(database, "10", "other"),
     ):
         pass

@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import threading
+import traceback
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseError, VersionConflict
 from messenger_pipeline.events import canonical_message_id, lasting_content, merge_events
@@ -208,6 +210,94 @@ def test_a_row_that_postgres_refuses_fails_the_whole_call(database: Database) ->
     assert query(database, "select * from messenger_conversations") == []
 
 
+@pytest.mark.parametrize("key", ["reactions", "shares", "sticker", "reply_to", "is_unsupported"])
+def test_of_two_contents_stated_at_one_time_the_greater_wins(database: Database, key: str) -> None:
+    stored = set()
+    for page_id, values in (("10", (1, 2)), ("11", (2, 1))):
+        for value in values:
+            row = event("m_1")
+            row["metadata"][key] = {"x": value}
+            upsert(database, page_id, conversation("20", row))
+        stored |= set(
+            query(database, "select content from event_facts where page_id = %s", page_id)
+        )
+    assert len(stored) == 1
+
+
+def test_of_two_names_stated_at_one_time_the_greater_wins(database: Database) -> None:
+    for page_id, names in (("10", "AB"), ("11", "BA")):
+        for name in names:
+            upsert(database, page_id, conversation("20", event("m_1"), name=name))
+    assert query(database, "select sender_name from messenger_conversations") == [("B",), ("B",)]
+
+
+def test_an_unsent_message_is_no_conversations_last(database: Database) -> None:
+    unsent = event("m_1", text=None)
+    unsent["metadata"]["unsent_at"] = "2026-05-01"
+    for page_id, rows in (("10", (event("m_1"), unsent)), ("11", (unsent, event("m_1")))):
+        for row in rows:
+            upsert(database, page_id, conversation("20", row))
+    assert (
+        query(
+            database,
+            "select last_message, last_message_time, message_count from messenger_conversations",
+        )
+        == [(None, None, 1)] * 2
+    )
+
+
+def test_a_message_told_of_two_contacts_stays_the_firsts_whose_row_follows_it(
+    database: Database,
+) -> None:
+    upsert(database, "10", conversation("20", event("m_1", text="old")))
+    edited = event("m_1", T + timedelta(milliseconds=5), "edited", as_of=T + timedelta(hours=1))
+    upsert(database, "10", conversation("30", edited, event("m_2")))
+    assert query(
+        database,
+        "select sender_id, last_message, last_message_time, message_count, version"
+        " from messenger_conversations order by 1",
+    ) == [("20", "edited", T + timedelta(milliseconds=5), 1, 1), ("30", "hi", T, 1, 0)]
+    assert migrate.run_check(database, "message_counts_are_true") is None
+
+
+def test_loads_that_tell_messages_of_two_contacts_in_opposite_order_both_succeed(
+    database: Database,
+) -> None:
+    """The one case where two loads can wait for each other in a circle: the one that gives way is
+    made again."""
+    failures: list[Exception] = []
+    barrier = threading.Barrier(2)
+
+    def load(sender: str, step: int) -> None:
+        for number in range(5):
+            events = [event(f"m_{number}_{n}") for n in range(300)][::step]
+            barrier.wait()
+            try:
+                upsert(database, "10", conversation(sender, *events))
+            except DatabaseError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=load, args=pair) for pair in (("20", 1), ("30", -1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert query(database, "select count(*) from contact_interaction_events") == [(1500,)]
+
+
+def test_what_postgres_refuses_is_told_without_what_it_says(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "alter table contact_interaction_events add constraint poison"
+            " check (metadata ->> 'text' <> 'a PRIVATE diagnosis')"
+        )
+    with pytest.raises(DatabaseError, match="poison") as caught:
+        upsert(database, "10", conversation("20", event("m_1", text="a PRIVATE diagnosis")))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "PRIVATE" not in told.replace('text="a PRIVATE', "")
+
+
 # -- Convergence ----------------------------------------------------------------------------------
 
 SENDERS = ("20", "30")
@@ -225,12 +315,14 @@ def statements(draw: st.DrawFn) -> tuple[str, EventRow]:
         draw(st.sampled_from(["mid.", "m_mid."])) + str(number),
         at,
         [None, "a", "b", "ä"][version],
-        event_type=draw(st.sampled_from(["message", "message_received"])),
+        event_type=draw(st.sampled_from(["message", "message_received", "message_sent"])),
         as_of=T + timedelta(hours=version, minutes=draw(st.integers(0, 59))),
     )
     if version == 2:
         url = f"https://scontent.xx.fbcdn.net/{draw(st.integers(0, 9))}"
         row["metadata"]["attachments"] = [{"type": "image", "id": "1", "url": url}]
+    if version == 3:
+        row["metadata"]["reactions"] = [{"reaction": "love"}]
     return SENDERS[number % 2], row
 
 

@@ -63,6 +63,7 @@ def test_down_and_up_again_keeps_conversations_events_and_pages(url: str) -> Non
         ("contact_interaction_events",),
         ("facebook_pages",),
         ("messenger_conversations",),
+        ("quarantined_records",),
     ]
     assert functions == []
 
@@ -128,6 +129,48 @@ def test_a_database_without_the_schema_is_told_from_one_with_it(empty_url: str) 
             database.call("list_pages")
         migrate.upgrade(empty_url, "public")
         migrate.require_current(database)
+
+
+def test_an_upgrade_replaces_views_and_functions_of_another_shape(
+    url: str, database: Database
+) -> None:
+    whole = described(url)
+    with database.transaction() as connection:
+        connection.execute(
+            "do $$ begin create role viewer; exception when duplicate_object then null; end $$;"
+            "drop view conversation_facts;"
+            "create view conversation_facts as select page_id, 1 as former"
+            " from messenger_conversations; grant select on conversation_facts to viewer;"
+            "create function reserve_graph_call(p_scope text, p_calls_per_second double precision,"
+            " p_weight integer default 1) returns double precision language sql"
+            " as 'select 0.0::float8'"
+        )
+    migrate.upgrade(url, "public")
+    assert described(url) == whole
+    # What the owner granted on a view stays granted.
+    assert query(
+        database, "select has_table_privilege('viewer', 'conversation_facts', 'select')"
+    ) == [(True,)]
+    with database.transaction() as connection:
+        connection.execute("drop owned by viewer; drop role viewer")
+
+
+def test_quarantined_records_survive_a_downgrade(url: str, database: Database) -> None:
+    query(
+        database,
+        "insert into quarantined_records (page_id, source, identity, reason, record)"
+        " values ('10', 'sync', 'm_1', 'bad', '{}') returning 1",
+    )
+    migrate.downgrade(url, "public")
+    migrate.upgrade(url, "public")
+    assert query(database, "select count(*) from quarantined_records") == [(1,)]
+
+
+def test_events_without_an_id_in_both_directions_are_no_duplicates(database: Database) -> None:
+    one = event("")
+    one["message_id"] = None
+    upsert(database, "10", conversation("20", one, {**one, "event_type": "message_sent"}))
+    assert set(migrate.verify(database).values()) == {None}
 
 
 def test_an_unknown_revision_is_a_wrong_usage(url: str) -> None:

@@ -224,7 +224,7 @@ def test_the_command_lines_run_is_a_dagster_run_and_raises_what_ended_it(
         here("00000000-0000-4000-8000-000000000002")
     pages.set_page_status(database, registered.page.id, "active")
     database.call("acquire_sync_lock", page_id=registered.page.id, locked_by="other")
-    with pytest.raises(SyncInProgress, match="by other since"):
+    with pytest.raises(SyncInProgress, match="by run other since"):
         here("00000000-0000-4000-8000-000000000003")
 
 

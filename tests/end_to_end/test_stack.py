@@ -100,19 +100,15 @@ def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_
     def state() -> dict[str, int]:
         """Threads read and open sessions, as `status` tells."""
         told = subprocess.run(
-            [*COMMAND, "status"],
+            [*COMMAND, "status", "--json"],
             env={**os.environ, "MESSENGER_HOME": str(home / "demo")},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-        ).stdout
-        words = told.replace(",", "").split()
-        return {
-            name: int(words[words.index(name) + 1])
-            for name in ("total_synced", "conversations", "completed_sessions")
-            if name in words
-        }
+        )
+        pages = json.loads(told.stdout)["sync_statistics"] if told.returncode == 0 else []
+        return pages[0] if pages else {}
 
     def alive(stack: "subprocess.Popen[str]") -> bool:
         assert stack.poll() is None, stack.communicate()[0]

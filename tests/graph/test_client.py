@@ -112,7 +112,7 @@ def test_nobody_listening_is_service_trouble_and_its_message_has_no_proof() -> N
         pytest.raises(TransientError, match=r"No answer from http://127.0.0.1:9") as caught,
     ):
         client.fetch_page("10")
-    assert "appsecret_proof=***" in str(caught.value)
+    assert "appsecret_proof" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 

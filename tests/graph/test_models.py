@@ -72,6 +72,14 @@ def test_a_message_that_cannot_be_used_leaves_the_others_of_its_thread() -> None
     ]
 
 
+def test_half_of_an_emoji_spoils_no_answer() -> None:
+    message = {"id": "m_1", "created_time": "2021-07-23T09:28:50+0000", "message": "cut \ud83d"}
+    listing = parse({**THREAD, "messages": {"data": [message]}})
+    assert listing.rejects == []
+    assert listing.records[0]["messages"]["data"][0]["message"] == "cut \ufffd"
+    assert parse_messages(json.dumps({"data": [message]}).encode()).records[0]["id"] == "m_1"
+
+
 def test_the_list_ends_only_where_next_is_absent() -> None:
     assert next_cursor({"cursors": {"after": "A"}}) is None
     assert next_cursor(None) is None

@@ -1,0 +1,8 @@
+-- What a message says, as keys of metadata: the latest statement of it replaces the others.
+create or replace function content_keys()
+returns text[]
+language sql immutable parallel safe
+as $$
+    select array['text', 'attachments', 'shares', 'sticker', 'reactions', 'reply_to', 'story',
+                 'is_unsupported']
+$$;
