@@ -19,6 +19,10 @@ begin
                  case when message_id is null then event_type else split_part(event_type, '_', 1) end
         having count(*) > 1
     ) duplicates;
+    -- An upgrade runs what comes next in the same transaction.
+    set local enable_indexscan to default;
+    set local enable_indexonlyscan to default;
+    set local enable_bitmapscan to default;
     if v_count > 0 then
         raise exception '% events are stored more than once, such as %', v_count, v_sample
             using errcode = 'MPC01';

@@ -315,3 +315,13 @@ def test_a_reader_with_the_documented_grants_reads_and_another_does_not(database
         connection.execute("set local role analyst")
         assert connection.execute(count).fetchone() == (0,)
         connection.execute("reset role; drop owned by analyst; drop role analyst")
+
+
+def test_a_verification_leaves_no_setting_to_what_follows_it(database: Database) -> None:
+    """An upgrade runs them all in one transaction: without index scans the next took a minute."""
+    with database.transaction() as connection:
+        settings = "select name, setting from pg_settings where name like 'enable%' order by 1"
+        before = connection.execute(settings).fetchall()
+        for path in migrate.verifications():
+            connection.execute(path.read_text())
+        assert connection.execute(settings).fetchall() == before
