@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
+from pydantic import SecretStr
+
 from messenger_pipeline.db.migrate import upgrade
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.project import PROJECT
@@ -43,7 +45,11 @@ class Child:
 
 
 def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, str]:
-    """The environment for Dagster, its home made ready from the project's dagster.yaml."""
+    """The environment for Dagster, its home made ready from the project's dagster.yaml.
+
+    Every setting stands in it: Dagster puts a .env of its directory above the environment, so its
+    processes work in a directory that has none.
+    """
     home = (settings.dagster_home or settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
     own = home / "dagster.yaml"
@@ -55,10 +61,19 @@ def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, st
         "MESSENGER_HOME": str(settings.home.resolve()),
         "MESSENGER_DATABASE_URL": data,
         "MESSENGER_DATABASE_SCHEMA": settings.database_schema,
+        "MESSENGER_GRAPH_URL": settings.graph_url,
+        "MESSENGER_GRAPH_VERSION": settings.graph_version,
+        "MESSENGER_CALLS_PER_SECOND": str(settings.calls_per_second),
+        "MESSENGER_APP_SECRET": _joined(settings.app_secret),
+        "MESSENGER_TOKEN_KEY": _joined(settings.token_key),
     }
     if settings.embedded and not settings.token_key:
         environment["MESSENGER_TOKEN_KEY"] = key_in(settings.home.resolve())
     return environment
+
+
+def _joined(secrets: list[SecretStr]) -> str:
+    return ",".join(secret.get_secret_value() for secret in secrets)
 
 
 @contextmanager
@@ -105,6 +120,7 @@ def child(
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment, "PYTHONPATH": str(PROJECT)},
+            cwd=home,
             start_new_session=True,
         )
     try:

@@ -68,8 +68,10 @@ def demo(home: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_demo_syncs_every_message_once_leaves_no_process_and_finds_nothing_new_again(
-    home: Path,
+    home: Path, tmp_path: Path
 ) -> None:
+    """Beside settings for a database of the user's own, which it leaves alone."""
+    (tmp_path / ".env").write_text("MESSENGER_DATABASE_URL=postgresql://127.0.0.1:9/mine\n")
     first = demo(home)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "messages is in PostgreSQL exactly once" in first.stdout
