@@ -231,17 +231,12 @@ def _until(stack: Stack, done: Callable[[], bool], what: str) -> None:
 
 def _summary(database: Database, page_id: str, since: datetime) -> PageSummary:
     sessions = load.list_sessions(database, since, page_id)
-    with database.transaction() as connection:
-        row = connection.execute(
-            "select page_name, conversations, messages from sync_statistics where page_id = %s",
-            [page_id],
-        ).fetchone()
-    assert row is not None
+    [stored] = [row for row in database.rows("sync_statistics") if row["page_id"] == page_id]
     return PageSummary(
         page_id,
-        row[0],
-        conversations=row[1],
-        events=row[2],
+        stored["page_name"],
+        conversations=stored["conversations"],
+        events=stored["messages"],
         new_conversations=sum(session.inserted for session in sessions),
         new_events=sum(session.events_created for session in sessions),
         updated=sum(session.updated for session in sessions),
