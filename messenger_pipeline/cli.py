@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from messenger_pipeline.commands import processes, registry, schema, syncing
+from messenger_pipeline.commands import processes, quarantine, registry, schema, syncing
 from messenger_pipeline.commands.console import say_error
 from messenger_pipeline.errors import PipelineError, UsageError
 
@@ -54,6 +54,7 @@ for command in (
     registry.pages_group,
     syncing.sync,
     registry.status,
+    quarantine.quarantine_group,
     processes.simulate,
     processes.dev,
     processes.demo,

@@ -27,6 +27,10 @@ class UnknownPage(UsageError):
     """No such page in the registry."""
 
 
+class Stopped(Exception):
+    """A run ends with more to do; the text says why."""
+
+
 # -- The database -------------------------------------------------------------------------------
 
 
@@ -62,6 +66,10 @@ class VersionConflict(DatabaseError):
     """The conversation changed since it was read."""
 
 
+class MostlyRefused(DatabaseError):
+    """PostgreSQL refused more rows of one answer than a few bad records explain."""
+
+
 class SyncInProgress(PipelineError):
     """A sync of this page is in progress."""
 
@@ -80,8 +88,11 @@ class SyncInProgress(PipelineError):
 class GraphError(PipelineError):
     """The Graph API answered with an error, or not at all.
 
-    `code`, `subcode` and `trace_id` are Meta's; None where the answer had none.
+    `code`, `subcode` and `trace_id` are Meta's, `date` is when Meta said it; None where the answer
+    had none.
     """
+
+    date: datetime | None = None
 
     def __init__(
         self,
@@ -102,7 +113,9 @@ class GraphError(PipelineError):
 
 
 class TransientError(GraphError):
-    """Service trouble: trying again helps."""
+    """Service trouble: trying again helps. `seconds` is after how long, where the answer told."""
+
+    seconds: float | None = None
 
 
 class TooMuchData(GraphError):
@@ -119,8 +132,22 @@ class RateLimited(GraphError):
     seconds: float | None = None
 
 
+class PageBlocked(RateLimited):
+    """Meta blocked the page or the app for a time, as for spam: it passes within hours."""
+
+    seconds = 4 * 3600.0
+
+
 class ObjectRefused(GraphError):
     """Permanent for the object asked for: gone, never there, or not ours to see."""
+
+
+class CursorRefused(ObjectRefused):
+    """A cursor has expired, or points deeper than Meta lets one read."""
+
+
+class ListRefused(GraphError):
+    """Meta does not list a page's threads, however few are asked for at once."""
 
 
 class GraphConfigurationError(GraphError):
@@ -145,7 +172,3 @@ class TokenDead(PageOwnerMustAct):
 
 class PermissionMissing(PageOwnerMustAct):
     """The token lacks a permission, such as pages_messaging."""
-
-
-class PageBlocked(PageOwnerMustAct):
-    """Meta blocked the page or the app for a time."""

@@ -43,12 +43,13 @@ class ThreadRow(TypedDict):
 
 
 class GapRow(TypedDict):
-    """A new row of thread_gaps."""
+    """A new row of thread_gaps; with a `reason` one that Meta will not let be read."""
 
     thread_id: str
-    resume_cursor: str
+    resume_cursor: str | None
     newest_time: datetime
     until_time: datetime | None
+    reason: NotRequired[str]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,11 @@ def open_database(settings: Settings, timeout: float = 30.0) -> Iterator[Databas
 def open_engine(settings: Settings) -> Iterator[Engine]:
     with open_database(settings) as database:
         yield Engine(
-            database, graph_api(settings), token_vault(settings), settings.calls_per_second
+            database,
+            graph_api(settings),
+            token_vault(settings),
+            settings.calls_per_second,
+            settings.app_id,
         )
 
 

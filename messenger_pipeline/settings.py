@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     calls_per_second: float = Field(
         2.0, gt=0, le=10_000, description="give a number such as 2, which is Meta's limit"
     )
+    app_id: str = Field("default", pattern=r"^\w+$", description="give the app's id, digits only")
     app_secret: Annotated[list[SecretStr], NoDecode] = []
     token_key: Annotated[list[SecretStr], NoDecode] = []
     dagster_pg_url: PostgresUrl | None = Field(

@@ -10,7 +10,7 @@ to go on.
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -25,16 +25,27 @@ from messenger_pipeline.db.pages import (
     unknown,
 )
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.rate import pacer
-from messenger_pipeline.errors import DatabaseError, PageOwnerMustAct, PipelineError, RateLimited
+from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    PageOwnerMustAct,
+    PipelineError,
+    RateLimited,
+    Stopped,
+)
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.history import walk_gaps
+from messenger_pipeline.known import walk_known
+from messenger_pipeline.sweep import sweep
+from messenger_pipeline.threadlist import walk_list
 from messenger_pipeline.vault import TokenVault
-from messenger_pipeline.walk import Limits, Stopped, Walk, walk_list
+from messenger_pipeline.walk import Limits, Walk
 
 Mode = Literal["auto", "incremental", "full"]
 
-_RATE_LIMIT_WAIT = 900.0  # seconds, where Meta does not say how long
+_SPARE = {"incremental": 25, "full": 50}
+"""Percent of Meta's quota that a walk leaves to what is more urgent."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,14 @@ class SyncRequest:
 class SyncResult:
     """What one run did; figures are the run's, not the session's.
 
-    `failed_batches` counts responses that did not load whole. `stopped` says why there is more.
+    `outcome` is that of the session: completed, truncated (Meta's list could not be read to its
+    end, `warning` says why) or partial, and then `stopped` says why there is more.
+    `failed_batches` counts responses that did not load whole.
     """
 
     sync_session_id: str
     mode: str
-    has_more: bool = False
+    outcome: str = "completed"
     fetched: int = 0
     inserted: int = 0
     updated: int = 0
@@ -66,11 +79,19 @@ class SyncResult:
     events: int = 0
     quarantined: int = 0
     failed_batches: int = 0
+    deleted: int = 0
     api_calls: int = 0
+    waited_seconds: float = 0.0
     duration_seconds: float = 0.0
     conversations_per_second: float = 0.0
     watermark: datetime | None = None
     stopped: str | None = None
+    warning: str | None = None
+    unknown_fields: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_more(self) -> bool:
+        return self.outcome == "partial"
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,7 @@ class Engine:
     graph: GraphApi
     vault: TokenVault
     calls_per_second: float
+    app_id: str = "default"
 
 
 def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> SyncResult:
@@ -102,40 +124,62 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
         if session is None:
             # The one asked for was completed by another run.
             return SyncResult(str(request.session), request.mode)
-        scope = f"page:{page.facebook_page_id}"
-        pace = pacer(database, scope, engine.calls_per_second, stop)
-        with engine.graph.client(token, pace) as client:
+        budget = Budget(
+            app=engine.app_id,
+            token=token,
+            page=page.facebook_page_id,
+            calls_per_second=engine.calls_per_second,
+            spare=_SPARE[session.mode],
+        )
+        pacer = Pacer(database, budget, stop)
+        with engine.graph.client(token, pacer) as client:
             limits = Limits(stop, request.max_conversations, request.max_seconds)
-            return _run(Walk(database, client, page, session, fence, limits))
+            walk = Walk(database, client, page, session, fence, limits)
+            stopped = _run(walk)
+        return _result(walk, pacer.waited, stopped)
 
 
-def _run(walk: Walk) -> SyncResult:
-    """The walk, with each way that it can end written down where the next run finds it."""
+def _run(walk: Walk) -> str | None:
+    """The walk, with each way that it can end written down where the next run finds it.
+
+    Returns why there is more to do, or None at the end of the session.
+    """
     database, session_id, fence = walk.database, walk.session.sync_session_id, walk.fence
     try:
-        if walk.session.listed_at is None:
-            walk_list(walk)
-        walk_gaps(walk)
+        _walk(walk)
     except Stopped as stopped:
         load.suspend_session(database, session_id, fence, 0)
-        return _result(walk, str(stopped))
+        return str(stopped)
     except RateLimited as limited:
-        seconds = limited.seconds or _RATE_LIMIT_WAIT
+        # Said by Meta or by the shared budget: always with how long.
+        seconds = limited.seconds or 0
         load.suspend_session(database, session_id, fence, seconds, str(limited))
-        return _result(walk, f"rate limit, to be continued in {seconds:.0f} s: {limited}")
+        return f"rate limit, to be continued in {seconds:.0f} s: {limited}"
     except PageOwnerMustAct as error:
         # Not if the lease went to another run: that one sees for itself.
         with suppress(DatabaseError):
             mark_for_reauthorization(database, walk.page, fence, str(error))
             load.suspend_session(database, session_id, fence, 0, str(error))
         raise
+    except DatabaseUnavailable:
+        raise  # it was waited for; the session is open, as the last load left it
     except PipelineError as error:
         # The error matters more than its note, which the database may refuse now.
         with suppress(DatabaseError):
             load.suspend_session(database, session_id, fence, 30, str(error))
         raise
     load.complete_session(database, session_id, fence)
-    return _result(walk, None)
+    return None
+
+
+def _walk(walk: Walk) -> None:
+    """The list, what of history lies below it, and, of a full walk, what it did not show."""
+    walk_list(walk)
+    if walk.session.list_refused:
+        walk_known(walk)
+    walk_gaps(walk)
+    if walk.full:
+        sweep(walk)
 
 
 def _token_of(engine: Engine, page: PageRecord) -> str:
@@ -151,12 +195,13 @@ def _token_of(engine: Engine, page: PageRecord) -> str:
     return engine.vault.decrypt(page.facebook_page_id, page.access_token_encrypted)
 
 
-def _result(walk: Walk, stopped: str | None) -> SyncResult:
+def _result(walk: Walk, waited: float, stopped: str | None) -> SyncResult:
     seconds = time.monotonic() - walk.started
+    before, session = walk.session, load.get_session(walk.database, walk.session.sync_session_id)
     return SyncResult(
-        sync_session_id=str(walk.session.sync_session_id),
-        mode=walk.session.mode,
-        has_more=stopped is not None,
+        sync_session_id=str(session.sync_session_id),
+        mode=session.mode,
+        outcome="partial" if stopped else session.outcome or "partial",
         fetched=walk.fetched,
         inserted=walk.loaded.inserted,
         updated=walk.loaded.updated,
@@ -164,9 +209,13 @@ def _result(walk: Walk, stopped: str | None) -> SyncResult:
         events=walk.loaded.events_created,
         quarantined=walk.quarantined,
         failed_batches=walk.failed_batches,
-        api_calls=walk.api_calls,
+        deleted=session.deleted - before.deleted,
+        api_calls=walk.client.calls,
+        waited_seconds=round(waited, 3),
         duration_seconds=round(seconds, 3),
         conversations_per_second=round(walk.fetched / seconds, 1) if seconds else 0.0,
         watermark=get_page(walk.database, walk.page.facebook_page_id).watermark,
         stopped=stopped,
+        warning=session.truncated or session.warning,
+        unknown_fields=session.unknown_fields,
     )

@@ -2,7 +2,7 @@
 missing below them. Pure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -34,6 +34,8 @@ from messenger_pipeline.rows import (
     ThreadState,
 )
 
+WITHHELD = "Meta tells no more than the ids of its older messages"
+
 SETTLED = timedelta(seconds=5)
 """Meta's times are whole seconds: an answer given within this of a thread's updated_time may
 have missed another message of the same second, so it proves nothing."""
@@ -59,9 +61,14 @@ class Plan:
 
 
 def plan_threads(
-    threads: Iterable[Thread], known: Mapping[str, ThreadState], page: Page, answered_at: datetime
+    threads: Iterable[Thread],
+    known: Mapping[str, ThreadState],
+    page: Page,
+    answered_at: datetime,
+    withheld: Collection[str | None] = (),
 ) -> Plan:
-    """What to load of an answer's threads, given what is known of them."""
+    """What to load of an answer's threads, given what is known of them, and of which of them
+    Meta withholds messages."""
     plan = Plan()
     # A thread that jumped while the answer was made can stand in it twice: the newer one counts.
     newest: dict[str, Thread] = {}
@@ -74,9 +81,19 @@ def plan_threads(
         if state and is_unchanged(thread, state):
             plan.seen.append(thread["id"])
         else:
-            _plan_changed(plan, thread, state, page, answered_at)
+            hidden = thread["id"] in withheld
+            plan.gaps += _plan_changed(plan, thread, state, page, answered_at, hidden)
     plan.conversations = dedupe_conversations(plan.conversations)
     return plan
+
+
+def states_after(plan: Plan) -> dict[str, ThreadState]:
+    """What will be known of a plan's threads once it is loaded."""
+    gaps = {gap["thread_id"] for gap in plan.gaps if "reason" not in gap}
+    return {
+        row["thread_id"]: ThreadState(**row, has_gap=row["thread_id"] in gaps)
+        for row in plan.threads
+    }
 
 
 def is_unchanged(thread: Thread, state: ThreadState) -> bool:
@@ -136,18 +153,26 @@ def _rows(
 
 
 def _plan_changed(
-    plan: Plan, thread: Thread, state: ThreadState | None, page: Page, answered_at: datetime
-) -> None:
+    plan: Plan,
+    thread: Thread,
+    state: ThreadState | None,
+    page: Page,
+    answered_at: datetime,
+    hidden: bool,
+) -> list[GapRow]:
+    """Plans what the thread brings; what of it is still missing, if anything, is the gap.
+
+    `hidden`: Meta withholds some of its messages.
+    """
     messages = messages_of(thread)
     contact = contact_of(thread, page.page_id)
     sender_id = contact.get("id") if contact else None
     if sender_id is None and state:
         sender_id = state.sender_id
     if sender_id is None and messages:
-        plan.rejects.append(
-            Reject(thread["id"], "no participant but the page has an id", without_paging(thread))
-        )
-        return
+        reason = "no participant but the page has an id"
+        plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
+        return []
     if sender_id is not None:
         others = others_in(thread, page.page_id)
         plan.conversations += _rows(messages, others, sender_id, page, answered_at)
@@ -171,15 +196,16 @@ def _plan_changed(
     nested = thread.get("messages")
     after = next_cursor(nested.get("paging")) if nested else None
     until = state.frontier_time if state else None
-    if after and sender_id and not reaches(messages, until):
-        plan.gaps.append(
-            {
-                "thread_id": thread["id"],
-                "resume_cursor": after,
-                "newest_time": min(
-                    (message["created_time"] for message in messages),
-                    default=thread["updated_time"],
-                ),
-                "until_time": until,
-            }
-        )
+    if not sender_id or not (after or hidden) or reaches(messages, until):
+        return []
+    gap: GapRow = {
+        "thread_id": thread["id"],
+        "resume_cursor": after,
+        "newest_time": min(
+            (message["created_time"] for message in messages), default=thread["updated_time"]
+        ),
+        "until_time": until,
+    }
+    if hidden:
+        gap["reason"] = WITHHELD
+    return [gap]

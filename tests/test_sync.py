@@ -21,7 +21,7 @@ from messenger_pipeline.errors import (
     UnexpectedAnswer,
     UnknownPage,
 )
-from messenger_pipeline.graph.client import GraphApi, GraphClient
+from messenger_pipeline.graph.client import GraphApi, GraphClient, Pace, Unpaced
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.sync import Engine, SyncRequest, SyncResult, sync_page
 from messenger_pipeline.threads import Page, plan_threads
@@ -340,7 +340,7 @@ def test_a_run_whose_lease_was_taken_cannot_write(
         before = stored(database)
         response = {"conversations": [], "threads": [], "fetched": 1}
         with pytest.raises(LeaseLost, match="the lease on page"):
-            load.load_response(database, session.sync_session_id, fence, 1, response)
+            load.load_response(database, session.sync_session_id, fence, 1, load.encoded(response))
     assert stored(database) == before
 
 
@@ -502,10 +502,9 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
     bare: Thread = {"id": thread_id, "updated_time": datetime.now(UTC)}
     known = load.list_thread_states(database, page_id, [thread_id])
     plan = plan_threads([bare], known, Page(page_id, "initial_sync"), datetime.now(UTC))
-    [cursor] = rows(database, "select last_cursor, cursor_fingerprint from sync_state")
     with held_lease(database, page_id, "run") as fence:
-        moved = {"threads": plan.threads, "cursor": cursor[0], "cursor_fingerprint": cursor[1]}
-        load.load_response(database, session_id, fence, step, moved)
+        moved = {"threads": plan.threads}
+        load.load_response(database, session_id, fence, step, load.encoded(moved))
     walk(engine, page_id)
     assert stored(database) == truth(small)
 
@@ -543,14 +542,15 @@ def during_a_walk(
     pace_calls: list[object] = []
 
     class Interrupted(GraphApi):
-        def client(self, token: str, pace: Callable[[], None] = lambda: None) -> GraphClient:
-            def pause() -> None:
-                if not pace_calls:
-                    pace_calls.append(happens())
-                    simulated.page.access = "expired"
-                pace()
+        def client(self, token: str, pace: Pace = Unpaced()) -> GraphClient:  # noqa: B008
+            class Before(Unpaced):
+                def wait(self) -> None:
+                    if not pace_calls:
+                        pace_calls.append(happens())
+                        simulated.page.access = "expired"
+                    pace.wait()
 
-            return super().client(token, pause)
+            return super().client(token, Before())
 
     graph = Interrupted(engine.graph.url, engine.graph.version)
     with pytest.raises(PageOwnerMustAct) as caught:

@@ -66,9 +66,13 @@ def sync(
         click.echo(figures["summary"] + ".")
     if figures["quarantined"]:
         say_error(
-            f"Warning: {figures['quarantined']} records could not be used; they are kept in"
-            " quarantined_records."
+            f"Warning: {figures['quarantined']} records could not be used; they are kept:"
+            f" `messenger-pipeline quarantine list --page {page_id}` shows them."
         )
+    if figures["warning"]:
+        say_error(f"Warning: {figures['warning']}")
+    if figures["outcome"] == "truncated":
+        sys.exit(PipelineError.exit_code)
     if figures["has_more"]:
         # With --full again it would begin anew.
         again = "Run it again without --full to go on." if full else "Run it again to go on."
@@ -78,11 +82,11 @@ def sync(
 
 def _summary(figures: dict[str, Any]) -> dict[str, Any]:
     names = (
-        "sync_session_id", "mode", "has_more", "fetched", "inserted", "updated", "unchanged",
-        "events", "quarantined", "failed_batches", "api_calls", "duration_seconds",
-        "conversations_per_second", "stopped",
+        "sync_session_id", "mode", "outcome", "has_more", "fetched", "inserted", "updated",
+        "unchanged", "events", "quarantined", "failed_batches", "api_calls", "duration_seconds",
+        "conversations_per_second", "deleted", "waited_seconds", "stopped", "warning",
     )  # fmt: skip
-    return {"success": True, **{name: figures[name] for name in names}}
+    return {"success": figures["outcome"] != "truncated", **{name: figures[name] for name in names}}
 
 
 @contextmanager

@@ -51,6 +51,14 @@ class SyncSession:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    dead_cursor_time: datetime | None
+    truncated: str | None
+    list_refused: bool
+    holes: int
+    warning: str | None
+    unknown_fields: dict[str, int]
+    deleted: int
+    last_load: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,18 @@ class Gap:
     resume_cursor: str | None
     newest_time: datetime
     until_time: datetime | None
+    dead_cursor_time: datetime | None
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load changed."""
+    """What a load changed; `refused` rows PostgreSQL did not take, and are quarantined."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     events_created: int = 0
+    refused: int = 0
 
     def __add__(self, other: "Loaded") -> "Loaded":
         return Loaded(
@@ -80,6 +90,7 @@ class Loaded:
             self.updated + other.updated,
             self.unchanged + other.unchanged,
             self.events_created + other.events_created,
+            self.refused + other.refused,
         )
 
 
@@ -118,16 +129,100 @@ def list_thread_states(
     return {row.thread_id: row for row in rows}
 
 
-def load_response(
-    database: Database, session: UUID, fence: int, step: int, response: dict[str, Any]
-) -> Loaded:
-    """Load what one response brought, all of it or nothing. Raises LeaseLost, SessionMoved."""
+def encoded(response: Any) -> bytes:
+    """A response as the JSON that the load takes."""
     # NUL is no character in PostgreSQL, and text that holds one is still worth its row.
-    body = _NUL.sub(rb"\1\\ufffd", to_json(response)).decode()
+    return _NUL.sub(rb"\1\\ufffd", to_json(response, inf_nan_mode="strings"))
+
+
+def load_response(
+    database: Database, session: UUID, fence: int, step: int, response: bytes
+) -> Loaded:
+    """Load what one response brought, all of it or nothing. Raises LeaseLost, SessionMoved,
+    MostlyRefused."""
     rows: list[Loaded] = database.call(
-        "load_sync_response", Loaded, session=session, fence=fence, step=step, response=body
+        "load_sync_response",
+        Loaded,
+        session=session,
+        fence=fence,
+        step=step,
+        response=response.decode(),
     )
     return rows[0]
+
+
+def get_session(database: Database, session: UUID) -> SyncSession:
+    """A session as it is now."""
+    rows: list[SyncSession] = database.call("get_sync_session", SyncSession, session=session)
+    return rows[0]
+
+
+def restart_list(
+    database: Database, session: SyncSession, fence: int, step: int, reason: str
+) -> None:
+    """Begin the list again from the top; where that led no deeper before, it is truncated."""
+    database.call(
+        "restart_session_list",
+        session=session.sync_session_id,
+        fence=fence,
+        step=step,
+        reason=reason,
+    )
+
+
+def give_up_list(
+    database: Database, session: SyncSession, fence: int, step: int, reason: str
+) -> None:
+    """Go on without the list, which Meta refuses."""
+    database.call(
+        "give_up_session_list",
+        session=session.sync_session_id,
+        fence=fence,
+        step=step,
+        reason=reason,
+    )
+
+
+def list_unseen_threads(database: Database, session: UUID, limit: int) -> list[str]:
+    """Known threads that a session without a list has still to ask for, newest first."""
+    rows = database.call("list_unseen_threads", session=session, limit=limit)
+    return [thread_id for (thread_id,) in rows]
+
+
+@dataclass(frozen=True)
+class MissingThread:
+    """A thread that a full walk did not see. `living` is one that it saw."""
+
+    thread_id: str
+    living: str | None
+
+
+def list_missing_threads(
+    database: Database, session: UUID, fence: int, *, final: bool
+) -> list[MissingThread]:
+    """The threads that a full walk ought to have seen. None, and a warning noted, where the walk
+    proves nothing, or where in the end (`final`) it would be suspiciously many."""
+    return database.call(
+        "list_missing_threads", MissingThread, session=session, fence=fence, final=final
+    )
+
+
+def mark_threads_gone(
+    database: Database, session: UUID, fence: int, gone: dict[str, datetime]
+) -> None:
+    """Note of each thread when Meta said that it is gone; mark conversations without another."""
+    database.call(
+        "mark_threads_gone",
+        session=session,
+        fence=fence,
+        thread_ids=list(gone),
+        gone_at=list(gone.values()),
+    )
+
+
+def warn_session(database: Database, session: UUID, fence: int, warning: str) -> None:
+    """Note what somebody should know of a session."""
+    database.call("warn_sync_session", session=session, fence=fence, warning=warning)
 
 
 def complete_session(database: Database, session: UUID, fence: int) -> bool:

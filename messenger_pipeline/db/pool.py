@@ -1,8 +1,9 @@
 """Connections, transactions, and the driver's errors as ours."""
 
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,7 @@ from messenger_pipeline.errors import (
     DatabaseError,
     DatabaseUnavailable,
     LeaseLost,
+    MostlyRefused,
     PipelineError,
     SchemaError,
     SessionMoved,
@@ -31,12 +33,14 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPS01": SessionMoved,
     "MPV01": VersionConflict,
     "MPC01": VerificationError,
+    "MPQ01": MostlyRefused,
     "42P01": SchemaError,  # undefined table
     "42883": SchemaError,  # undefined function
 }
 
 
 _CONFLICTS = 4  # times that a call gives way to another before it fails
+_PAUSE = 0.2  # seconds between two looks whether a lost server is there again
 
 
 @contextmanager
@@ -141,13 +145,24 @@ class Database:
         """The rows of `select * from function(name => value, …)` in a transaction of its own.
 
         With `row`, a dataclass, each row is one of it. A call that met another in a deadlock or
-        a serialization failure is made again.
+        a serialization failure is made again, and so is one whose connection was lost, for as
+        long as one waits for a connection: the server may be restarting. Whether that call was
+        committed is not known, so a function must bear to be called twice.
         """
-        for _ in range(_CONFLICTS):
-            with suppress(DatabaseConflict), self.transaction() as connection:
-                return call(connection, function, row, **arguments)
-        with self.transaction() as connection:
-            return call(connection, function, row, **arguments)
+        conflicts, patient_until = 0, time.monotonic() + self._timeout
+        while True:
+            try:
+                with self.transaction() as connection:
+                    return call(connection, function, row, **arguments)
+            except DatabaseConflict:
+                conflicts += 1
+                if conflicts > _CONFLICTS:
+                    raise
+            except DatabaseUnavailable:
+                if time.monotonic() > patient_until:
+                    raise
+                time.sleep(_PAUSE)
+                self._pool.check()
 
     def rows(self, view: str) -> list[dict[str, Any]]:
         """Every row of a view, by page."""

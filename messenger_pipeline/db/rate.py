@@ -1,21 +1,90 @@
 """The budget of calls to Meta that all processes share."""
 
+import hashlib
 import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import RateLimited, Stopped
+
+PATIENCE = 30.0
+"""Seconds that a run waits for its turn; for a longer pause it ends, and another goes on."""
+_TELLING = 25  # percent of use below which nothing slows down, so nothing need be noted
 
 
-def pacer(
-    database: Database, scope: str, calls_per_second: float, stop: threading.Event
-) -> Callable[[], None]:
-    """A function that takes a scope's next turn and waits for it; `stop` ends the wait."""
+@dataclass(frozen=True)
+class Budget:
+    """Whose quotas a run's calls use up, and how fast.
 
-    def wait_for_turn() -> None:
-        seconds = database.value(
-            "reserve_graph_call", scope=scope, calls_per_second=calls_per_second
+    `spare` is the percentage of them that it leaves to what is more urgent.
+    """
+
+    app: str
+    token: str
+    page: str
+    calls_per_second: float
+    spare: int = 0
+
+    @property
+    def scopes(self) -> dict[str, str]:
+        """The keys of graph_api_budget, by kind; the page's, whose calls are spaced, first."""
+        fingerprint = hashlib.sha256(self.token.encode()).hexdigest()[:16]
+        return {
+            "page": f"page:{self.page}",
+            "token": f"token:{fingerprint}",
+            "app": f"app:{self.app}",
+        }
+
+
+class Pacer:
+    """Waits for a run's turns, and keeps the shared budget told."""
+
+    def __init__(self, database: Database, budget: Budget, stop: threading.Event) -> None:
+        self._database = database
+        self._budget = budget
+        self._scopes = budget.scopes
+        self._stop = stop
+        self._told: dict[str, int] = {}
+        self.waited = 0.0
+        """Seconds waited so far because of Meta's limits."""
+
+    def wait(self) -> None:
+        """Take the next turn and wait for it. Raises RateLimited where that is long, Stopped."""
+        [(seconds, paused)] = self._database.call(
+            "reserve_graph_call",
+            scopes=list(self._scopes.values()),
+            calls_per_second=self._budget.calls_per_second,
+            spare=self._budget.spare,
+            patience=PATIENCE,
         )
+        if paused is not None:
+            error = RateLimited(f"Meta's limit of {paused.partition(':')[0]} is reached")
+            error.seconds = seconds
+            raise error
         if seconds > 0:
-            stop.wait(seconds)
+            self.waited += seconds
+            if self._stop.wait(seconds):
+                raise Stopped("told to terminate")
 
-    return wait_for_turn
+    def tell(self, app: int, page: int) -> None:
+        """Note how many percent of the app's and the page's quota are used up."""
+        news = {
+            kind: percent
+            for kind, percent in (("app", app), ("page", page))
+            if percent != self._told.get(kind, 0)
+            and max(percent, self._told.get(kind, 0)) >= _TELLING
+        }
+        if news:
+            self._told |= news
+            self._database.call(
+                "note_graph_usage",
+                scopes=[self._scopes[kind] for kind in news],
+                percents=list(news.values()),
+            )
+
+    def pause(self, scope: str, seconds: float | None) -> float:
+        """Pause an app, token or page for as long as Meta told; for how many seconds that is."""
+        paused: float = self._database.value(
+            "pause_graph_api", scope=self._scopes[scope], seconds=seconds
+        )
+        return paused

@@ -104,13 +104,18 @@ def _mode(text: str) -> Mode:
 
 def sentence(result: SyncResult) -> str:
     """What a run did, in words."""
-    end = "to be continued" if result.has_more else "complete"
-    return (
-        f"{result.mode} sync {end}: {result.fetched} conversations read in"
-        f" {result.duration_seconds:.1f} s with {result.api_calls} calls;"
+    ends = {"partial": "to be continued", "completed": "complete"}
+    parts = [
+        f"{result.mode} sync {ends.get(result.outcome, result.outcome)}: {result.fetched}"
+        f" conversations read in {result.duration_seconds:.1f} s with {result.api_calls} calls;"
         f" {result.inserted} new, {result.updated} changed, {result.unchanged} unchanged,"
         f" {result.events} new events, {result.quarantined} records quarantined"
-    )
+    ]
+    if result.deleted:
+        parts.append(f"{result.deleted} no longer listed")
+    if result.warning:
+        parts.append(result.warning)
+    return "; ".join(parts)
 
 
 def metadata_of(result: SyncResult, asset: str) -> dict[str, Any]:
@@ -130,11 +135,16 @@ def metadata_of(result: SyncResult, asset: str) -> dict[str, Any]:
         **other,
         "summary": sentence(result),
         "mode": result.mode,
+        "outcome": result.outcome,
         "has_more": result.has_more,
         "stopped": result.stopped or "",
+        "warning": result.warning or "",
+        "unknown_fields": result.unknown_fields,
         "quarantined": result.quarantined,
         "failed_batches": result.failed_batches,
+        "deleted": result.deleted,
         "api_calls": result.api_calls,
+        "waited_seconds": result.waited_seconds,
         "duration_seconds": result.duration_seconds,
         "conversations_per_second": result.conversations_per_second,
         "sync_session_id": result.sync_session_id,

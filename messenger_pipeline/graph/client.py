@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import requests
 import stamina
@@ -18,11 +18,12 @@ import stamina
 from messenger_pipeline.errors import (
     GraphConfigurationError,
     GraphError,
+    RateLimited,
     TransientError,
     UnexpectedAnswer,
 )
 from messenger_pipeline.graph.faults import fault_in
-from messenger_pipeline.graph.limits import Usage, parse_usage
+from messenger_pipeline.graph.limits import parse_usage
 from messenger_pipeline.graph.models import (
     MESSAGE_FIELDS,
     THREAD_FIELDS,
@@ -31,6 +32,7 @@ from messenger_pipeline.graph.models import (
     PageProfile,
     Thread,
     parse_messages,
+    parse_one_thread,
     parse_page,
     parse_threads,
 )
@@ -50,18 +52,47 @@ stamina.instrumentation.set_on_retry_hooks([_say_retry])
 
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
 _ATTEMPTS = 5
+_PATIENCE = 30.0  # seconds that Meta may ask to wait for before the run ends instead
 
 Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
 class Answer(Generic[Content]):
-    """What one call brought; `date` is when Meta said it, `calls` how many tries it took."""
+    """What one call brought; `date` is when Meta said it."""
 
     content: Content
     date: datetime
-    usage: Usage
-    calls: int
+
+
+class Pace(Protocol):
+    """When to call, and what Meta's limits say; all raise RateLimited for what is too long."""
+
+    def wait(self) -> None:
+        """Wait for the next turn."""
+
+    def tell(self, app: int, page: int) -> None:
+        """Percent of the app's and the page's quota that are used up."""
+
+    def pause(self, scope: str, seconds: float | None) -> float:
+        """Meta refused a call because of the limit of app, token or page; `seconds` is how long
+        it told to wait, if it did. Returns for how long it is."""
+
+
+class Unpaced:
+    """For a call or two of somebody who waits for them."""
+
+    def wait(self) -> None:
+        pass
+
+    def tell(self, app: int, page: int) -> None:
+        pass
+
+    def pause(self, scope: str, seconds: float | None) -> float:
+        return seconds or _PATIENCE + 1
+
+
+_UNPACED = Unpaced()
 
 
 @dataclass(frozen=True)
@@ -72,18 +103,20 @@ class GraphApi:
     version: str
     app_secret: str | None = None
 
-    def client(self, token: str, pace: Callable[[], None] = lambda: None) -> "GraphClient":
-        """A client for one page's token. `pace` is called before each call, and waits its turn."""
+    def client(self, token: str, pace: Pace = _UNPACED) -> "GraphClient":
+        """A client for one page's token."""
         return GraphClient(self, token, pace)
 
 
 class GraphClient:
     """Calls the API as one page. Use as a context manager."""
 
-    def __init__(self, api: GraphApi, token: str, pace: Callable[[], None]) -> None:
+    def __init__(self, api: GraphApi, token: str, pace: Pace) -> None:
         self._api = api
         self._token = token
         self._pace = pace
+        self.calls = 0
+        """Calls made so far, those that failed too."""
         self._session = requests.Session()
         # A bearer token, not access_token= in the query: addresses end up in logs.
         self._session.headers["Authorization"] = f"Bearer {token}"
@@ -109,9 +142,12 @@ class GraphClient:
 
         Source: Graph API reference, Page Conversations.
         """
-        nested = f",messages.limit({messages}){{{MESSAGE_FIELDS}}}" if messages else ""
-        parameters = {"platform": platform, "fields": THREAD_FIELDS + nested, "limit": str(limit)}
+        parameters = {"platform": platform, "fields": _fields(messages), "limit": str(limit)}
         return self._get(f"{page_id}/conversations", _from(parameters, after), parse_threads)
+
+    def fetch_thread(self, thread_id: str, *, messages: int) -> Answer[Listing[Thread]]:
+        """One thread, as a list of one. Raises ObjectRefused where it is gone."""
+        return self._get(thread_id, {"fields": _fields(messages)}, parse_one_thread)
 
     def fetch_messages(
         self, thread_id: str, *, limit: int, after: str | None = None
@@ -120,18 +156,39 @@ class GraphClient:
         parameters = {"fields": MESSAGE_FIELDS, "limit": str(limit)}
         return self._get(f"{thread_id}/messages", _from(parameters, after), parse_messages)
 
+    def redact(self, text: str) -> str:
+        """`text` without what is secret, this client's token too."""
+        return redact(text, self._token)
+
     def _get(
         self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
     ) -> Answer[Content]:
-        for attempt in stamina.retry_context(on=TransientError, attempts=_ATTEMPTS, timeout=120):
+        """Service trouble is tried again a few times. A limit uses none of them up: where the
+        pause is short, the next turn comes after it."""
+        paused = 0.0
+        while True:
+            try:
+                return self._get_stubbornly(path, parameters, parse)
+            except _Refused as refused:
+                limited = refused.limited
+                limited.seconds = self._pace.pause(limited.scope, limited.seconds)
+                paused += limited.seconds
+                if paused > _PATIENCE:
+                    raise limited from None
+
+    def _get_stubbornly(
+        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
+    ) -> Answer[Content]:
+        for attempt in stamina.retry_context(on=_again, attempts=_ATTEMPTS, timeout=120):
             with attempt:
-                return self._get_once(path, parameters, parse, attempt.num)
+                return self._get_once(path, parameters, parse)
         raise AssertionError("unreachable: the last attempt raises")
 
     def _get_once(
-        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content], calls: int
+        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
     ) -> Answer[Content]:
-        self._pace()
+        self._pace.wait()
+        self.calls += 1
         address = f"{self._api.url}/{self._api.version}/{path}"
         try:
             response = self._session.get(
@@ -145,12 +202,20 @@ class GraphClient:
         except requests.exceptions.RequestException as error:
             # Not chained: the original names the address with its proof.
             raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
-        return Answer(
-            self._content(response, body, parse),
-            _date(response.headers.get("Date")),
-            parse_usage(response.headers),
-            calls,
-        )
+        date = _date(response.headers.get("Date"))
+        usage = parse_usage(response.headers)
+        # On errors too.
+        self._pace.tell(usage.app, max(usage.page, usage.business))
+        try:
+            content = self._content(response, body, parse)
+        except RateLimited as limited:
+            raise _Refused(limited) from None
+        except GraphError as error:
+            error.date = date
+            raise
+        if usage.regain_seconds:
+            self._pace.pause("page", usage.regain_seconds)
+        return Answer(content, date)
 
     def _content(
         self, response: requests.Response, body: bytes, parse: Callable[[bytes], Content]
@@ -185,7 +250,25 @@ class GraphClient:
 
     def _redact(self, error: Exception) -> str:
         # urllib3 repeats the whole address in the middle of its sentence.
-        return redact(re.sub(r" with url: \S+", "", str(error)), self._token)
+        return self.redact(re.sub(r" with url: \S+", "", str(error)))
+
+
+def _again(error: Exception) -> bool | float:
+    """Whether to try again, or after how many seconds where the answer told."""
+    return isinstance(error, TransientError) and (error.seconds or True)
+
+
+class _Refused(Exception):
+    """A limit of Meta's, told by an answer and not by the shared budget."""
+
+    def __init__(self, limited: RateLimited) -> None:
+        super().__init__(str(limited))
+        self.limited = limited
+
+
+def _fields(messages: int) -> str:
+    nested = f",messages.limit({messages}){{{MESSAGE_FIELDS}}}" if messages else ""
+    return THREAD_FIELDS + nested
 
 
 def _from(parameters: dict[str, str], after: str | None) -> dict[str, str]:

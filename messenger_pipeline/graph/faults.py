@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from messenger_pipeline.errors import (
+    CursorRefused,
     GraphConfigurationError,
     GraphError,
     ObjectRefused,
@@ -45,7 +46,9 @@ def fault_in(
     told = parse_json(body)
     error = _error_object(told)
     if error is None:
-        return None if status < 400 else _untold(status, told)
+        if status < 400:
+            return None
+        return _with_seconds(_untold(status, told), headers)
     code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     message = redact(str(error.get("message") or "no message"), *secrets)
     if "appsecret_proof" in message:
@@ -61,7 +64,16 @@ def fault_in(
     )
     if isinstance(fault, RateLimited):
         fault.scope = _LIMIT_SCOPES.get(code or 0, "page")
-        fault.seconds = _seconds_to_wait(headers)
+    return _with_seconds(fault, headers)
+
+
+def _with_seconds(fault: GraphError, headers: Mapping[str, str]) -> GraphError:
+    """The fault, with how long to wait where the headers tell."""
+    told = _retry_after(headers)
+    if isinstance(fault, TransientError):
+        fault.seconds = min(told, 60.0) if told else None
+    if isinstance(fault, RateLimited):
+        fault.seconds = told or parse_usage(headers).regain_seconds or fault.seconds
     return fault
 
 
@@ -72,6 +84,8 @@ def _kind(code: int | None, status: int, message: str, transient: bool) -> type[
         return TooMuchData if "reduce the amount of data" in message.lower() else TransientError
     if code == 100 and "appsecret_proof" in message:
         return GraphConfigurationError
+    if code == 100 and "cursor" in message.lower():
+        return CursorRefused
     if code in _KINDS:
         return _KINDS[code]
     if transient or status >= 500 or status == 408:
@@ -111,9 +125,9 @@ def _integer(value: Any) -> int | None:
         return None
 
 
-def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """Retry-After is not documented, but honoured; else the business header's minutes."""
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Not documented, but honoured."""
     try:
         return float(headers["Retry-After"])
     except (KeyError, ValueError):
-        return parse_usage(headers).regain_seconds or None
+        return None

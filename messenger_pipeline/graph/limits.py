@@ -21,10 +21,6 @@ class Usage:
     business: int = 0
     regain_seconds: float = 0.0
 
-    @property
-    def highest(self) -> int:
-        return max(self.app, self.page, self.business)
-
 
 def parse_usage(headers: Mapping[str, str]) -> Usage:
     """The usage that an answer's headers tell; what cannot be read counts as none."""

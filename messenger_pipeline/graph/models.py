@@ -1,22 +1,33 @@
 """Payloads as Meta sends them, checked at the border.
 
-Typed dictionaries of only the fields that are used: unknown fields are passed over in compiled
-code. What is optional here is absent in real answers. Where a whole answer does not fit, its
-records are tried one by one, and those that do not fit come back as rejects.
+Typed dictionaries of only the fields that are used, checked in compiled code; fields that nobody
+asked for are counted and passed over. What is optional here is absent in real answers. Where a
+whole answer does not fit, its records are tried one by one, and those that do not fit come back
+as rejects.
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, NotRequired, TypeVar
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from typing_extensions import TypedDict
 
 from messenger_pipeline.errors import UnexpectedAnswer
 
-Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1)]
-"""Ids are opaque text of many shapes; some answers give numbers."""
+Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1, max_length=1000)]
+"""Ids are opaque text of many shapes; some answers give numbers. No real one is near the length
+at which PostgreSQL could not index it."""
 
 
 class Party(TypedDict):
@@ -89,6 +100,11 @@ class Thread(TypedDict):
     messages: NotRequired[Messages | None]
 
 
+# What else stands in a message or thread is kept as it is read, to be counted.
+Message.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
+Thread.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
+
+
 class PageProfile(TypedDict):
     """`GET /{page-id}?fields=id,name`."""
 
@@ -115,6 +131,8 @@ Record = TypeVar("Record")
 
 MESSAGE_FIELDS = ",".join(Message.__annotations__)
 THREAD_FIELDS = "id,updated_time,participants,message_count"
+_MESSAGE_KEYS = Message.__annotations__.keys()
+_THREAD_KEYS = Thread.__annotations__.keys()
 
 _threads = TypeAdapter(_Threads)
 _thread = TypeAdapter(Thread)
@@ -128,44 +146,81 @@ _page = TypeAdapter(PageProfile)
 class Reject:
     """A record that cannot be used, with the reason and its raw form."""
 
+    kind: Literal["thread", "message"]
     identity: str
     reason: str
     record: Any
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True)
 class Listing(Generic[Record]):
-    """One answer of a list: its records, and the cursor of the next if the list goes on."""
+    """One answer of a list: its records, and the cursor of the next if the list goes on.
+
+    `unknown` counts the fields that nobody asked for. `withheld` names the threads, and None for
+    an answer of one thread's messages, of which Meta tells no more than ids.
+    """
 
     records: list[Record]
     after: str | None
     rejects: list[Reject] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    withheld: set[str | None] = field(default_factory=set)
 
 
 def parse_threads(body: bytes) -> Listing[Thread]:
     """Raises UnexpectedAnswer if the body is no list of threads at all."""
     try:
         answer = _threads.validate_json(body)
-        return Listing(answer["data"], next_cursor(answer.get("paging")))
+        threads, paging = answer["data"], answer.get("paging")
+        return Listing(threads, next_cursor(paging), unknown=_unknown_in(threads))
     except ValidationError:
-        pass
-    unread = _unread_list(body)
-    rejects: list[Reject] = []
-    threads = [thread for raw in unread["data"] if (thread := _thread_of(raw, rejects))]
-    return Listing(threads, next_cursor(unread.get("paging")), rejects)
+        unread = _unread_list(body)
+    listing: Listing[Thread] = Listing([], next_cursor(unread.get("paging")))
+    for raw in unread["data"]:
+        thread = _thread_of(raw, listing)
+        if thread:
+            listing.records.append(thread)
+    listing.unknown.update(_unknown_in(listing.records))
+    return listing
+
+
+def parse_one_thread(body: bytes) -> Listing[Thread]:
+    """A thread asked for by its id. Raises UnexpectedAnswer if the body is none."""
+    raw = parse_json(body)
+    if not isinstance(raw, dict) or "id" not in raw:
+        raise UnexpectedAnswer("The answer is not as documented: no thread.")
+    return parse_threads(json.dumps({"data": [raw]}).encode())
 
 
 def parse_messages(body: bytes) -> Listing[Message]:
     """Raises UnexpectedAnswer if the body is no list of messages at all."""
     try:
         answer = _message_list.validate_json(body)
-        return Listing(answer["data"], next_cursor(answer.get("paging")))
+        messages, paging = answer["data"], answer.get("paging")
+        return Listing(messages, next_cursor(paging), unknown=_unknown_messages(messages))
     except ValidationError:
-        pass
-    unread = _unread_list(body)
-    rejects: list[Reject] = []
-    messages = [message for raw in unread["data"] if (message := _message_of(raw, rejects))]
-    return Listing(messages, next_cursor(unread.get("paging")), rejects)
+        unread = _unread_list(body)
+    listing: Listing[Message] = Listing([], next_cursor(unread.get("paging")))
+    listing.records.extend(_messages_of(unread["data"], None, listing))
+    listing.unknown.update(_unknown_messages(listing.records))
+    return listing
+
+
+def parse_thread_record(raw: Any) -> Thread | Reject:
+    """A thread that was rejected, looked at again."""
+    listing: Listing[Thread] = Listing([], None)
+    thread = _thread_of(raw, listing)
+    return listing.rejects[0] if listing.rejects or thread is None else thread
+
+
+def parse_message_record(raw: Any) -> Message | Reject:
+    """A message that was rejected, looked at again."""
+    try:
+        message: Message = _message.validate_python(raw)
+        return message
+    except ValidationError as error:
+        return _reject("message", raw, error)
 
 
 def parse_page(body: bytes) -> PageProfile:
@@ -202,40 +257,69 @@ def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
         raise UnexpectedAnswer(f"The answer is not as documented: {_reason(error)}.") from None
 
 
-def _thread_of(raw: Any, rejects: list[Reject]) -> Thread | None:
+def _thread_of(raw: Any, listing: Listing[Any]) -> Thread | None:
     """The thread with those of its messages that can be used."""
     try:
-        return _thread.validate_python(raw)
+        thread: Thread = _thread.validate_python(raw)
+        return thread
     except ValidationError as error:
         messages = raw.get("messages") if isinstance(raw, dict) else None
         if not isinstance(messages, dict) or not isinstance(messages.get("data"), list):
-            rejects.append(_reject(raw, error))
+            listing.rejects.append(_reject("thread", raw, error))
             return None
-    bare = {name: value for name, value in raw.items() if name != "messages"}
-    found: list[Reject] = []
-    usable = [message for record in messages["data"] if (message := _message_of(record, found))]
     try:
-        thread = _thread.validate_python({**bare, "messages": {**messages, "data": []}})
+        thread = _thread.validate_python({**raw, "messages": {**messages, "data": []}})
     except ValidationError as error:
-        rejects.append(_reject(raw, error))
+        listing.rejects.append(_reject("thread", raw, error))
         return None
-    rejects += found
     assert thread["messages"] is not None
-    thread["messages"]["data"] = usable
+    thread["messages"]["data"] = _messages_of(messages["data"], thread["id"], listing)
     return thread
 
 
-def _message_of(raw: Any, rejects: list[Reject]) -> Message | None:
-    try:
-        return _message.validate_python(raw)
-    except ValidationError as error:
-        rejects.append(_reject(raw, error))
-        return None
+def _messages_of(
+    raws: Iterable[Any], thread_id: str | None, listing: Listing[Any]
+) -> list[Message]:
+    """Those that can be used; the others are noted in the listing."""
+    usable = []
+    for raw in raws:
+        if isinstance(raw, dict) and raw.keys() == {"id"}:
+            # Of old messages Meta tells the ids at most.
+            listing.withheld.add(thread_id)
+            continue
+        try:
+            usable.append(_message.validate_python(raw))
+        except ValidationError as error:
+            listing.rejects.append(_reject("message", raw, error, thread_id))
+    return usable
 
 
-def _reject(raw: Any, error: ValidationError) -> Reject:
+def _unknown_in(threads: list[Thread]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for thread in threads:
+        if not thread.keys() <= _THREAD_KEYS:
+            found.update(f"thread.{name}" for name in thread.keys() - _THREAD_KEYS)
+        nested = thread.get("messages")
+        found.update(_unknown_messages((nested.get("data") or []) if nested else []))
+    return found
+
+
+def _unknown_messages(messages: list[Message]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for message in messages:
+        if not message.keys() <= _MESSAGE_KEYS:
+            found.update(f"message.{name}" for name in message.keys() - _MESSAGE_KEYS)
+    return found
+
+
+def _reject(
+    kind: Literal["thread", "message"],
+    raw: Any,
+    error: ValidationError,
+    thread_id: str | None = None,
+) -> Reject:
     identity = raw.get("id") if isinstance(raw, dict) else None
-    return Reject(str(identity or ""), _reason(error), without_paging(raw))
+    return Reject(kind, str(identity or ""), _reason(error), without_paging(raw), thread_id)
 
 
 def _reason(error: ValidationError) -> str:

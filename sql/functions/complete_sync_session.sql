@@ -1,5 +1,5 @@
--- Ends a session whose list is read and whose gaps are closed, and moves the page's watermark.
--- False, and nothing done, while either is not so. MPL01 if the lease is lost.
+-- Ends a session whose list is read, as far as Meta lets it be, and whose gaps are closed, and moves
+-- the page's watermark. False, and nothing done, while either is not so. MPL01 if the lease is lost.
 create or replace function complete_sync_session(p_session uuid, p_fence bigint)
 returns boolean
 language plpgsql
@@ -10,7 +10,7 @@ declare
     v_full uuid;
 begin
     update sync_state s
-    set outcome = 'completed', ended_at = now(), updated_at = now(), last_error = null
+    set outcome = case when s.truncated is null then 'completed' else 'truncated' end, ended_at = now(), updated_at = now(), last_error = null
     where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
       and not exists (
           select from thread_gaps g where g.sync_session_id = p_session and not g.unreadable)

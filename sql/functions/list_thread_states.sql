@@ -1,5 +1,6 @@
 -- What the walk knows of these threads, and whether a gap in their history is open. A thread whose
--- messages were stored and whose conversation is gone is not known: it is read anew, whole.
+-- messages were stored and whose conversation is gone is not known, nor is one that Meta said was
+-- gone: it is read anew, whole.
 create or replace function list_thread_states(p_page_id text, p_thread_ids text[])
 returns table (
     thread_id text, sender_id text, updated_time timestamptz, message_count integer, newest_message_id text,
@@ -16,6 +17,7 @@ as $$
     cross join lateral (
         select * from messenger_threads m
         where m.page_id = p_page_id and m.thread_id = asked.thread_id
+          and m.gone_at is null
           and (m.conversation_id is not null or m.newest_message_id is null)
     ) t
 $$;

@@ -56,6 +56,10 @@ begin
             insert into sync_state (page_id, user_id, mode, page_last_synced_at)
             values (p_page_id, v_page.user_id, 'full', v_page.last_synced_at)
             returning * into v_session;
+            -- What Meta refused may have been for want of a permission: it is asked for again, but
+            -- not again and again.
+            update thread_gaps set unreadable = false, sync_session_id = v_session.sync_session_id
+            where page_id = p_page_id and unreadable and attempts between 1 and 2;
         end if;
     end if;
 

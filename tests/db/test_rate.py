@@ -2,50 +2,161 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.rate import pacer
+from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.errors import RateLimited, Stopped
 from tests.db.test_load import query
+
+PAGE = Budget(app="1", token="T", page="10", calls_per_second=1_000)
+OTHER = replace(PAGE, page="11", token="U")
+
+
+def reserve(database: Database, budget: Budget = PAGE) -> tuple[float, str | None]:
+    """Seconds to wait for the next turn, and what is paused for long."""
+    [(seconds, paused)] = database.call(
+        "reserve_graph_call",
+        scopes=list(budget.scopes.values()),
+        calls_per_second=budget.calls_per_second,
+        spare=budget.spare,
+    )
+    return seconds, paused
+
+
+def pacer(database: Database, budget: Budget = PAGE) -> Pacer:
+    return Pacer(database, budget, threading.Event())
 
 
 def test_calls_of_many_at_once_are_spaced_by_the_rate(database: Database) -> None:
-    def reserve(_: int) -> float:
-        seconds: float = database.value("reserve_graph_call", scope="page:10", calls_per_second=0.5)
-        return seconds
-
+    slow = replace(PAGE, calls_per_second=0.5)
     with ThreadPoolExecutor(4) as workers:
-        waits = sorted(workers.map(reserve, range(8)))
+        waits = sorted(workers.map(lambda _: reserve(database, slow)[0], range(8)))
     assert [round(wait / 2) for wait in waits] == list(range(8))
 
 
-def test_scopes_do_not_wait_for_each_other(database: Database) -> None:
-    for scope in ("page:10", "page:11"):
-        assert database.value("reserve_graph_call", scope=scope, calls_per_second=0.1) == 0
+def test_pages_do_not_wait_for_each_other(database: Database) -> None:
+    for budget in (PAGE, OTHER):
+        assert reserve(database, replace(budget, calls_per_second=0.1)) == (0, None)
 
 
 def test_after_a_pause_there_is_no_burst(database: Database) -> None:
-    database.value("reserve_graph_call", scope="page:10", calls_per_second=0.1)
+    slow = replace(PAGE, calls_per_second=0.1)
+    reserve(database, slow)
     query(
         database,
         "update graph_api_budget set next_call_at = next_call_at - interval '1 hour' returning 1",
     )
-    assert database.value("reserve_graph_call", scope="page:10", calls_per_second=0.1) == 0
-    assert database.value("reserve_graph_call", scope="page:10", calls_per_second=0.1) > 9
+    assert reserve(database, slow)[0] == 0
+    assert reserve(database, slow)[0] > 9
 
 
-def test_a_blocked_scope_waits_for_the_end_of_the_block(database: Database) -> None:
-    database.value("reserve_graph_call", scope="page:10", calls_per_second=10)
+@pytest.mark.parametrize(
+    ("scope", "concerned"),
+    [("page", [PAGE]), ("token", [PAGE]), ("app", [PAGE, OTHER])],
+)
+def test_a_limit_pauses_app_token_or_page_and_nobody_else(
+    database: Database, scope: str, concerned: list[Budget]
+) -> None:
+    assert 59 < pacer(database).pause(scope, 60.0) <= 60
+    for budget in (PAGE, OTHER):
+        if budget in concerned:
+            with pytest.raises(RateLimited, match=f"limit of {scope}") as caught:
+                pacer(database, budget).wait()
+            assert 55 < (caught.value.seconds or 0) <= 60
+        else:
+            assert reserve(database, budget) == (0, None)
+
+
+def test_a_short_pause_is_waited_for(database: Database) -> None:
+    pacer(database).pause("app", 20.0)
+    seconds, paused = reserve(database)
+    assert 18 < seconds <= 20
+    assert paused is None
+
+
+def test_a_pause_that_nobody_told_the_length_of_doubles(database: Database) -> None:
+    pace = pacer(database)
+    lengths = []
+    for _ in range(7):
+        lengths.append(round(pace.pause("page", None) / 60))
+        query(database, "update graph_api_budget set blocked_until = now() returning 1")
+    assert lengths == [15, 30, 60, 120, 240, 240, 240]
     query(
         database,
-        "update graph_api_budget set blocked_until = clock_timestamp() + interval '1 minute'"
-        " returning 1",
+        "update graph_api_budget set blocked_until = now() - interval '2 hours' returning 1",
     )
-    assert 58 < database.value("reserve_graph_call", scope="page:10", calls_per_second=10) < 61
+    assert round(pace.pause("page", None) / 60) == 15
+
+
+def test_calls_refused_at_once_by_one_limit_count_once(database: Database) -> None:
+    pace = pacer(database)
+    with ThreadPoolExecutor(4) as workers:
+        lengths = list(workers.map(lambda _: round(pace.pause("page", None) / 60), range(8)))
+    assert set(lengths) == {15}
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(database: Database) -> None:
+    pace = pacer(database)
+    pace.pause("page", 600.0)
+    assert pace.pause("page", 60.0) > 590
+
+
+def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: Database) -> None:
+    slow = replace(PAGE, calls_per_second=1)
+    pacer(database).tell(app=0, page=70)
+
+    def interval(spare: int) -> float:
+        query(database, "update graph_api_budget set next_call_at = now() returning 1")
+        reserve(database, replace(slow, spare=spare))
+        return reserve(database, replace(slow, spare=spare))[0]
+
+    live, incremental, backfill = (interval(spare) for spare in (0, 25, 50))
+    assert 1 < live < incremental < backfill <= 20
+
+
+def test_what_was_told_long_ago_slows_nothing(database: Database) -> None:
+    pacer(database).tell(app=99, page=99)
+    query(
+        database,
+        "update graph_api_budget set used_at = now() - interval '1 hour' returning 1",
+    )
+    slow = replace(PAGE, calls_per_second=1)
+    reserve(database, slow)
+    assert reserve(database, slow)[0] <= 1
+
+
+def test_use_of_the_app_slows_every_page(database: Database) -> None:
+    pacer(database).tell(app=90, page=0)
+    slow = replace(OTHER, calls_per_second=1)
+    reserve(database, slow)
+    assert reserve(database, slow)[0] > 4
+
+
+@given(st.data())
+def test_more_use_and_less_urgency_never_speed_up(database: Database, data: Any) -> None:
+    percent = st.integers(0, 120)
+    used, spare = data.draw(percent), data.draw(st.integers(0, 100))
+
+    def slow_down(used: int, spare: int) -> float:
+        factor: float = database.value("slow_down", used=used, spare=spare)
+        return factor
+
+    here = slow_down(used, spare)
+    assert 1 <= here <= 20
+    assert slow_down(data.draw(st.integers(used, 150)), spare) >= here
+    assert slow_down(used, data.draw(st.integers(spare, 120))) >= here
 
 
 def test_being_told_to_stop_ends_the_wait(database: Database) -> None:
     stop = threading.Event()
     stop.set()
-    pace = pacer(database, "page:10", 0.0001, stop)
-    pace()
-    pace()  # hours away
+    pace = Pacer(database, replace(PAGE, calls_per_second=0.0001), stop)
+    pace.wait()
+    with pytest.raises(Stopped, match="told to terminate"):
+        pace.wait()  # hours away

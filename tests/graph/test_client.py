@@ -12,14 +12,15 @@ import stamina
 from messenger_pipeline.errors import (
     GraphConfigurationError,
     ObjectRefused,
+    RateLimited,
     TokenDead,
     TransientError,
     UnexpectedAnswer,
 )
-from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.graph.client import GraphApi, Unpaced
 from tests.conftest import Simulated
 
-Answer = tuple[int, bytes]
+Answer = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +40,11 @@ def misbehave() -> Iterator[Callable[..., str]]:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, body = left.pop(0) if len(left) > 1 else left[0]
+                status, body, *headers = left.pop(0) if len(left) > 1 else left[0]
                 if status:
                     self.send_response(status)
+                    for name, value in (headers[0] if headers else {}).items():
+                        self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(body)
 
@@ -75,8 +78,8 @@ GOOD = (200, b'{"data": []}')
 def test_service_trouble_is_tried_again(misbehave: Callable[..., str], bad: Answer) -> None:
     with GraphApi(misbehave(bad, bad, GOOD), "v26.0").client("T") as client:
         answer = client.fetch_messages("t_1", limit=5)
-    assert answer.content.records == []
-    assert answer.calls == 3
+        assert answer.content.records == []
+        assert client.calls == 3
 
 
 def test_trouble_that_stays_is_told(misbehave: Callable[..., str]) -> None:
@@ -132,23 +135,93 @@ def test_the_proof_is_accepted_and_a_wrong_one_is_a_configuration_error(
             client.fetch_page(page.id)
 
 
-def test_every_call_waits_its_turn(simulate: Callable[..., Simulated]) -> None:
-    simulated = simulate()
-    turns: list[int] = []
-    with GraphApi(simulated.url, "v26.0").client(
-        simulated.page.token, lambda: turns.append(1)
+class Turns(Unpaced):
+    """Notes what it is told, and lets everybody go at once."""
+
+    def __init__(self, *waits: float) -> None:
+        self.turns = 0
+        self.told: list[tuple[int, int]] = []
+        self.paused: list[tuple[str, float | None]] = []
+        self.waits = list(waits)
+
+    def wait(self) -> None:
+        self.turns += 1
+
+    def tell(self, app: int, page: int) -> None:
+        self.told.append((app, page))
+
+    def pause(self, scope: str, seconds: float | None) -> float:
+        self.paused.append((scope, seconds))
+        return self.waits.pop(0)
+
+
+def test_every_call_waits_its_turn_also_one_that_is_made_again(
+    misbehave: Callable[..., str],
+) -> None:
+    turns = Turns()
+    with GraphApi(misbehave((500, b""), GOOD), "v26.0").client("T", turns) as client:
+        client.fetch_messages("t_1", limit=5)
+    assert turns.turns == client.calls == 2
+
+
+def test_usage_is_told_on_successes_and_on_errors_too(misbehave: Callable[..., str]) -> None:
+    usage = {"X-App-Usage": '{"call_count": 41}', "X-Page-Usage": '{"total_time": 17}'}
+    turns = Turns()
+    with GraphApi(misbehave((500, b"", usage), (*GOOD, usage)), "v26.0").client(
+        "T", turns
     ) as client:
-        client.fetch_page(simulated.page.id)
-        client.fetch_conversations(simulated.page.id, "messenger", limit=5, messages=1)
-    assert len(turns) == 2
+        client.fetch_messages("t_1", limit=5)
+    assert turns.told == [(41, 17), (41, 17)]
 
 
-def test_usage_and_date_of_an_answer_are_told(simulate: Callable[..., Simulated]) -> None:
-    simulated = simulate()
-    with GraphApi(simulated.url, "v26.0").client(simulated.page.token) as client:
-        answers = [client.fetch_page(simulated.page.id) for _ in range(8)]
-    assert answers[0].usage.highest == 0
-    assert answers[-1].date.tzinfo is not None
+def test_a_limit_whose_pause_is_short_is_waited_for_and_uses_up_no_retry(
+    misbehave: Callable[..., str],
+) -> None:
+    limit = (400, b'{"error": {"code": 32}}', {"Retry-After": "2"})
+    trouble = (500, b"")
+    turns = Turns(*[2.0] * 6)
+    answers = [trouble, limit] * 4 + [limit, limit, trouble, GOOD]
+    with GraphApi(misbehave(*answers), "v26.0").client("T", turns) as client:
+        assert client.fetch_messages("t_1", limit=5).content.records == []
+    assert turns.paused == [("page", 2.0)] * 6
+
+
+@pytest.mark.parametrize(("code", "scope"), [(4, "app"), (17, "token"), (80006, "page")])
+def test_a_limit_whose_pause_is_long_is_told_with_its_length(
+    misbehave: Callable[..., str], code: int, scope: str
+) -> None:
+    limit = (400, b'{"error": {"code": %d}}' % code)
+    turns = Turns(900.0)
+    with (
+        GraphApi(misbehave(limit), "v26.0").client("T", turns) as client,
+        pytest.raises(RateLimited) as caught,
+    ):
+        client.fetch_messages("t_1", limit=5)
+    assert caught.value.seconds == 900
+    assert turns.paused == [(scope, None)]
+    assert client.calls == 1
+
+
+def test_time_to_regain_access_pauses_after_a_success_too(misbehave: Callable[..., str]) -> None:
+    business = (
+        '{"1": [{"type": "messenger", "call_count": 100, "estimated_time_to_regain_access": 3}]}'
+    )
+    turns = Turns(180.0)
+    with GraphApi(misbehave((*GOOD, {"X-Business-Use-Case-Usage": business})), "v26.0").client(
+        "T", turns
+    ) as client:
+        client.fetch_messages("t_1", limit=5)
+    assert turns.paused == [("page", 180.0)]
+
+
+def test_the_date_of_an_answer_and_of_a_refusal_is_metas(misbehave: Callable[..., str]) -> None:
+    with GraphApi(
+        misbehave(GOOD, (400, b'{"error": {"code": 100, "error_subcode": 33}}')), "v26.0"
+    ).client("T") as client:
+        assert client.fetch_messages("t_1", limit=5).date.tzinfo is not None
+        with pytest.raises(ObjectRefused) as caught:
+            client.fetch_messages("t_1", limit=5)
+    assert caught.value.date is not None
 
 
 def test_the_log_of_the_http_library_holds_no_secret(

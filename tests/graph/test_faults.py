@@ -34,7 +34,13 @@ def fault(error: Any, status: int = 400, headers: dict[str, str] | None = None) 
         ({"code": 104}, errors.GraphConfigurationError, 2),
         ({"code": 2500}, errors.GraphConfigurationError, 2),
         ({"code": 100, "message": "Invalid appsecret_proof"}, errors.GraphConfigurationError, 2),
-        ({"code": 368}, errors.PageBlocked, 5),
+        ({"code": 368}, errors.PageBlocked, 1),
+        ({"code": 100, "message": "(#100) Invalid cursors values"}, errors.CursorRefused, 1),
+        (
+            {"code": 100, "message": "(#100) The After Cursor specified exceeds the max limit"},
+            errors.CursorRefused,
+            1,
+        ),
         ({"code": 9999, "is_transient": True}, errors.TransientError, 1),
         ({"code": 9999}, errors.GraphError, 1),
     ],
@@ -92,3 +98,6 @@ def test_a_limit_tells_for_how_long() -> None:
     assert fault({"code": 80006}, headers={"X-Business-Use-Case-Usage": business}).seconds == 1140
     assert fault({"code": 4}, headers={"Retry-After": "30"}).seconds == 30
     assert fault({"code": 4}).seconds is None
+    assert fault({"code": 368}).seconds == 4 * 3600
+    assert fault({"code": 2}, headers={"Retry-After": "7"}).seconds == 7
+    assert fault_in(503, b"", {"Retry-After": "7"}).seconds == 7  # type: ignore[union-attr]

@@ -14,6 +14,7 @@ from messenger_pipeline.errors import UnexpectedAnswer
 from messenger_pipeline.graph.models import (
     next_cursor,
     parse_messages,
+    parse_one_thread,
     parse_threads,
     without_paging,
 )
@@ -64,12 +65,36 @@ def test_a_thread_that_cannot_be_used_is_rejected_and_the_others_are_kept() -> N
 
 
 def test_a_message_that_cannot_be_used_leaves_the_others_of_its_thread() -> None:
-    messages = [{"id": "m_2"}, *THREAD["messages"]["data"]]  # type: ignore[index]
+    messages = [{"id": "m_2", "message": "x"}, *THREAD["messages"]["data"]]  # type: ignore[index]
     listing = parse({**THREAD, "messages": {"data": messages}})
     assert [m["id"] for m in listing.records[0]["messages"]["data"]] == ["m_1"]
-    assert [(r.identity, r.reason) for r in listing.rejects] == [
-        ("m_2", "created_time: Field required")
+    assert [(r.kind, r.identity, r.thread_id, r.reason) for r in listing.rejects] == [
+        ("message", "m_2", "t_1", "created_time: Field required")
     ]
+
+
+def test_a_message_of_which_meta_tells_the_id_alone_is_withheld_not_unusable() -> None:
+    messages = [*THREAD["messages"]["data"], {"id": "m_0"}]  # type: ignore[index]
+    listing = parse({**THREAD, "messages": {"data": messages}})
+    assert [m["id"] for m in listing.records[0]["messages"]["data"]] == ["m_1"]
+    assert listing.rejects == []
+    assert listing.withheld == {"t_1"}
+    history = parse_messages(json.dumps({"data": [{"id": "m_0"}]}).encode())
+    assert (history.records, history.rejects, history.withheld) == ([], [], {None})
+
+
+def test_fields_that_nobody_asked_for_are_counted_and_passed_over() -> None:
+    message = {**THREAD["messages"]["data"][0], "mood": 1}  # type: ignore[index]
+    listing = parse({**THREAD, "colour": 1, "messages": {"data": [message, message]}}, THREAD)
+    assert listing.unknown == {"thread.colour": 1, "message.mood": 2}
+    assert listing.rejects == []
+
+
+def test_a_thread_asked_for_by_its_id_is_a_list_of_one() -> None:
+    assert parse_one_thread(json.dumps(THREAD).encode()) == parse(THREAD)
+    for body in (b"[]", b"<html>", b'{"data": []}'):
+        with pytest.raises(UnexpectedAnswer):
+            parse_one_thread(body)
 
 
 def test_half_of_an_emoji_spoils_no_answer() -> None:

@@ -1,0 +1,40 @@
+"""Quarantined records on their way back: validate, dedupe and load, as when they first came."""
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.quarantine import Quarantined, resolve_quarantined
+from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
+from messenger_pipeline.graph.models import Reject, parse_message_record, parse_thread_record
+from messenger_pipeline.rows import ConversationRow
+from messenger_pipeline.threads import Page, parse_history, plan_threads
+
+
+def replay(database: Database, record: Quarantined) -> str | None:
+    """Load a record again. None if it is resolved, else why it still cannot be used."""
+    rows = _rows(record)
+    if isinstance(rows, str):
+        return rows
+    try:
+        resolve_quarantined(database, record, rows)
+    except DatabaseUnavailable:
+        raise
+    except DatabaseError as error:
+        return str(error)
+    return None
+
+
+def _rows(record: Quarantined) -> list[ConversationRow] | str:
+    page = Page(record.page_id, "incremental_sync")
+    if record.kind == "event":
+        return [record.record]
+    if record.kind == "thread":
+        thread = parse_thread_record(record.record)
+        if isinstance(thread, Reject):
+            return thread.reason
+        plan = plan_threads([thread], {}, page, record.last_seen_at)
+        return plan.rejects[0].reason if plan.rejects else plan.conversations
+    message = parse_message_record(record.record)
+    if isinstance(message, Reject):
+        return message.reason
+    if record.sender_id is None:
+        return f"its thread {record.thread_id} is not known: sync the page first"
+    return parse_history([message], record.sender_id, page, record.last_seen_at)

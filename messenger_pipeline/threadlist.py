@@ -1,0 +1,220 @@
+"""The walk of one page's list of threads, newest first."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from messenger_pipeline.db import load as sessions
+from messenger_pipeline.errors import (
+    CursorRefused,
+    ListRefused,
+    ObjectRefused,
+    PermissionMissing,
+    TooMuchData,
+    UnexpectedAnswer,
+)
+from messenger_pipeline.events import messages_of
+from messenger_pipeline.graph.client import Answer
+from messenger_pipeline.graph.models import Listing, Thread
+from messenger_pipeline.portion import Portion
+from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.threads import is_unchanged, plan_threads
+from messenger_pipeline.walk import Prepared, Walk, check_limits, load, one_ahead, prepare
+
+WHOLE = Portion(100, 25, most=100, most_nested=25)
+"""Threads with their newest messages: where all may be new."""
+FEW = replace(WHOLE, records=25)
+"""Mostly little is new since the last sync: what is unchanged behind it need not be asked for."""
+PROBE = Portion(200, 1, most=200, most_nested=1)
+"""Threads with their newest message: enough to tell that they are as they were. Meta cuts greater
+limits silently at about 200."""
+
+Known = dict[str, ThreadState]
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a pass over the list begins, where it ends, and what it is likely to meet."""
+
+    after: str | None
+    boundary: datetime | None
+    oldest: datetime | None
+    known: bool
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An answer of the list, and what it decides about the walk."""
+
+    answer: Answer[Listing[Thread]]
+    known: Known | None
+    oldest: datetime | None
+    out_of_order: bool
+    listed: bool
+
+
+def walk_list(walk: Walk) -> None:
+    """Walk the list from where the session stands to its end or boundary. Raises Stopped.
+
+    A cursor that died begins it again from the top; one that dies again no deeper leaves the
+    session truncated. So does a list that Meta refuses.
+    """
+    while walk.session.listed_at is None:
+        session = walk.session
+        start = _Start(
+            after=session.last_cursor if session.cursor_fingerprint == _fingerprint(walk) else None,
+            boundary=session.boundary,
+            oldest=session.last_updated_time,
+            known=session.boundary is None
+            and bool(walk.page.last_synced_at or session.dead_cursor_time),
+        )
+        try:
+            _pass(walk, start, moving=True)
+        except CursorRefused as error:
+            sessions.restart_list(walk.database, session, walk.fence, walk.step, str(error))
+        except ListRefused as error:
+            sessions.give_up_list(walk.database, session, walk.fence, walk.step, str(error))
+        walk.session = sessions.get_session(walk.database, session.sync_session_id)
+
+
+def walk_head(walk: Walk, down_to: datetime) -> None:
+    """Look once more at the head of the list: at what jumped there meanwhile."""
+    _pass(walk, _Start(None, down_to, None, known=True), moving=False)
+
+
+def _pass(walk: Walk, start: _Start, moving: bool) -> None:
+    """Walk the list once; with `moving` the session's place in it moves along."""
+    fetched = one_ahead(_fetch_list(walk, start))
+    prepared = ((step.listed, _prepare(walk, step, moving)) for step in fetched)
+    with closing(fetched), closing(one_ahead(prepared)) as ready:
+        for listed, response in ready:
+            load(walk, response)
+            if not listed:
+                check_limits(walk)
+
+
+def _prepare(walk: Walk, step: _Step, moving: bool) -> Prepared:
+    listing, answered_at = step.answer.content, step.answer.date
+    threads = listing.records
+    known = step.known
+    if known is None:
+        known = walk.known_threads([thread["id"] for thread in threads])
+    newest = max((thread["updated_time"] for thread in threads), default=None)
+    moves = {
+        "cursor": listing.after,
+        "cursor_fingerprint": _fingerprint(walk),
+        "last_conversation_id": threads[-1]["id"] if threads else None,
+        "last_updated_time": step.oldest,
+        # A time in the future must not hide what comes before it.
+        "next_watermark": min(newest, answered_at) if newest else None,
+        "boundary_ignored": step.out_of_order,
+        "listed": step.listed,
+    }
+    return prepare(
+        walk,
+        plan_threads(threads, known, walk.marked, answered_at, listing.withheld),
+        listing.rejects,
+        usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
+        fetched=len(threads),
+        unknown=listing.unknown,
+        **(moves if moving else {}),
+    )
+
+
+def _fetch_list(walk: Walk, start: _Start) -> Iterator[_Step]:
+    """The list, to its end or past its boundary.
+
+    Ends early at max_conversations, asking for no thread more. Raises CursorRefused, ListRefused.
+    """
+    after, boundary, oldest = start.after, start.boundary, start.oldest
+    left = walk.limits.max_conversations
+    whole, probe = (FEW if boundary else WHOLE), PROBE
+    probing = start.known
+    while left is None or left > 0:
+        answer, portion = _fetch_portion(walk, after, probe if probing else whole, left)
+        listing = answer.content
+        if listing.after is not None and listing.after == after:
+            raise UnexpectedAnswer(
+                "The list of conversations goes on, but its cursor stands still."
+            )
+        known = None
+        if start.known:
+            known = walk.known_threads([thread["id"] for thread in listing.records])
+            few = _few_changed(listing.records, known)
+            if probing and not few:
+                # Much is new: asked for anew, it comes with its messages in one call.
+                probing = False
+                continue
+        times = [thread["updated_time"] for thread in listing.records]
+        out_of_order = _rises(times, oldest)
+        if out_of_order:
+            boundary = None
+        oldest = min(times) if times else oldest
+        past = boundary is not None and bool(times) and max(times) < boundary
+        listed = past or listing.after is None
+        yield _Step(answer, known, oldest, out_of_order, listed)
+        if listed:
+            return
+        after = listing.after
+        left = None if left is None else left - len(listing.records)
+        if probing:
+            probe = portion.larger()
+        else:
+            whole = portion.larger()
+            probing = start.known and few
+
+
+def _fetch_portion(
+    walk: Walk, after: str | None, portion: Portion, left: int | None
+) -> tuple[Answer[Listing[Thread]], Portion]:
+    """One answer of the list, and the portion that was small enough for it."""
+    page = walk.page
+    while True:
+        try:
+            answer = walk.client.fetch_conversations(
+                page.facebook_page_id,
+                page.platform,
+                limit=portion.records if left is None else min(portion.records, left),
+                messages=portion.nested,
+                after=after,
+            )
+            return answer, portion
+        except TooMuchData as error:
+            smaller = portion.smaller()
+            if smaller is None:
+                raise ListRefused(str(error)) from None
+            portion = smaller
+        except ObjectRefused as error:
+            if after is not None:
+                # Whatever Meta says of it: the query without a cursor was right.
+                raise CursorRefused(str(error)) from None
+            if error.subcode == 33:
+                raise PermissionMissing(f"The page's list is not ours to see: {error}") from None
+            raise
+
+
+def _few_changed(threads: list[Thread], known: Known) -> bool:
+    changed = sum(
+        thread["id"] not in known or not is_unchanged(thread, known[thread["id"]])
+        for thread in threads
+    )
+    return changed <= max(2, len(threads) // 20)
+
+
+def _rises(times: list[datetime], oldest: datetime | None) -> bool:
+    """Whether times, newest first and all behind `oldest`, are out of order."""
+    before = oldest
+    for time in times:
+        if before is not None and time > before:
+            return True
+        before = time
+    return False
+
+
+def _fingerprint(walk: Walk) -> str:
+    """What a cursor belongs to: it is used only with the query that made it. Neither limit nor
+    fields belong to it: they change what an answer holds, not where it begins."""
+    query = f"{walk.page.facebook_page_id}/conversations?platform={walk.page.platform}"
+    return hashlib.sha256(query.encode()).hexdigest()[:16]

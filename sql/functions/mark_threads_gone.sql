@@ -1,0 +1,49 @@
+-- Notes of threads that Meta no longer has them, and marks the conversations of which no thread is
+-- left as deleted. A fact later than that, from whatever source, revives them; so one that is
+-- stored already keeps them as they are.
+create or replace function mark_threads_gone(
+    p_session uuid, p_fence bigint, p_thread_ids text[], p_gone_at timestamptz[]
+) returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_page_id text;
+    v_deleted integer;
+begin
+    select page_id into v_page_id from sync_state
+        where sync_session_id = p_session and outcome is null for no key update;
+    perform check_fence(v_page_id, p_fence);
+    update messenger_threads t
+    set gone_at = g.gone_at
+    from unnest(p_thread_ids, p_gone_at) as g (thread_id, gone_at)
+    where t.page_id = v_page_id and t.thread_id = g.thread_id;
+    with gone as (
+        select c.id, max(t.gone_at) as gone_at
+        from messenger_conversations c
+        join messenger_threads t on t.conversation_id = c.id
+        where c.id in (
+            select conversation_id from messenger_threads
+            where page_id = v_page_id and thread_id = any (p_thread_ids))
+        group by c.id
+        having bool_and(t.gone_at is not null)
+    ), locked as (
+        -- In the order in which loads lock them.
+        select c.id, g.gone_at from messenger_conversations c join gone g on g.id = c.id
+        order by c.sender_id for no key update of c
+    ), marked as (
+        update messenger_conversations c
+        set conversation_status = 'deleted', deleted_at = l.gone_at,
+            version = c.version + 1, updated_at = now()
+        from locked l
+        where c.id = l.id and c.conversation_status <> 'deleted'
+          and not exists (
+              select from contact_interaction_events e
+              where e.conversation_id = c.id and greatest(e.event_timestamp, e.as_of) > l.gone_at)
+        returning c.id
+    )
+    select count(*) into v_deleted from marked;
+    update sync_state set deleted = deleted + v_deleted, updated_at = now()
+    where sync_session_id = p_session;
+end
+$$;
