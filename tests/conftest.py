@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import requests
 import uvicorn
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -19,6 +21,7 @@ from messenger_pipeline.db.embedded import database_url, embedded_server
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.simulator import World, create_app
+from messenger_pipeline.simulator.world import CursorKind
 from messenger_pipeline.sync import Engine
 from messenger_pipeline.vault import TokenVault, new_key
 
@@ -112,17 +115,39 @@ class Simulated:
 
     def calls(self) -> list[str]:
         """Path and cursor of each Graph call so far."""
-        import json
-        from urllib.request import urlopen
-
-        with urlopen(f"{self.url}/_simulator/calls") as answer:  # noqa: S310
-            log: list[str] = json.load(answer)["log"]
+        log: list[str] = self.backstage("GET", "calls")["log"]
         return log
+
+    def violations(self) -> int:
+        """How many calls came although a fault allowed none."""
+        return int(self.backstage("GET", "calls")["violations"])
+
+    def fault(self, name: str, **parameters: Any) -> None:
+        """Let it go wrong: page, edge, after, times and the fault's own parameters."""
+        self.backstage("POST", "faults", {"name": name, **parameters})
+
+    def hits(self, name: str) -> int:
+        """How many calls a fault has hit so far."""
+        told = self.backstage("GET", "faults")
+        return sum(one["hits"] for one in told["active"] + told["spent"] if one["name"] == name)
+
+    def clear_faults(self) -> None:
+        self.backstage("DELETE", "faults")
+
+    def backstage(self, method: str, path: str, asked: object = None) -> Any:
+        """What is told, or done, outside the Graph API."""
+        answer = requests.request(method, f"{self.url}/_simulator/{path}", json=asked, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+
+_ending: list[threading.Thread] = []
 
 
 @pytest.fixture
 def simulate() -> Iterator[Callable[..., Simulated]]:
-    """Starts simulators: simulate(conversations=…, pages=…, latency=…, app_secret=…)."""
+    """Starts simulators: simulate(conversations=…, pages=…, latency=…, app_secret=…,
+    cursors="position" or "offset")."""
     started: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(
@@ -131,8 +156,9 @@ def simulate() -> Iterator[Callable[..., Simulated]]:
         seed: int = 1,
         latency: float = 0.0,
         app_secret: str | None = None,
+        cursors: CursorKind = "position",
     ) -> Simulated:
-        world = World(seed, pages, conversations)
+        world = World(seed, pages, conversations, cursors)
         app = create_app(world, latency=latency, app_secret=app_secret)
         listening = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -142,9 +168,12 @@ def simulate() -> Iterator[Callable[..., Simulated]]:
         return Simulated(world, listening.getsockname()[1])
 
     yield start
-    for server, thread in started:
+    for server, _ in started:
         server.should_exit = True
-        thread.join()
+    # They need a moment to end, in which the next tests can run.
+    _ending.extend(thread for _, thread in started)
+    while len(_ending) > 10:
+        _ending.pop(0).join()
 
 
 @pytest.fixture

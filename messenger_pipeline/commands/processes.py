@@ -1,9 +1,30 @@
 """simulate, dev, demo: processes; key: what one needs to start them."""
 
+from typing import Literal
+
 import click
 
 from messenger_pipeline.commands.console import out
 from messenger_pipeline.vault import new_key
+
+
+def _list_faults(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if not asked:
+        return
+    from messenger_pipeline.simulator import KINDS
+
+    for name, kind in sorted(KINDS.items()):
+        defaults = {key: field.default for key, field in kind.parameters.model_fields.items()}
+        parameters = (f"{key}={default}" for key, default in defaults.items())
+        click.echo(",".join([name, *parameters]).replace("=None", ""))
+        click.echo(f"    {kind.tells} ({'always' if kind.times is None else 'once'})")
+    context.exit()
+
+
+def _parse_fault(text: str) -> dict[str, str]:
+    """`code_2,times=3` as {"name": "code_2", "times": "3"}."""
+    name, *given = text.split(",")
+    return {"name": name, **dict(one.partition("=")[::2] for one in given)}
 
 
 @click.command()
@@ -18,6 +39,19 @@ from messenger_pipeline.vault import new_key
     "--latency-ms", type=click.IntRange(min=0), default=0, help="Wait before each answer."
 )
 @click.option("--app-secret", help="Require appsecret_proof made with this secret.")
+@click.option(
+    "--cursors", type=click.Choice(["position", "offset"]), default="position", show_default=True,
+    help="With offsets a walk sees threads twice, or passes them by, when the list changes.",
+)  # fmt: skip
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME[,PARAMETER=VALUE]…",
+    help="Let this go wrong, as code_2,times=3. Every fault takes page, edge (conversations,"
+    " messages, thread, page), after (calls that pass first) and times. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
+    help="Print every fault with its parameters, and end.",
+)  # fmt: skip
 def simulate(
     port: int,
     seed: int,
@@ -25,16 +59,22 @@ def simulate(
     conversations: int,
     latency_ms: int,
     app_secret: str | None,
+    cursors: Literal["position", "offset"],
+    faults: tuple[str, ...],
 ) -> None:
-    """Serve a simulated Graph API until Ctrl-C."""
+    """Serve a simulated Graph API until Ctrl-C, with whatever --fault lets go wrong."""
     import uvicorn
 
-    from messenger_pipeline.simulator import World, create_app
+    from messenger_pipeline.simulator import UnknownFault, World, create_app
     from messenger_pipeline.stack import require_free_port
 
     require_free_port(port, "--port")
-    world = World(seed, page_count, conversations)
-    app = create_app(world, latency=latency_ms / 1000, app_secret=app_secret)
+    world = World(seed, page_count, conversations, cursors)
+    ordered = [_parse_fault(fault) for fault in faults]
+    try:
+        app = create_app(world, latency=latency_ms / 1000, app_secret=app_secret, faults=ordered)
+    except UnknownFault as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
     click.echo("Simulated Graph API. For commands in another terminal:")
     click.echo(f"  export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
     click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")

@@ -1,6 +1,5 @@
-"""The shapes on the wire: fields asked for, cursors, times, errors."""
+"""The shapes on the wire: fields asked for, messages shown, times, errors."""
 
-import base64
 import re
 import time
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from messenger_pipeline.simulator.world import END, ThreadKey
+from messenger_pipeline.simulator.history import END, wire_time
 
 Fields = dict[str, tuple[int | None, "Fields | None"]]
 
@@ -16,12 +15,20 @@ Fields = dict[str, tuple[int | None, "Fields | None"]]
 class Refused(Exception):
     """An error answer."""
 
-    def __init__(self, status: int, code: int, message: str, subcode: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: int | None,
+        message: str,
+        subcode: int | None = None,
+        *,
+        transient: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
-        error = {"message": message, "type": "OAuthException", "code": code}
-        if subcode is not None:
-            error["error_subcode"] = subcode
+        error: dict[str, Any] = {"message": message, "type": "OAuthException"}
+        told = {"code": code, "error_subcode": subcode, "is_transient": transient}
+        error |= {name: value for name, value in told.items() if value is not None}
         self.body = {"error": {**error, "fbtrace_id": "ASimulatedTrace"}}
 
 
@@ -87,29 +94,6 @@ def limit_in(text: str | None, most: int) -> int:
     raise Refused(400, 100, "(#100) Param limit must be an integer")
 
 
-def cursor_of(place: ThreadKey | int) -> str:
-    text = f"{place.age},{place.number}" if isinstance(place, ThreadKey) else str(place)
-    return base64.urlsafe_b64encode(f"QVFI{text}".encode()).decode()
-
-
-def _decoded(cursor: str) -> str:
-    with suppress(ValueError):
-        return base64.urlsafe_b64decode(cursor.encode()).decode().removeprefix("QVFI")
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def key_in(cursor: str) -> ThreadKey:
-    with suppress(ValueError):
-        age, number = _decoded(cursor).split(",")
-        return ThreadKey(int(age), int(number))
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def ordinal_in(cursor: str) -> int:
-    with suppress(ValueError):
-        return int(_decoded(cursor))
-    raise Refused(400, 100, "(#100) Invalid cursors values")
-
-
-def time_of(key: ThreadKey) -> str:
-    return (END - timedelta(seconds=key.age)).strftime("%Y-%m-%dT%H:%M:%S+0000")
+def time_of(age: int) -> str:
+    """The time so many seconds before END."""
+    return wire_time(END - timedelta(seconds=age))

@@ -3,72 +3,53 @@
 Only what orders the threads is held; messages are made when they are asked for.
 """
 
-import base64
 import bisect
-import hashlib
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
-END = datetime(2026, 3, 1, tzinfo=UTC)
-"""When the seeded past ends. Fixed, so that a world is the same whenever it is made."""
+from messenger_pipeline.simulator.history import END, Letters, contact_of, opaque
+from messenger_pipeline.simulator.odd import Oddity
+from messenger_pipeline.simulator.page import SimulatedPage, ThreadKey
+from messenger_pipeline.simulator.truth import Row, row_of
 
-_PHRASES = (
-    "Hello, is this still available?", "Do you ship internationally?", "What are your hours?",
-    "Thank you so much!", "My order has not arrived yet 😟", "Can I get a refund?",
-    "Sure, let me check that for you.", "Your order is on its way 🚚", "We open at 9:00.",
-    "مرحبا، هل المنتج متوفر؟", "شكرا جزيلا", "你好，请问有货吗？", "谢谢！明天可以发货吗？",
-    "नमस्ते, कीमत क्या है?", "ขอบคุณค่ะ", "สินค้ายังมีอยู่ไหมคะ", "Guten Tag, wann öffnen Sie?",
-    "Können Sie mir die Größe nennen?", "¿Cuánto cuesta el envío?", "Merci beaucoup !",
-    "Magkano po ito?", "Salamat po 🙏", "Сколько стоит доставка?", "ありがとうございます。",
-    "배송은 얼마나 걸리나요?", "Cảm ơn shop nhiều ạ", "👍", "ok", "\"quoted\" \\ and\nnew line",
-)  # fmt: skip
-_NAMES = (
-    "Jane Doe", "Maria Santos", "أحمد علي", "王小明", "प्रिया शर्मा", "สมชาย ใจดี", "Jürgen Groß",
-    "José Núñez", "Анна Иванова", "田中太郎", "김민수", "Nguyễn Văn An", "O'Brien", "Zoë",
-)  # fmt: skip
+__all__ = ["END", "CursorKind", "SimulatedPage", "ThreadKey", "World"]
+
+CursorKind = Literal["position", "offset"]
+Place = ThreadKey | int
+"""Where a list goes on: behind a thread's place in the order, or at an index."""
+
 _BUSINESSES = ("Acme Store", "Bäckerei Müller", "Casa Verde", "Delta Travel", "Erde & Co", "花屋")
-
-
-@dataclass(frozen=True, order=True)
-class ThreadKey:
-    """Where a thread stands in its page's list: newest first, then by number."""
-
-    age: int  # seconds before END, negative after it
-    number: int
-
-
-@dataclass
-class SimulatedPage:
-    """A page, its token, and its threads in the order of its list."""
-
-    index: int
-    id: str
-    name: str
-    token: str
-    access: str = "valid"
-    lengths: list[int] = field(default_factory=list)  # seeded messages of each thread, by number
-    ages: list[int] = field(default_factory=list)  # of each thread's newest seeded message
-    moved: dict[int, int] = field(default_factory=dict)  # ages of threads with newer ones
-    order: list[ThreadKey] = field(default_factory=list)
-    injected: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # oldest first
+_HISTORIES_KEPT = 1024
 
 
 class World:
-    """`pages` pages; the first has `conversations` threads, each further one fewer."""
+    """`pages` pages; the first has `conversations` threads, each further one fewer.
 
-    def __init__(self, seed: int = 1, pages: int = 3, conversations: int = 300) -> None:
+    `cursors` says what a cursor of a list of threads is. A position stands behind a thread: what
+    changes elsewhere moves nothing. An offset counts threads: one that comes to the head makes
+    the walk see a thread twice, one that is deleted makes it pass one by.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        pages: int = 3,
+        conversations: int = 300,
+        cursors: CursorKind = "position",
+    ) -> None:
         self.seed = seed
+        self.cursors = cursors
         self.pages: dict[str, SimulatedPage] = {}
+        self.oddities: list[Oddity] = []  # records that are odd for good
         self._injections = itertools.count(1)
+        self._histories: dict[tuple[str, int], list[dict[str, Any]]] = {}
         for index in range(pages):
             page = self._make_page(index, max(3, conversations // (1 + 7 * index)))
             self.pages[page.id] = page
-        self._history = lru_cache(maxsize=1024)(self._make_history)
+        self._by_index = list(self.pages.values())
 
     # -- Reading ------------------------------------------------------------------------------
 
@@ -77,60 +58,70 @@ class World:
 
     def find_thread(self, thread_id: str) -> tuple[SimulatedPage, int] | None:
         """The page and number of a thread id."""
-        if not thread_id.startswith("t_") or not thread_id[2:].isdigit():
+        if not thread_id.startswith("t_") or not thread_id[2:].isdecimal():
             return None
         index, number = divmod(int(thread_id[2:]) - 10**15, 10**9)
-        pages = list(self.pages.values())
-        if not 0 <= index < len(pages) or number >= len(pages[index].lengths):
+        if not 0 <= index < len(self._by_index) or not self._by_index[index].has(number):
             return None
-        return pages[index], number
+        return self._by_index[index], number
 
     def contact(self, page: SimulatedPage, number: int) -> dict[str, str]:
-        name = f"{_NAMES[number % len(_NAMES)]} {number}"
-        contact_id = str(6_000_000_000_000_000 + page.index * 10**9 + number)
-        return {"name": name, "email": f"{contact_id}@facebook.com", "id": contact_id}
+        return contact_of(page, number)
 
     def key(self, page: SimulatedPage, number: int) -> ThreadKey:
-        return ThreadKey(page.moved.get(number, page.ages[number]), number)
+        return page.key(number)
 
     def length(self, page: SimulatedPage, number: int) -> int:
-        return page.lengths[number] + len(page.injected.get(number, ()))
+        return page.length(number)
 
     def messages(
         self, page: SimulatedPage, number: int, below: int | None, limit: int
     ) -> list[dict[str, Any]]:
         """Up to `limit` messages with an ordinal less than `below`, newest first. The ordinal
         counts from a thread's first message, so what is new moves no cursor."""
-        history = self._history(page.id, number)
+        history = self._history(page, number)
         newer = page.injected.get(number, [])
-        top = min(self.length(page, number) if below is None else below, len(history) + len(newer))
+        whole = len(history) + len(newer)
+        top = whole if below is None else min(below, whole)
         return [
             history[at] if at < len(history) else newer[at - len(history)]
             for at in range(top - 1, max(-1, top - 1 - limit), -1)
         ]
 
     def threads(
-        self, page: SimulatedPage, after: ThreadKey | None, limit: int
+        self, page: SimulatedPage, after: Place | None, limit: int
     ) -> tuple[list[ThreadKey], bool]:
         """Up to `limit` threads behind `after` in the list, and whether more follow."""
-        start = 0 if after is None else bisect.bisect_right(page.order, after)
+        start = self.depth(page, after)
         return page.order[start : start + limit], start + limit < len(page.order)
 
-    def truth(self, page: SimulatedPage) -> Iterator[dict[str, Any]]:
-        """Every message there is, as a row."""
+    def depth(self, page: SimulatedPage, place: Place | None) -> int:
+        """How many threads stand before a place in the list."""
+        if isinstance(place, int):
+            return place
+        return 0 if place is None else bisect.bisect_right(page.order, place)
+
+    def truth(
+        self,
+        page: SimulatedPage,
+        *,
+        newest: int | None = None,
+        deleted: bool = False,
+        unusable: bool = False,
+    ) -> Iterator[Row]:
+        """Every message that can be stored, as a row, or the `newest` of each thread; or those of
+        deleted threads; or those that cannot be stored because of how odd their records are."""
         for number in range(len(page.lengths)):
+            if (number in page.deleted) is not deleted:
+                continue
+            odd = [one for one in self.oddities if one.concerns(page, number)]
             contact = self.contact(page, number)["id"]
-            for message in self.messages(page, number, None, self.length(page, number)):
-                yield {
-                    "page_id": page.id,
-                    "sender_id": contact,
-                    "message_id": message["id"],
-                    "created_time": message["created_time"],
-                    "event_type": "message_sent"
-                    if message["from"]["id"] == page.id
-                    else "message_received",
-                    "text": message.get("message"),
-                }
+            length = page.length(number)
+            found = self.messages(page, number, None, length if newest is None else newest)
+            for ordinal, message in zip(range(length - 1, -1, -1), found, strict=False):
+                row, usable = row_of(page, contact, message, ordinal, odd)
+                if usable is not unusable:
+                    yield row
 
     # -- Changing -----------------------------------------------------------------------------
 
@@ -148,25 +139,83 @@ class World:
             number = len(page.lengths)
             page.lengths.append(0)
             page.ages.append(0)
-        else:
-            page.order.remove(self.key(page, number))
         created = now.replace(microsecond=0)
-        serial = next(self._injections)
-        message = self._message(page, number, f"new:{serial}", created, by_page)
+        serial = f"new:{next(self._injections)}"
+        message = Letters(self.seed, page, number).message(serial, created, by_page)
         message["message"] = text
+        page.unplace(number)
         page.injected.setdefault(number, []).append(message)
         page.moved[number] = int((END - created).total_seconds())
-        bisect.insort(page.order, self.key(page, number))
+        for odd in (page.stands, page.postponed):
+            odd.pop(number, None)
+        for absent in (page.hidden, page.deleted):
+            absent.discard(number)
+        page.place(number)
         return {"thread_id": self.thread_id(page, number), **message}
 
+    def delete(self, page: SimulatedPage, number: int) -> None:
+        """Delete a thread: it is listed no more, and calls of its own find nothing."""
+        page.unplace(number)
+        page.deleted.add(number)
+
+    def restore(self, page: SimulatedPage, number: int) -> None:
+        """Have a deleted thread again, where it was."""
+        if number in page.deleted:
+            page.deleted.remove(number)
+            page.place(number)
+
+    def lengthen(self, page: SimulatedPage, number: int, messages: int) -> None:
+        """Give a thread older messages, so that it has so many. The others stay as they are, but
+        cursors handed out before stand elsewhere."""
+        added = max(0, messages - page.length(number))
+        page.older[number] += added
+        page.lengths[number] += added
+        self._histories.pop((page.id, number), None)
+
+    def share_contact(self, page: SimulatedPage, number: int, other: int) -> None:
+        """Let a thread have the contact of another: theirs are both threads' messages."""
+        before = self.contact(page, number)["id"]
+        page.contacts[number] = page.contacts.get(other, other)
+        contact = self.contact(page, number)
+        for message in page.injected.get(number, []):
+            parties = [message["from"], *message["to"]["data"]]
+            for party in parties:
+                party.update(contact if party["id"] == before else {})
+        self._histories.pop((page.id, number), None)
+
+    def level(self, page: SimulatedPage, number: int) -> None:
+        """Let all seeded messages of a thread be of one second."""
+        page.simultaneous.add(number)
+        self._histories.pop((page.id, number), None)
+
+    def order_again(self) -> None:
+        """End what hides threads, lists them out of order or changes times. What was deleted,
+        written or lengthened stays so."""
+        for page in self.pages.values():
+            page.order_again()
+            for number in page.simultaneous:
+                self._histories.pop((page.id, number), None)
+            page.simultaneous.clear()
+
     # -- Making -------------------------------------------------------------------------------
+
+    def _history(self, page: SimulatedPage, number: int) -> list[dict[str, Any]]:
+        """The seeded messages of a thread, oldest first; those read last are kept."""
+        key = (page.id, number)
+        found = self._histories.pop(key, None)
+        if found is None:
+            found = Letters(self.seed, page, number).history()
+            if len(self._histories) >= _HISTORIES_KEPT:
+                self._histories.pop(next(iter(self._histories)))
+        self._histories[key] = found
+        return found
 
     def _make_page(self, index: int, threads: int) -> SimulatedPage:
         page = SimulatedPage(
             index,
             id=str(100_000_000_000_001 + index),
             name=f"{_BUSINESSES[index % len(_BUSINESSES)]} {index + 1}",
-            token="EAAsim" + self._opaque(f"token:{index}", 90),
+            token="EAAsim" + opaque(f"{self.seed}:token:{index}", 90),
         )
         chance = random.Random(f"{self.seed}:{index}")
         # Skewed as real ones: half of the threads have under ten messages, some have hundreds.
@@ -179,63 +228,3 @@ class World:
         ]
         page.order = sorted(ThreadKey(age, number) for number, age in enumerate(page.ages))
         return page
-
-    def _make_history(self, page_id: str, number: int) -> list[dict[str, Any]]:
-        """The seeded messages of a thread, oldest first."""
-        page = self.pages[page_id]
-        chance = random.Random(f"{self.seed}:{page.index}:{number}")
-        length = page.lengths[number]
-        if not length:
-            return []
-        age = page.ages[number]
-        messages = []
-        for ordinal in range(length - 1, -1, -1):
-            created = END - timedelta(seconds=age)
-            by_page = chance.random() < 0.45
-            message = self._message(page, number, str(ordinal), created, by_page)
-            self._fill(message, chance)
-            messages.append(message)
-            # Sometimes two in one second.
-            age += 0 if chance.random() < 0.02 else int(chance.expovariate(1 / 7200)) + 1
-        messages.reverse()
-        return messages
-
-    def _message(
-        self, page: SimulatedPage, number: int, serial: str, created: datetime, by_page: bool
-    ) -> dict[str, Any]:
-        contact = self.contact(page, number)
-        us = {"name": page.name, "email": f"{page.id}@facebook.com", "id": page.id}
-        sender, receiver = (us, contact) if by_page else (contact, us)
-        return {
-            "id": "m_" + self._opaque(f"{page.id}:{number}:{serial}", 86),
-            "created_time": created.strftime("%Y-%m-%dT%H:%M:%S+0000"),
-            "from": sender,
-            "to": {"data": [receiver]},
-        }
-
-    def _fill(self, message: dict[str, Any], chance: random.Random) -> None:
-        kind = chance.random()
-        if kind < 0.07:
-            size = chance.randrange(10_000, 3_000_000)
-            message["message"] = ""
-            message["attachments"] = {
-                "data": [
-                    {
-                        "id": str(chance.randrange(10**14, 10**15)),
-                        "mime_type": "image/jpeg",
-                        "name": f"image-{size}.jpg",
-                        "size": size,
-                        "image_data": {"width": 1080, "height": 720, "url": "", "preview_url": ""},
-                    }
-                ]
-            }
-        elif kind < 0.09:
-            message["message"] = ""
-            message["sticker"] = "https://scontent.xx.fbcdn.net/v/t39.1997-6/sticker.png?oh=0"
-        else:
-            words = chance.choice(_PHRASES)
-            message["message"] = f"{words} #{chance.randrange(10_000)}" if kind < 0.8 else words * 3
-
-    def _opaque(self, name: str, length: int) -> str:
-        digest = hashlib.sha512(f"{self.seed}:{name}".encode()).digest()
-        return base64.urlsafe_b64encode(digest * 2).decode()[:length]

@@ -66,3 +66,73 @@ def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
         after = some_world.messages(some_page, 2, None, 10_000)
         assert after[1:] == before
         assert after[0]["id"] == new["id"]
+
+
+def everyone(world: World) -> list[int]:
+    page = next(iter(world.pages.values()))
+    return [key.number for key in page.order]
+
+
+def test_a_thread_is_deleted_and_restored_in_its_place() -> None:
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    before = everyone(world)
+    world.delete(page, before[5])
+    world.delete(page, before[5])
+    assert everyone(world) == [number for number in before if number != before[5]]
+    assert world.find_thread(world.thread_id(page, before[5])) is None
+    world.restore(page, before[5])
+    world.restore(page, before[5])
+    assert everyone(world) == before
+
+
+def test_a_thread_gets_older_messages_and_never_fewer() -> None:
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    world.inject(page, 3, "new", datetime.now(UTC))
+    before = world.messages(page, 3, None, 10_000)
+    world.lengthen(page, 3, 500)
+    world.lengthen(page, 3, 400)
+    after = world.messages(page, 3, None, 10_000)
+    assert len(after) == world.length(page, 3) == 500
+    assert after[: len(before)] == before
+    times = [message["created_time"] for message in after]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_shared_contact_is_in_new_and_in_old_messages() -> None:
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    world.inject(page, 3, "new", datetime.now(UTC))
+    world.share_contact(page, 3, 7)
+    contact = world.contact(page, 7)
+    for message in world.messages(page, 3, None, 10_000):
+        parties = [message["from"], *message["to"]["data"]]
+        assert contact in parties
+        assert {party["id"] for party in parties} == {contact["id"], page.id}
+
+
+@given(st.lists(st.tuples(st.sampled_from("hdrfui"), st.integers(0, 11)), max_size=12))
+@settings(max_examples=60)
+def test_whatever_made_a_list_odd_it_is_ordered_again(steps: list[tuple[str, int]]) -> None:
+    """Deleted threads stay deleted, and the others stand by the age of their newest message."""
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    for step, number in steps:
+        if step == "h":
+            page.hide(number)
+        elif step == "d":
+            world.delete(page, number)
+        elif step == "r":
+            world.restore(page, number)
+        elif step == "f":
+            page.postpone(number, -number)
+        elif step == "u":
+            page.disorder()
+        elif step == "i":
+            world.inject(page, number, "new", datetime.now(UTC))
+        assert page.order == sorted({*page.order}), "listed in order, once each"
+    world.order_again()
+    ages = {number: page.moved.get(number, page.ages[number]) for number in range(12)}
+    expected = sorted((ages[number], number) for number in ages if number not in page.deleted)
+    assert [(key.age, key.number) for key in page.order] == expected

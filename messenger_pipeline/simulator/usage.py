@@ -1,0 +1,24 @@
+"""Usage headers: how much of a quota is used up."""
+
+import json
+from math import ceil
+from typing import Literal
+
+Scope = Literal["app", "page", "business"]
+
+_HEADERS = {
+    "app": "X-App-Usage",
+    "page": "X-Page-Usage",
+    "business": "X-Business-Use-Case-Usage",
+}
+
+
+def usage_header(
+    scope: Scope, page_id: str, percent: int, *, kind: str = "messenger", regain_seconds: float = 0
+) -> dict[str, str]:
+    """The header of a scope. Only that of business use cases tells when access comes back."""
+    usage = {"call_count": percent, "total_time": percent // 2, "total_cputime": percent // 3}
+    if scope != "business":
+        return {_HEADERS[scope]: json.dumps(usage)}
+    regain = {"estimated_time_to_regain_access": ceil(regain_seconds / 60)}  # in minutes
+    return {_HEADERS[scope]: json.dumps({page_id: [{"type": kind, **usage, **regain}]})}
