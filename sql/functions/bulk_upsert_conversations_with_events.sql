@@ -17,8 +17,9 @@ create or replace function bulk_upsert_conversations_with_events(
 )
 language plpgsql
 set search_path from current
--- A plan cached while the tables were empty reads them whole when they are full.
-set plan_cache_mode = force_custom_plan
+-- A plan made while the tables were empty must not read them whole when they are full. (Planning
+-- anew each time would do, too, but it holds for the foreign key's check of each event as well.)
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -27,6 +28,7 @@ declare
     v_new uuid[];
     v_created jsonb;
     v_missed boolean;
+    v_prefix text := id_prefix();
     v_others uuid[] := '{}';
 begin
     if p_fence is not null then
@@ -34,8 +36,8 @@ begin
     end if;
 
     with added as (
-        insert into messenger_conversations (page_id, sender_id, user_id, updated_at)
-        select p_page_id, i.sender_id,
+        insert into messenger_conversations (id, page_id, sender_id, user_id, updated_at)
+        select (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid, p_page_id, i.sender_id,
                (select p.user_id from facebook_pages p where p.facebook_page_id = p_page_id),
                now()
         from jsonb_to_recordset(p_conversations) as i (sender_id text, events jsonb)
@@ -64,24 +66,43 @@ begin
     with incoming as materialized (
         select k.conversation_id, e.event_type, e.event_timestamp, e.message_id,
                coalesce(e.discriminator, '') as discriminator,
-               coalesce(e.as_of, i.as_of) as as_of, e.metadata
+               coalesce(e.as_of, i.as_of) as as_of, coalesce(e.metadata, '{}') as metadata,
+               (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
         from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
         join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
         cross join lateral jsonb_to_recordset(i.events) as e (
             event_type text, event_timestamp timestamptz, message_id text, discriminator text,
             as_of timestamptz, metadata jsonb)
-    ), added as (
+    ), messages_added as (
         insert into contact_interaction_events
-            (conversation_id, page_id, event_type, event_timestamp, message_id, discriminator,
+            (id, conversation_id, page_id, event_type, event_timestamp, message_id, discriminator,
              as_of, metadata)
-        select conversation_id, p_page_id, event_type, event_timestamp, message_id, discriminator,
-               as_of, coalesce(metadata, '{}')
-        from incoming
-        on conflict do nothing
-        returning conversation_id, split_part(event_type, '_', 1) = 'message' as is_message
+        select id, conversation_id, p_page_id, event_type, event_timestamp, message_id,
+               discriminator, as_of, metadata
+        from incoming where message_id is not null
+        -- Naming the index spares a look into every other one.
+        on conflict (
+            page_id,
+            (case when message_id like 'm\_mid.%' then substr(message_id, 3) else message_id end),
+            (split_part(event_type, '_', 1)),
+            discriminator
+        ) where message_id is not null do nothing
+        returning conversation_id, event_type
+    ), others_added as (
+        insert into contact_interaction_events
+            (id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
+             metadata)
+        select id, conversation_id, p_page_id, event_type, event_timestamp, discriminator, as_of,
+               metadata
+        from incoming where message_id is null
+        on conflict (conversation_id, event_type, event_timestamp, discriminator)
+            where message_id is null do nothing
+        returning conversation_id, event_type
     ), counted as (
-        select conversation_id, count(*) as events, count(*) filter (where is_message) as messages
-        from added group by conversation_id
+        select conversation_id, count(*) as events,
+               count(*) filter (where split_part(event_type, '_', 1) = 'message') as messages
+        from (select * from messages_added union all select * from others_added) added
+        group by conversation_id
     )
     select (select jsonb_object_agg(conversation_id, jsonb_build_array(events, messages))
             from counted),

@@ -19,5 +19,6 @@ as $$
         where m.page_id = p_page_id and m.thread_id = asked.thread_id
           and m.gone_at is null
           and (m.conversation_id is not null or m.newest_message_id is null)
+        limit 1  -- so that each is looked up, and not all of the page's threads are read
     ) t
 $$;

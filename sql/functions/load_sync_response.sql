@@ -25,7 +25,7 @@ create or replace function load_sync_response(
 )
 language plpgsql
 set search_path from current
-set plan_cache_mode = force_custom_plan
+set enable_seqscan = off  -- see bulk_upsert_conversations_with_events
 as $$
 #variable_conflict use_column
 declare

@@ -11,7 +11,6 @@ create or replace function merge_stored_events(p_page_id text, p_conversations j
 returns table (conversation_id uuid)
 language plpgsql
 set search_path from current
-set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 declare

@@ -5,7 +5,7 @@ create or replace function merge_stored_events_turn(
 ) returns table (changed uuid[], is_more boolean)
 language sql
 set search_path from current
-set plan_cache_mode = force_custom_plan
+set enable_seqscan = off  -- see bulk_upsert_conversations_with_events
 as $$
     with stated as materialized (
         select e.event_type, e.event_timestamp,
@@ -33,13 +33,16 @@ as $$
             > (s.as_of, coalesce(s.metadata ->> 'text', '') collate "C",
                lasting_content(content_of(s.metadata)) collate "C") as later
         from stated i
-        join contact_interaction_events s
-          on s.page_id = p_page_id
-         and s.message_id is not null
-         and (case when s.message_id like 'm\_mid.%' then substr(s.message_id, 3) else s.message_id end)
-             = i.message_id
-         and split_part(s.event_type, '_', 1) = split_part(i.event_type, '_', 1)
-         and s.discriminator = i.discriminator
+        cross join lateral (
+            select * from contact_interaction_events e
+            where e.page_id = p_page_id
+              and e.message_id is not null
+              and (case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                        else e.message_id end) = i.message_id
+              and split_part(e.event_type, '_', 1) = split_part(i.event_type, '_', 1)
+              and e.discriminator = i.discriminator
+            limit 1  -- so that each is looked up, and not all of the page's events are read
+        ) s
         where i.turn = p_turn
     ), merged as (
         select p.*,

@@ -9,7 +9,7 @@ as $$
         (page_id, source, kind, identity, thread_id, reason, record)
     select distinct on (n.source, n.identity, n.reason)
            p_page_id, n.source, coalesce(n.kind, 'message'), n.identity, n.thread_id, n.reason,
-           n.record
+           coalesce(n.record, 'null')
     from jsonb_to_recordset(p_records) as n (
         source text, kind text, identity text, thread_id text, reason text, record jsonb)
     on conflict (page_id, source, identity, reason) do update
