@@ -30,6 +30,7 @@ CONTENT: Final = (
 
 _EDGES: Final = ("attachments", "shares", "reactions")
 _PLAIN: Final = ("sticker", "reply_to", "story", "is_unsupported")
+_BESIDE_TEXT: Final = frozenset(_EDGES + _PLAIN)
 _CDN_URL = re.compile(r'"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"')
 
 
@@ -48,21 +49,27 @@ def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
     text = message.get("message")
     if text is not None:
         metadata["text"] = text
-    fields: Mapping[str, Any] = message
-    for name in _EDGES:
-        edge = fields.get(name)
-        if edge and edge.get("data"):
-            metadata[name] = without_paging(edge["data"])
-    for name in _PLAIN:
-        value = fields.get(name)
-        if value is not None:
-            metadata[name] = without_paging(value)
+    if not _BESIDE_TEXT.isdisjoint(message):  # most messages are text alone
+        metadata |= _beside_text(message)
     return {
         "event_type": event_type,
         "event_timestamp": message["created_time"],
         "message_id": message["id"],
         "metadata": metadata,
     }
+
+
+def _beside_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _EDGES:
+        edge = fields.get(name)
+        if edge and edge.get("data"):
+            found[name] = without_paging(edge["data"])
+    for name in _PLAIN:
+        value = fields.get(name)
+        if value is not None:
+            found[name] = without_paging(value)
+    return found
 
 
 def contact_of(thread: Thread, page_id: str) -> Party | None:
@@ -139,6 +146,9 @@ def dedupe_conversations(rows: Iterable[ConversationRow]) -> list[ConversationRo
 
 def dedupe_events(events: list[EventRow], as_of: datetime) -> list[EventRow]:
     """The events with repeated statements of one merged. Events without a message id pass."""
+    named = [canonical_message_id(e["message_id"]) for e in events if e["message_id"] is not None]
+    if len(set(named)) == len(named):
+        return events
     groups: dict[Identity, list[EventRow]] = {}
     anonymous = []
     for event in events:
@@ -146,8 +156,6 @@ def dedupe_events(events: list[EventRow], as_of: datetime) -> list[EventRow]:
             anonymous.append(event)
         else:
             groups.setdefault(identity(event), []).append(event)
-    if len(groups) + len(anonymous) == len(events):
-        return events
     return [_fold(group, as_of) for group in groups.values()] + anonymous
 
 

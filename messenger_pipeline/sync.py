@@ -7,9 +7,11 @@ walked after the list. Whatever ends the run, what is loaded stays, and the sess
 to go on.
 """
 
+import gc
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -132,11 +134,22 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
             spare=_SPARE[session.mode],
         )
         pacer = Pacer(database, budget, stop)
-        with engine.graph.client(token, pacer) as client:
+        with engine.graph.client(token, pacer) as client, _old_objects_left_alone():
             limits = Limits(stop, request.max_conversations, request.max_seconds)
             walk = Walk(database, client, page, session, fence, limits)
             stopped = _run(walk)
         return _result(walk, pacer.waited, stopped)
+
+
+@contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """What the process holds so far is kept out of garbage collection meanwhile: with Dagster
+    loaded, a search through all of it takes longer than the parsing of an answer."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _run(walk: Walk) -> str | None:

@@ -152,6 +152,12 @@ def _rows(
     ]
 
 
+def _at(messages: list[Message], time: datetime | None) -> str | None:
+    """The message of that time; of several the one with the greatest id."""
+    found = [message["id"] for message in messages if message["created_time"] == time]
+    return max((canonical_message_id(one) for one in found), default=None)
+
+
 def _plan_changed(
     plan: Plan,
     thread: Thread,
@@ -176,11 +182,9 @@ def _plan_changed(
     if sender_id is not None:
         others = others_in(thread, page.page_id)
         plan.conversations += _rows(messages, others, sender_id, page, answered_at)
-    frontier = max(
-        ((m["created_time"], canonical_message_id(m["id"])) for m in messages), default=None
-    )
-    if frontier is None and state and state.frontier_time:
-        frontier = state.frontier_time, state.frontier_message_id or ""
+    frontier_time = max((message["created_time"] for message in messages), default=None)
+    if frontier_time is None and state:
+        frontier_time = state.frontier_time
     plan.threads.append(
         {
             "thread_id": thread["id"],
@@ -189,8 +193,9 @@ def _plan_changed(
             "message_count": thread.get("message_count"),
             "newest_message_id": canonical_message_id(messages[0]["id"]) if messages else None,
             "answered_at": answered_at,
-            "frontier_time": frontier[0] if frontier else None,
-            "frontier_message_id": frontier[1] if frontier else None,
+            "frontier_time": frontier_time,
+            "frontier_message_id": _at(messages, frontier_time)
+            or (state.frontier_message_id if state else None),
         }
     )
     nested = thread.get("messages")
