@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -27,45 +26,7 @@ from messenger_pipeline.sync import Engine, SyncRequest, SyncResult, sync_page
 from messenger_pipeline.threads import Page, plan_threads
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
-
-Simulate = Callable[..., Simulated]
-Connect = Callable[[Simulated], Engine]
-
-
-def walk(engine: Engine, page_id: str, **options: Any) -> SyncResult:
-    request = SyncRequest(page_id, options.pop("run_id", "run"), **options)
-    return sync_page(engine, request, threading.Event())
-
-
-def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
-    with database.transaction() as connection:
-        return connection.execute(query).fetchall()
-
-
-def stored(database: Database) -> Counter[tuple[Any, ...]]:
-    return Counter(
-        rows(
-            database,
-            "select e.page_id, c.sender_id, e.message_id, e.event_timestamp, e.event_type,"
-            " e.metadata ->> 'text' from contact_interaction_events e"
-            " join messenger_conversations c on c.id = e.conversation_id",
-        )
-    )
-
-
-def truth(simulated: Simulated) -> Counter[tuple[Any, ...]]:
-    return Counter(
-        (
-            row["page_id"],
-            row["sender_id"],
-            row["message_id"],
-            datetime.strptime(row["created_time"], "%Y-%m-%dT%H:%M:%S%z"),
-            row["event_type"],
-            row["text"],
-        )
-        for page in simulated.pages
-        for row in simulated.world.truth(page)
-    )
+from tests.walking import Connect, Simulate, rows, stored, truth, walk
 
 
 @pytest.fixture

@@ -41,7 +41,9 @@ class Party(TypedDict):
 def _listed(value: Any) -> Any:
     """Participants come as {"data": [...]}, as a bare list, as a lone member, or as null."""
     if isinstance(value, dict):
-        value = value.get("data", [value])
+        value = value.get("data", value)
+    if isinstance(value, dict):
+        value = [value]
     if value is None:
         return []
     return [one for one in value if one is not None] if isinstance(value, list) else value

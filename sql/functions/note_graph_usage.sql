@@ -4,8 +4,8 @@ returns void
 language sql
 set search_path from current
 as $$
-    insert into graph_api_budget as b (scope, next_call_at, used_percent, used_at)
-    select told.scope, clock_timestamp(), told.percent, clock_timestamp()
+    insert into graph_api_budget as b (scope, used_percent, used_at)
+    select told.scope, told.percent, clock_timestamp()
     from unnest(p_scopes, p_percents) as told (scope, percent)
     order by told.scope
     on conflict (scope) do update

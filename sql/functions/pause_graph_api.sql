@@ -7,9 +7,8 @@ returns double precision
 language sql
 set search_path from current
 as $$
-    insert into graph_api_budget as b (scope, next_call_at, blocked_until, strikes)
-    values (p_scope, clock_timestamp(),
-            clock_timestamp() + make_interval(secs => coalesce(p_seconds, 900)),
+    insert into graph_api_budget as b (scope, blocked_until, strikes)
+    values (p_scope, clock_timestamp() + make_interval(secs => coalesce(p_seconds, 900)),
             (p_seconds is null)::integer)
     on conflict (scope) do update
         set blocked_until = case

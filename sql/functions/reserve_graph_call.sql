@@ -18,7 +18,7 @@ declare
     v_now timestamptz := clock_timestamp();
     v_paused graph_api_budget;
     v_interval interval;
-    v_next timestamptz;
+    v_place timestamptz;
 begin
     -- A place in a queue need not survive a crash of the server, and is asked for at each call.
     perform set_config('synchronous_commit', 'off', true);
@@ -36,14 +36,14 @@ begin
         from graph_api_budget b
         -- What was told long ago is no longer so: Meta's windows roll.
         where b.scope = any (p_scopes) and b.used_at > v_now - interval '10 minutes';
-    insert into graph_api_budget as b (scope, next_call_at, updated_at)
-    values (p_scopes[1], greatest(v_paused.blocked_until, v_now) + v_interval, v_now)
+    insert into graph_api_budget as b (scope, last_call_at, updated_at)
+    values (p_scopes[1], greatest(v_paused.blocked_until, v_now), v_now)
     on conflict (scope) do update
-        set next_call_at = greatest(b.next_call_at, v_paused.blocked_until, clock_timestamp())
-                           + v_interval,
+        set last_call_at = greatest(
+                b.last_call_at + v_interval, v_paused.blocked_until, clock_timestamp()),
             updated_at = clock_timestamp()
-    returning b.next_call_at into v_next;
+    returning b.last_call_at into v_place;
     return query select greatest(
-        0, extract(epoch from v_next - v_interval - clock_timestamp()))::double precision, null;
+        0, extract(epoch from v_place - clock_timestamp()))::double precision, null;
 end
 $$;

@@ -13,7 +13,10 @@ alter table sync_state
     drop column unknown_fields,
     drop column deleted,
     drop column last_load;
+update graph_api_budget set last_call_at = now() where last_call_at is null;
+alter table graph_api_budget rename column last_call_at to next_call_at;
 alter table graph_api_budget
+    alter column next_call_at set not null,
     drop column strikes,
     drop column used_percent,
     drop column used_at,

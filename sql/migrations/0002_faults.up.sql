@@ -1,8 +1,12 @@
+alter table graph_api_budget rename column next_call_at to last_call_at;
 alter table graph_api_budget
+    alter column last_call_at drop not null,
     add column strikes integer not null default 0,
     add column used_percent integer not null default 0,
     add column used_at timestamptz,
     drop column usage;
+comment on column graph_api_budget.last_call_at is
+    'The place in the queue that was taken last: now, or soon.';
 comment on column graph_api_budget.strikes is
     'Blocks on end for which Meta did not say how long: each lasts twice as long.';
 comment on column graph_api_budget.used_percent is 'Of Meta''s quota, as last told at used_at.';

@@ -50,7 +50,7 @@ def test_after_a_pause_there_is_no_burst(database: Database) -> None:
     reserve(database, slow)
     query(
         database,
-        "update graph_api_budget set next_call_at = next_call_at - interval '1 hour' returning 1",
+        "update graph_api_budget set last_call_at = last_call_at - interval '1 hour' returning 1",
     )
     assert reserve(database, slow)[0] == 0
     assert reserve(database, slow)[0] > 9
@@ -112,8 +112,7 @@ def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: D
     pacer(database).tell(app=0, page=70)
 
     def interval(spare: int) -> float:
-        query(database, "update graph_api_budget set next_call_at = now() returning 1")
-        reserve(database, replace(slow, spare=spare))
+        query(database, "update graph_api_budget set last_call_at = now() returning 1")
         return reserve(database, replace(slow, spare=spare))[0]
 
     live, incremental, backfill = (interval(spare) for spare in (0, 25, 50))

@@ -1,0 +1,573 @@
+"""Syncs on bad days: every fault is ordered by name from the simulator, over real HTTP."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import stamina
+
+from messenger_pipeline.db import load, pages
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import PageOwnerMustAct, TransientError, UnexpectedAnswer
+from messenger_pipeline.graph import client as graph_client
+from messenger_pipeline.graph.client import GraphClient
+from tests.conftest import Simulated
+from tests.walking import Connect, Simulate, rows, stored, truth, walk
+
+
+@pytest.fixture(autouse=True)
+def _retry_at_once() -> Iterator[None]:
+    with stamina.set_testing(True, attempts=5, cap=True):
+        yield
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Threads and nested messages that each call of the list asked for."""
+    sizes: list[tuple[int, int]] = []
+    fetch = GraphClient.fetch_conversations
+
+    def note(self: GraphClient, *given: Any, **sizes_: Any) -> Any:
+        sizes.append((sizes_["limit"], sizes_["messages"]))
+        return fetch(self, *given, **sizes_)
+
+    monkeypatch.setattr(GraphClient, "fetch_conversations", note)
+    return sizes
+
+
+@pytest.fixture
+def small(simulate: Simulate) -> Simulated:
+    """One page of 230 threads: three answers of the list, and some long threads."""
+    return simulate(conversations=230)
+
+
+def lists(simulated: Simulated) -> list[str]:
+    """The calls of the list so far."""
+    return [call for call in simulated.calls() if "/conversations?" in call]
+
+
+# -- Service trouble ------------------------------------------------------------------------------
+
+TRANSIENT = (
+    "http_500", "code_1", "code_2", "connection_cut", "body_cut", "json_cut", "html",
+    "error_under_200",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("edge", ["conversations", "messages"])
+@pytest.mark.parametrize("name", TRANSIENT)
+def test_service_trouble_is_survived(
+    small: Simulated, connect: Connect, database: Database, name: str, edge: str
+) -> None:
+    small.fault(name, edge=edge, after=1, times=4)
+    result = walk(connect(small), small.page.id)
+    assert small.hits(name) == 4
+    assert (result.outcome, result.failed_batches) == ("completed", 0)
+    assert stored(database) == truth(small)
+
+
+@pytest.mark.parametrize("name", [*TRANSIENT, "html_200"])
+def test_trouble_that_lasts_ends_the_run_and_what_is_loaded_stays(
+    small: Simulated, connect: Connect, database: Database, name: str
+) -> None:
+    """Five tries, and no layer above repeats them."""
+    engine = connect(small)
+    small.fault(name, edge="conversations", after=1, times=1_000)
+    with pytest.raises((TransientError, UnexpectedAnswer)):
+        walk(engine, small.page.id)
+    assert small.hits(name) <= 5
+    assert len(rows(database, "select 1 from messenger_threads")) == 100
+    [(error, outcome)] = rows(database, "select last_error, outcome from sync_state")
+    assert error
+    assert outcome is None
+
+    small.clear_faults()
+    result = walk(engine, small.page.id)
+    assert (result.fetched, result.outcome) == (130, "completed")
+    assert stored(database) == truth(small)
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again(
+    small: Simulated, connect: Connect, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
+    small.fault("stall", seconds=2, after=1)
+    assert walk(connect(small), small.page.id).outcome == "completed"
+    assert small.hits("stall") == 1
+    assert stored(database) == truth(small)
+
+
+# -- Too much data --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [1_000, 200, 26, 10, 2])
+def test_what_is_too_much_is_asked_for_in_smaller_portions(
+    simulate: Simulate, connect: Connect, database: Database, weight: int
+) -> None:
+    simulated = simulate(conversations=40)
+    simulated.fault("too_much_data", weight=weight)
+    assert walk(connect(simulated), simulated.page.id).outcome == "completed"
+    assert simulated.hits("too_much_data") > 0
+    assert stored(database) == truth(simulated)
+
+
+def test_half_is_asked_for_at_the_same_cursor_and_then_slowly_more(
+    small: Simulated, connect: Connect, database: Database, asked: list[tuple[int, int]]
+) -> None:
+    small.fault("too_much_data", edge="conversations", weight=700, after=1, times=2)
+    walk(connect(small), small.page.id)
+    assert asked == [(100, 25), (100, 25), (50, 25), (25, 25), (27, 25), (29, 25), (31, 25),
+                     (33, 25)]  # fmt: skip
+    assert stored(database) == truth(small)
+
+
+def test_a_limit_makes_no_portion_smaller(
+    small: Simulated, connect: Connect, asked: list[tuple[int, int]]
+) -> None:
+    small.fault("page_limit", seconds=0.2, after=1)
+    assert walk(connect(small), small.page.id).outcome == "completed"
+    assert asked == [(100, 25)] * 3
+
+
+# -- Limits ---------------------------------------------------------------------------------------
+
+LIMITS = {
+    "app_limit": "app", "token_limit": "token", "page_limit": "page", "custom_limit": "page",
+    "messenger_limit": "page", "pages_limit": "page",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_short_pause_is_waited_for_and_nothing_is_asked_meanwhile(
+    small: Simulated, connect: Connect, database: Database, name: str
+) -> None:
+    small.fault(name, seconds=0.5, after=2)
+    result = walk(connect(small), small.page.id)
+    assert result.outcome == "completed"
+    assert result.waited_seconds > 0.4
+    assert small.violations() == 0
+    assert stored(database) == truth(small)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_follows_it(
+    small: Simulated, connect: Connect, database: Database, name: str
+) -> None:
+    engine = connect(small)
+    small.fault(name, seconds=600, after=1)
+    result = walk(engine, small.page.id)
+    assert (result.outcome, result.fetched) == ("partial", 100)
+    assert "rate limit, to be continued in" in (result.stopped or "")
+    assert result.duration_seconds < 20
+    assert load.request_continuations(database, []) == []
+    [(scope, seconds)] = rows(
+        database,
+        "select split_part(scope, ':', 1), extract(epoch from blocked_until - now())::int"
+        " from graph_api_budget where blocked_until is not null",
+    )
+    assert scope == LIMITS[name]
+    assert 550 < seconds <= 600
+
+    # Another run asks for nothing before that.
+    calls = len(small.calls())
+    assert walk(engine, small.page.id).outcome == "partial"
+    assert len(small.calls()) == calls
+    assert small.violations() == 0
+
+    # The pause is over.
+    small.clear_faults()
+    rows(database, "update graph_api_budget set blocked_until = now() returning 1")
+    rows(database, "update sync_state set not_before = now() returning 1")
+    [continuation] = load.request_continuations(database, [])
+    assert walk(engine, small.page.id, session=continuation.sync_session_id).fetched == 130
+    assert stored(database) == truth(small)
+
+
+@pytest.mark.parametrize("told", ["header", "no"])
+def test_a_pause_is_as_long_as_the_header_says_else_a_quarter_of_an_hour(
+    small: Simulated, connect: Connect, database: Database, told: str
+) -> None:
+    small.fault("messenger_limit", seconds=240, told=told)
+    assert walk(connect(small), small.page.id).outcome == "partial"
+    [(seconds,)] = rows(
+        database,
+        "select extract(epoch from blocked_until - now())::int from graph_api_budget"
+        " where blocked_until is not null",
+    )
+    assert abs(seconds - (240 if told == "header" else 900)) < 30
+
+
+def test_a_page_that_meta_blocks_is_left_alone_for_hours(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    small.fault("blocked", after=1)
+    assert walk(connect(small), small.page.id).outcome == "partial"
+    [(hours,)] = rows(
+        database, "select extract(epoch from not_before - now()) / 3600 from sync_state"
+    )
+    assert 3.9 < hours <= 4
+    assert pages.get_page(database, small.page.id).status == "active"
+
+
+def test_usage_told_by_answers_slows_the_next_calls(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = replace(connect(small), calls_per_second=20)
+    unhurried = walk(engine, small.page.id)
+    small.fault("usage", percent=90, scope="app")
+    slowed = walk(engine, small.page.id, mode="full")
+    per_call = unhurried.waited_seconds / unhurried.api_calls
+    assert slowed.waited_seconds / slowed.api_calls > 3 * per_call
+
+
+# -- Cursors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cursors", ["position", "offset"])
+def test_a_list_whose_cursor_expired_is_begun_again_from_the_top(
+    simulate: Simulate, connect: Connect, database: Database, cursors: str
+) -> None:
+    simulated = simulate(conversations=330, cursors=cursors)
+    simulated.fault("cursors_expire", edge="conversations", after=1)
+    result = walk(connect(simulated), simulated.page.id)
+    assert simulated.hits("cursors_expire") == 1
+    assert result.outcome == "completed"
+    assert stored(database) == truth(simulated)
+    assert len(lists(simulated)) <= 8, "what is stored already passes in few calls"
+
+
+@pytest.mark.parametrize("cursors", ["position", "offset"])
+def test_a_walk_cut_and_resumed_after_its_cursor_died_goes_on(
+    simulate: Simulate, connect: Connect, database: Database, cursors: str
+) -> None:
+    simulated = simulate(conversations=230, cursors=cursors)
+    engine = connect(simulated)
+    first = walk(engine, simulated.page.id, max_conversations=120)
+    simulated.fault("cursors_expire")
+    second = walk(engine, simulated.page.id)
+    assert second.sync_session_id == first.sync_session_id
+    assert (second.outcome, second.warning) == ("completed", None)
+    assert stored(database) == truth(simulated)
+
+
+@pytest.mark.parametrize("cursors", ["position", "offset"])
+def test_a_list_that_ends_at_a_depth_leaves_the_session_truncated(
+    simulate: Simulate, connect: Connect, database: Database, cursors: str
+) -> None:
+    simulated = simulate(conversations=330, cursors=cursors)
+    engine = connect(simulated)
+    simulated.fault("cursor_depth", depth=150)
+    result = walk(engine, simulated.page.id)
+    assert (result.outcome, result.has_more) == ("truncated", False)
+    assert "lead no deeper" in (result.warning or "")
+    assert set(stored(database)) < set(truth(simulated))
+    assert len(rows(database, "select 1 from messenger_threads")) == 200
+    page = pages.get_page(database, simulated.page.id)
+    assert page.watermark is not None
+    assert page.last_synced_at is not None
+    assert walk(engine, simulated.page.id).mode == "incremental"
+
+    # A later full walk, deeper or not, marks nothing deleted.
+    assert walk(engine, simulated.page.id, mode="full").outcome == "truncated"
+    assert (
+        rows(database, "select 1 from messenger_conversations where deleted_at is not null") == []
+    )
+    simulated.clear_faults()
+    assert walk(engine, simulated.page.id, mode="full").outcome == "completed"
+    assert stored(database) == truth(simulated)
+
+
+def test_a_cursor_that_dies_again_but_deeper_is_begun_again_again(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=700)
+    simulated.fault("cursors_expire", edge="conversations", after=1)
+    simulated.fault("cursors_expire", edge="conversations", after=5)
+    assert walk(connect(simulated), simulated.page.id).outcome == "completed"
+    assert simulated.hits("cursors_expire") == 2
+    assert stored(database) == truth(simulated)
+
+
+def test_an_incremental_walk_survives_a_dead_cursor_with_its_boundary(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    for number in range(60):
+        small.world.inject(small.page, number, f"new {number}", datetime.now(UTC))
+    small.fault("cursors_expire", edge="conversations", after=1)
+    before = len(lists(small))
+    result = walk(engine, small.page.id)
+    assert small.hits("cursors_expire") == 1
+    assert (result.mode, result.outcome) == ("incremental", "completed")
+    assert len(lists(small)) - before <= 6
+    assert stored(database) == truth(small)
+
+
+def test_a_threads_history_whose_cursor_expired_is_read_from_the_top(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=3)
+    simulated.fault("long_thread", thread=0, messages=700)
+    simulated.fault("message_cursors_expire", edge="messages", after=2)
+    assert walk(connect(simulated), simulated.page.id).outcome == "completed"
+    assert simulated.hits("message_cursors_expire") == 1
+    assert stored(database) == truth(simulated)
+    assert rows(database, "select 1 from thread_gaps") == []
+
+
+def test_a_history_that_ends_at_a_depth_is_known_to_be_unreadable(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=3)
+    simulated.fault("long_thread", thread=0, messages=700)
+    simulated.fault("message_cursor_depth", depth=300)
+    assert walk(connect(simulated), simulated.page.id).outcome == "completed"
+    [(reason,)] = rows(database, "select reason from thread_gaps where unreadable")
+    assert "exceeds the max limit" in reason
+
+
+# -- The list is refused --------------------------------------------------------------------------
+
+
+def test_a_page_whose_list_is_refused_is_walked_thread_by_thread(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    before = pages.get_page(database, small.page.id)
+    for number in (0, 7, 200):
+        small.world.inject(small.page, number, "new", datetime.now(UTC))
+    small.world.inject(small.page, None, "from a new contact", datetime.now(UTC))
+    small.fault("list_refused")
+
+    result = walk(engine, small.page.id, mode="full")
+
+    assert result.outcome == "truncated"
+    assert "does not list the threads" in (result.warning or "")
+    missing = truth(small) - stored(database)
+    assert [entry[5] for entry in missing] == ["from a new contact"]
+    assert result.fetched == 230
+    after = pages.get_page(database, small.page.id)
+    assert after.watermark == before.watermark, "what is new is still to be looked for"
+
+    small.clear_faults()
+    assert walk(engine, small.page.id).outcome == "completed"
+    assert stored(database) == truth(small)
+
+
+def test_between_full_walks_of_a_refused_list_only_what_moved_is_asked_for(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    small.world.inject(small.page, 200, "told by a webhook", datetime.now(UTC))
+    sender = small.world.contact(small.page, 200)["id"]
+    rows(
+        database,
+        f"update messenger_conversations set last_message_time = now() where sender_id = '{sender}'"
+        " returning 1",
+    )
+    small.fault("list_refused")
+    before = len(small.calls())
+    result = walk(engine, small.page.id)
+    assert (result.mode, result.outcome) == ("incremental", "truncated")
+    assert len(small.calls()) - before < 40
+    assert stored(database) == truth(small)
+
+
+# -- Records --------------------------------------------------------------------------------------
+
+USABLE = (
+    "participants_null", "participants_missing", "participants_without_id",
+    "participants_without_name", "participants_bare_list", "participants_lone",
+    "participants_page_only", "participants_numeric", "message_without_from", "message_from_null",
+    "message_without_text", "message_nul", "message_lone_surrogate", "message_huge",
+    "unknown_fields", "messages_null", "messages_missing", "equal_seconds",
+    "paging_without_cursors", "empty_with_next", "short_answers", "infinite_number", "deep_json",
+    "future_time", "unsorted", "shared_contact",
+)  # fmt: skip
+UNUSABLE = (
+    "message_without_time", "message_without_id", "message_bad_time", "message_huge_id",
+    "thread_without_id", "thread_without_time", "thread_is_null", "thread_is_text",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USABLE)
+def test_an_odd_record_that_can_be_used_lands(
+    simulate: Simulate, connect: Connect, database: Database, name: str
+) -> None:
+    simulated = simulate(conversations=110)
+    simulated.fault(name)
+    engine = connect(simulated)
+    result = walk(engine, simulated.page.id)
+    assert (result.outcome, result.quarantined) == ("completed", 0)
+    if name.startswith("messages_"):
+        # The thread is listed without its messages: they come once it is told of again.
+        simulated.clear_faults()
+        simulated.world.inject(simulated.page, 0, "new", datetime.now(UTC))
+        walk(engine, simulated.page.id)
+    assert stored(database) == truth(simulated)
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_record_that_cannot_be_used_is_kept_with_its_reason_and_the_rest_lands(
+    simulate: Simulate, connect: Connect, database: Database, name: str
+) -> None:
+    simulated = simulate(conversations=110)
+    simulated.fault(name)
+    result = walk(connect(simulated), simulated.page.id)
+    assert (result.outcome, result.quarantined, result.failed_batches) == ("completed", 1, 1)
+    assert stored(database) == truth(simulated)
+    [(kind, reason, record)] = rows(
+        database, "select kind, reason, record::text from quarantined_records"
+    )
+    assert kind == name.partition("_")[0]
+    assert reason
+    assert simulated.page.token not in record
+    assert "access_token" not in record
+
+
+def test_fields_that_nobody_asked_for_are_counted_once_for_the_session(
+    simulate: Simulate, connect: Connect
+) -> None:
+    simulated = simulate(conversations=110)
+    simulated.fault("unknown_fields")
+    result = walk(connect(simulated), simulated.page.id)
+    assert result.unknown_fields
+    assert {name.partition(".")[0] for name in result.unknown_fields} == {"thread", "message"}
+    assert set(result.unknown_fields.values()) == {1}
+
+
+# -- History --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("style", ["refused", "ids"])
+def test_old_messages_that_meta_withholds_are_no_deletions_and_not_asked_for_again(
+    small: Simulated, connect: Connect, database: Database, style: str
+) -> None:
+    engine = connect(small)
+    small.fault("history_limit", newest=20, style=style)
+    first = walk(engine, small.page.id)
+    assert (first.outcome, first.quarantined) == ("completed", 0)
+    readable = Counter(
+        (row["message_id"] for row in small.world.truth(small.page, newest=20)),
+    )
+    assert Counter(entry[2] for entry in stored(database).elements()) == readable
+    long = sum(length > 20 for length in small.page.lengths)
+    [(unreadable, still)] = rows(
+        database,
+        "select count(*) filter (where unreadable), count(*) filter (where not unreadable)"
+        " from thread_gaps",
+    )
+    assert unreadable == long > 0
+    assert still == 0
+    assert (
+        rows(database, "select 1 from messenger_conversations where deleted_at is not null") == []
+    )
+
+    def histories() -> int:
+        return sum("/messages?" in call for call in small.calls())
+
+    asked = histories()
+    walk(engine, small.page.id)
+    assert histories() == asked
+    for _ in range(4):
+        walk(engine, small.page.id, mode="full")
+    again = histories()
+    walk(engine, small.page.id, mode="full")
+    assert histories() == again, "asked for a few times more, then never"
+    # A permission that came back brings them, if one asks for them early enough.
+    assert pages.get_page(database, small.page.id).status == "active"
+
+
+def test_history_that_was_refused_for_want_of_a_permission_comes_with_the_next_full_sync(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    small.fault("history_limit", newest=20, style="refused")
+    walk(engine, small.page.id)
+    small.clear_faults()
+    walk(engine, small.page.id, mode="full")
+    assert stored(database) == truth(small)
+
+
+def test_a_thread_of_20000_messages_goes_on_over_several_runs(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=3)
+    simulated.fault("long_thread", thread=0, messages=20_000)
+    engine = connect(simulated)
+    runs = [walk(engine, simulated.page.id, max_seconds=0.3)]
+    while runs[-1].has_more:
+        runs.append(walk(engine, simulated.page.id, max_seconds=0.3))
+        assert len(runs) < 100
+    assert len(runs) > 2
+    assert stored(database) == truth(simulated)
+    calls = [call for call in simulated.calls() if "/messages?" in call]
+    again = len(calls) - len(set(calls))
+    assert again < len(runs), "but for the answer that was on its way when a run was cut"
+
+
+# -- Tokens and permissions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["token_expired", "token_checkpoint", "token_password", "app_removed", "permission_revoked",
+     "permission_missing"],
+)  # fmt: skip
+def test_a_token_that_dies_in_mid_walk_keeps_what_was_read_and_marks_the_page(
+    small: Simulated, connect: Connect, database: Database, name: str
+) -> None:
+    engine = connect(small)
+    small.fault(name, after=1)
+    with pytest.raises(PageOwnerMustAct) as caught:
+        walk(engine, small.page.id)
+    assert caught.value.exit_code == 5
+    page = pages.get_page(database, small.page.id)
+    assert page.status == "needs_reauthorization"
+    assert page.status_reason == str(caught.value)
+    assert len(rows(database, "select 1 from messenger_threads")) == 100
+    assert load.request_continuations(database, []) == []
+
+    small.clear_faults()
+    connect(small)
+    assert walk(engine, small.page.id).fetched == 130
+    assert stored(database) == truth(small)
+
+
+def test_no_secret_stands_in_what_a_bad_day_leaves_behind(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    for name in ("thread_without_time", "message_bad_time", "cursors_expire", "code_2"):
+        small.fault(name)
+    walk(engine, small.page.id, max_conversations=150)
+    small.fault("token_expired")
+    with pytest.raises(PageOwnerMustAct) as caught:
+        walk(engine, small.page.id)
+    assert small.page.token not in str(caught.value)
+    for table in ("sync_state", "quarantined_records", "thread_gaps", "messenger_threads",
+                  "facebook_pages", "contact_interaction_events", "graph_api_budget"):  # fmt: skip
+        told = json.dumps(rows(database, f"select to_jsonb(t) from {table} t"))
+        assert small.page.token not in told, table
+        assert "access_token=" not in told, table
+
+
+def test_a_watermark_never_lies_in_the_future(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    small.fault("future_time", thread=3, seconds=86_400)
+    engine = connect(small)
+    walk(engine, small.page.id)
+    page = pages.get_page(database, small.page.id)
+    assert page.watermark is not None
+    assert page.watermark <= datetime.now(UTC) + timedelta(seconds=2)
+    small.world.inject(small.page, 5, "behind the one in the future", datetime.now(UTC))
+    walk(engine, small.page.id)
+    assert stored(database) == truth(small)
