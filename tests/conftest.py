@@ -176,6 +176,18 @@ def simulate() -> Iterator[Callable[..., Simulated]]:
         _ending.pop(0).join()
 
 
+def register(database: Database, vault: TokenVault, simulated: Simulated) -> None:
+    for page in simulated.pages:
+        pages.register_page(
+            database,
+            page.id,
+            name=page.name,
+            user_id="owner-1",
+            platform="messenger",
+            token_encrypted=vault.encrypt(page.token),
+        )
+
+
 @pytest.fixture
 def vault() -> TokenVault:
     return TokenVault([new_key()])
@@ -186,15 +198,7 @@ def connect(database: Database, vault: TokenVault) -> Callable[[Simulated], Engi
     """Registers a simulator's pages and gives the engine that syncs them."""
 
     def connect(simulated: Simulated) -> Engine:
-        for page in simulated.pages:
-            pages.register_page(
-                database,
-                page.id,
-                name=page.name,
-                user_id="owner-1",
-                platform="messenger",
-                token_encrypted=vault.encrypt(page.token),
-            )
+        register(database, vault, simulated)
         return Engine(database, GraphApi(simulated.url, "v26.0"), vault, 10_000)
 
     return connect

@@ -59,7 +59,7 @@ def contact(simulated: Simulated, number: int) -> str:
     return simulated.world.contact(simulated.page, number)["id"]
 
 
-# -- While the list is read -------------------------------------------------------------------------
+# -- While the list is read -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", [0, 1, 2])
@@ -161,7 +161,7 @@ def test_threads_out_of_order_are_read_to_the_end(
     assert stored(database) == truth(small)
 
 
-# -- Within a thread --------------------------------------------------------------------------------
+# -- Within a thread ------------------------------------------------------------------------------
 
 
 def test_a_second_message_of_the_second_that_was_answered_is_not_missed(
@@ -227,7 +227,7 @@ def test_several_threads_of_one_contact_are_one_conversation(
         assert stored(database) == truth(small)
 
 
-# -- Deleted threads --------------------------------------------------------------------------------
+# -- Deleted threads ------------------------------------------------------------------------------
 
 
 @pytest.fixture
