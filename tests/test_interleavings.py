@@ -1,5 +1,6 @@
 """What happens on the page while it is walked, and between the walks."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,7 +28,7 @@ def webhook(database: Database, simulated: Simulated, number: int, text: str) ->
 
 
 def deliver(
-    database: Database, simulated: Simulated, number: int, message: dict[str, object]
+    database: Database, simulated: Simulated, number: int, message: Mapping[str, object]
 ) -> None:
     event = {
         "event_type": "message_received",
