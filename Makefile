@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test format lint types check-imports lock
+.PHONY: setup demo dev test bench format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -27,6 +27,13 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+# Ratios against a floor and against peers. dlt is one of these: it has an environment of its own.
+bench: setup
+	@test -x .messenger/bench-venv/bin/dlt || { $(PYTHON) -m venv .messenger/bench-venv \
+	  && .messenger/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	    'dlt[postgres]==1.31.0'; } || echo "dlt cannot be installed: it will be left out."
+	@$(BIN)/python -m bench $(BENCH)
 
 format: setup
 	$(BIN)/ruff format .

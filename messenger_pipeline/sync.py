@@ -8,6 +8,7 @@ to go on.
 """
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -134,7 +135,7 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
             spare=_SPARE[session.mode],
         )
         pacer = Pacer(database, budget, stop)
-        with engine.graph.client(token, pacer) as client, _old_objects_left_alone():
+        with engine.graph.client(token, pacer) as client, _threads_in_step():
             limits = Limits(stop, request.max_conversations, request.max_seconds)
             walk = Walk(database, client, page, session, fence, limits)
             stopped = _run(walk)
@@ -142,13 +143,17 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
 
 
 @contextmanager
-def _old_objects_left_alone() -> Iterator[None]:
-    """What the process holds so far is kept out of garbage collection meanwhile: with Dagster
-    loaded, a search through all of it takes longer than the parsing of an answer."""
+def _threads_in_step() -> Iterator[None]:
+    """Python set up for threads that hand each other answers. What the process holds so far is
+    kept out of garbage collection: with Dagster loaded, a search through all of it takes longer
+    than the parsing of an answer. And a thread that PostgreSQL answered gets its turn soon."""
+    before = sys.getswitchinterval()
     gc.freeze()
+    sys.setswitchinterval(0.0005)
     try:
         yield
     finally:
+        sys.setswitchinterval(before)
         gc.unfreeze()
 
 

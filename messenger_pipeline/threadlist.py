@@ -17,7 +17,7 @@ from messenger_pipeline.errors import (
 )
 from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import Answer
-from messenger_pipeline.graph.models import Listing, Thread
+from messenger_pipeline.graph.models import Thread, UnreadThreads
 from messenger_pipeline.portion import Portion
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.threads import is_unchanged, plan_threads
@@ -48,11 +48,10 @@ class _Start:
 class _Step:
     """An answer of the list, and what it decides about the walk."""
 
-    answer: Answer[Listing[Thread]]
-    known: Known | None
-    oldest: datetime | None
-    out_of_order: bool
+    answer: Answer[UnreadThreads]
     listed: bool
+    known: Known | None = None
+    out_of_order: bool = False
 
 
 def walk_list(walk: Walk) -> None:
@@ -96,19 +95,19 @@ def _pass(walk: Walk, start: _Start, moving: bool) -> None:
 
 
 def _prepare(walk: Walk, step: _Step, moving: bool) -> Prepared:
-    listing, answered_at = step.answer.content, step.answer.date
+    listing, answered_at = step.answer.content.read(), step.answer.date
     threads = listing.records
     known = step.known
     if known is None:
         known = walk.known_threads([thread["id"] for thread in threads])
-    newest = max((thread["updated_time"] for thread in threads), default=None)
+    times = [thread["updated_time"] for thread in threads]
     moves = {
         "cursor": listing.after,
         "cursor_fingerprint": _fingerprint(walk),
         "last_conversation_id": threads[-1]["id"] if threads else None,
-        "last_updated_time": step.oldest,
+        "last_updated_time": min(times, default=None),
         # A time in the future must not hide what comes before it.
-        "next_watermark": min(newest, answered_at) if newest else None,
+        "next_watermark": min(max(times), answered_at) if times else None,
         "boundary_ignored": step.out_of_order,
         "listed": step.listed,
     }
@@ -134,11 +133,18 @@ def _fetch_list(walk: Walk, start: _Start) -> Iterator[_Step]:
     probing = start.known
     while left is None or left > 0:
         answer, portion = _fetch_portion(walk, after, probe if probing else whole, left)
-        listing = answer.content
-        if listing.after is not None and listing.after == after:
+        if answer.content.after is not None and answer.content.after == after:
             raise UnexpectedAnswer(
                 "The list of conversations goes on, but its cursor stands still."
             )
+        if boundary is None and left is None and not start.known:
+            # Nothing in it decides about the next call, which need not wait until it is read.
+            yield _Step(answer, listed=answer.content.after is None)
+            after, whole = answer.content.after, portion.larger()
+            if after is None:
+                return
+            continue
+        listing = answer.content.read()
         known = None
         if start.known:
             known = walk.known_threads([thread["id"] for thread in listing.records])
@@ -154,7 +160,7 @@ def _fetch_list(walk: Walk, start: _Start) -> Iterator[_Step]:
         oldest = min(times) if times else oldest
         past = boundary is not None and bool(times) and max(times) < boundary
         listed = past or listing.after is None
-        yield _Step(answer, known, oldest, out_of_order, listed)
+        yield _Step(answer, listed, known, out_of_order)
         if listed:
             return
         after = listing.after
@@ -168,7 +174,7 @@ def _fetch_list(walk: Walk, start: _Start) -> Iterator[_Step]:
 
 def _fetch_portion(
     walk: Walk, after: str | None, portion: Portion, left: int | None
-) -> tuple[Answer[Listing[Thread]], Portion]:
+) -> tuple[Answer[UnreadThreads], Portion]:
     """One answer of the list, and the portion that was small enough for it."""
     page = walk.page
     while True:

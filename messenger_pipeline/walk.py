@@ -85,7 +85,7 @@ class Walk:
 class Prepared:
     """A response in the shape of the load, with what it adds to the run's figures."""
 
-    response: bytes
+    response: sessions.Encoded
     fetched: int
     quarantined: int
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseUnavailable, SyncInProgress
@@ -23,7 +24,7 @@ def held_lease(
     if fence is None:
         holder = database.call("get_lease", page_id=page_id)
         if not holder:  # released between the two looks
-            holder = [("another run", database.value("clock_timestamp"), None)]
+            holder = [("another run", datetime.now(UTC), None)]
         raise SyncInProgress(page_id, holder[0][0], holder[0][1])
     ended = threading.Event()
     heart = threading.Thread(

@@ -113,7 +113,11 @@ class Database:
                 timeout=timeout,
                 open=False,
                 reconnect_timeout=timeout,
-                kwargs={"prepare_threshold": None, "application_name": "messenger-pipeline"},
+                kwargs={
+                    "autocommit": True,  # a call is a transaction: one round trip, not four
+                    "prepare_threshold": None,
+                    "application_name": "messenger-pipeline",
+                },
             )
         self._url = url
 
@@ -136,13 +140,14 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction in our schema: committed at the end, rolled back on an error."""
-        with translated(), self._pool.connection() as connection:
+        with translated(), self._pool.connection() as connection, connection.transaction():
             # Per transaction, not per session: connections may be shared behind a pooler.
             connection.execute("select set_config('search_path', %s, true)", [self._search_path])
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
-        """The rows of `select * from function(name => value, …)` in a transaction of its own.
+        """The rows of `select * from function(name => value, …)` in a transaction of its own. The
+        function finds its tables by the schema that it was made in.
 
         With `row`, a dataclass, each row is one of it. A call that met another in a deadlock or
         a serialization failure is made again, and so is one whose connection was lost, for as
@@ -152,8 +157,9 @@ class Database:
         conflicts, patient_until = 0, time.monotonic() + self._timeout
         while True:
             try:
-                with self.transaction() as connection:
-                    return call(connection, function, row, **arguments)
+                with translated(), self._pool.connection() as connection:
+                    name = sql.Identifier(self.schema, function)
+                    return _call(connection, name, row, arguments)
             except DatabaseConflict:
                 conflicts += 1
                 if conflicts > _CONFLICTS:
@@ -182,8 +188,17 @@ def call(
     connection: Connection, function: str, row: type[Any] | None = None, **arguments: Any
 ) -> list[Any]:
     """Like `Database.call`, within a transaction that is open."""
+    return _call(connection, sql.Identifier(function), row, arguments)
+
+
+def _call(
+    connection: Connection,
+    function: sql.Identifier,
+    row: type[Any] | None,
+    arguments: dict[str, Any],
+) -> list[Any]:
     statement = sql.SQL("select * from {}({})").format(
-        sql.Identifier(function),
+        function,
         sql.SQL(", ").join(
             sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name))
             for name in arguments

@@ -42,6 +42,6 @@ def list_quarantined(
 def resolve_quarantined(database: Database, record: Quarantined, rows: list[Any]) -> bool:
     """Load what a record turned out to be. False if somebody else did. Raises DatabaseError."""
     resolved: bool = database.value(
-        "resolve_quarantined", id=record.id, conversations=encoded(rows).decode()
+        "resolve_quarantined", id=record.id, conversations=encoded(rows)
     )
     return resolved

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 import requests
 import stamina
+import urllib3
 
 from messenger_pipeline.errors import (
     GraphConfigurationError,
@@ -31,10 +32,11 @@ from messenger_pipeline.graph.models import (
     Message,
     PageProfile,
     Thread,
+    UnreadThreads,
+    parse_cursor,
     parse_messages,
     parse_one_thread,
     parse_page,
-    parse_threads,
 )
 from messenger_pipeline.redaction import RedactingFilter, redact
 
@@ -137,13 +139,13 @@ class GraphClient:
 
     def fetch_conversations(
         self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None
-    ) -> Answer[Listing[Thread]]:
+    ) -> Answer[UnreadThreads]:
         """One answer of the page's threads, newest first, each with its newest messages.
 
         Source: Graph API reference, Page Conversations.
         """
         parameters = {"platform": platform, "fields": _fields(messages), "limit": str(limit)}
-        return self._get(f"{page_id}/conversations", _from(parameters, after), parse_threads)
+        return self._get(f"{page_id}/conversations", _from(parameters, after), parse_cursor)
 
     def fetch_thread(self, thread_id: str, *, messages: int) -> Answer[Listing[Thread]]:
         """One thread, as a list of one. Raises ObjectRefused where it is gone."""
@@ -191,15 +193,17 @@ class GraphClient:
         self.calls += 1
         address = f"{self._api.url}/{self._api.version}/{path}"
         try:
-            response = self._session.get(
-                address, params=parameters | self._proof(), timeout=_TIMEOUT, allow_redirects=False
-            )
-            body = response.content
+            # Read at once: requests' own reading takes ten kilobytes at a time.
+            with self._session.get(
+                address, params=parameters | self._proof(), timeout=_TIMEOUT,
+                allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
+                body = response.raw.read(decode_content=True)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise GraphConfigurationError(
                 f"{self._redact(error)}. Correct MESSENGER_GRAPH_URL."
             ) from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             # Not chained: the original names the address with its proof.
             raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
         date = _date(response.headers.get("Date"))

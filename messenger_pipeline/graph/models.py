@@ -129,6 +129,16 @@ class _Unread(TypedDict):
     paging: NotRequired[Paging | None]
 
 
+class _Head(TypedDict):
+    """What an answer is, without its records."""
+
+    paging: NotRequired[Paging | None]
+    error: NotRequired[Any]
+    error_code: NotRequired[Any]
+    error_message: NotRequired[Any]
+    error_description: NotRequired[Any]
+
+
 Record = TypeVar("Record")
 
 MESSAGE_FIELDS = ",".join(Message.__annotations__)
@@ -141,6 +151,7 @@ _thread = TypeAdapter(Thread)
 _message_list = TypeAdapter(_MessageList)
 _message = TypeAdapter(Message)
 _unread = TypeAdapter(_Unread)
+_head = TypeAdapter(_Head)
 _page = TypeAdapter(PageProfile)
 
 
@@ -168,6 +179,34 @@ class Listing(Generic[Record]):
     rejects: list[Reject] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     withheld: set[str | None] = field(default_factory=set)
+
+
+@dataclass
+class UnreadThreads:
+    """One answer of the list of threads, of which only the cursor is read so far."""
+
+    body: bytes
+    after: str | None
+    _listing: Listing[Thread] | None = None
+
+    def read(self) -> Listing[Thread]:
+        """Raises UnexpectedAnswer if the body is no list of threads at all."""
+        if self._listing is None:
+            self._listing = parse_threads(self.body)
+        return self._listing
+
+
+def parse_cursor(body: bytes) -> UnreadThreads:
+    """The cursor, in a fifth of the time that the threads take: the next answer can be asked for
+    while they are read. Raises UnexpectedAnswer if the body is no list of threads at all."""
+    try:
+        head = _head.validate_json(body)
+    except ValidationError:
+        head = {}
+    if head.keys() == {"paging"} and head["paging"]:
+        return UnreadThreads(body, next_cursor(head["paging"]))
+    listing = parse_threads(body)
+    return UnreadThreads(body, listing.after, listing)
 
 
 def parse_threads(body: bytes) -> Listing[Thread]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from messenger_pipeline.errors import UnexpectedAnswer
 from messenger_pipeline.graph.models import (
     next_cursor,
+    parse_cursor,
     parse_messages,
     parse_one_thread,
     parse_threads,
@@ -88,6 +89,31 @@ def test_fields_that_nobody_asked_for_are_counted_and_passed_over() -> None:
     listing = parse({**THREAD, "colour": 1, "messages": {"data": [message, message]}}, THREAD)
     assert listing.unknown == {"thread.colour": 1, "message.mood": 2}
     assert listing.rejects == []
+
+
+def test_the_cursor_of_an_answer_is_read_before_its_threads() -> None:
+    body = json.dumps({"data": [THREAD], "paging": {"cursors": {"after": "A"}, "next": "x"}})
+    unread = parse_cursor(body.encode())
+    assert unread.after == "A"
+    assert unread.read() == parse_threads(body.encode())
+
+
+answers = st.dictionaries(
+    st.sampled_from(["data", "paging", "error", "error_code"]),
+    st.none() | st.lists(st.just(THREAD), max_size=2) | st.sampled_from([1, "x", {}, {"code": 2}]),
+)
+
+
+@given(answers)
+def test_what_is_no_list_of_threads_is_told_by_the_cursor_too(answer: dict[str, Any]) -> None:
+    body = json.dumps(answer).encode()
+    try:
+        expected: object = parse_threads(body)
+    except UnexpectedAnswer:
+        with pytest.raises(UnexpectedAnswer):
+            parse_cursor(body).read()
+    else:
+        assert parse_cursor(body).read() == expected
 
 
 def test_a_thread_asked_for_by_its_id_is_a_list_of_one() -> None:
