@@ -167,12 +167,9 @@ def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
     """
     later = _content_rank(stated) > _content_rank(stored)
     newer = stated if later else stored
-    rest = {k: v for k, v in stated["metadata"].items() if k not in CONTENT}
-    rest |= {k: v for k, v in stored["metadata"].items() if k not in CONTENT}
+    rest = _merged_rest(stored["metadata"], stated["metadata"])
     content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
-    if "unsent_at" in rest:
-        content.pop("text", None)
-    metadata = rest | content
+    metadata = rest if "unsent_at" in rest else rest | content
     changed = lasting_content(metadata) != lasting_content(stored["metadata"])
     return {
         # An unknown direction, "message", is the least.
@@ -186,6 +183,17 @@ def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
     }
 
 
+def _merged_rest(stored: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
+    """What is no content: of a value that differs the greater, but as first given who it is."""
+    rest = {name: value for name, value in stored.items() if name not in CONTENT}
+    for name, value in stated.items():
+        if name in CONTENT or (name in rest and name in ("source", "message_id")):
+            continue
+        if name not in rest or _printed(value) > _printed(rest[name]):
+            rest[name] = value
+    return rest
+
+
 def finer_time(one: datetime, other: datetime) -> datetime:
     """Of two times for one event: webhooks have milliseconds, the API whole seconds."""
     if bool(one.microsecond) == bool(other.microsecond):
@@ -193,12 +201,19 @@ def finer_time(one: datetime, other: datetime) -> datetime:
     return one if one.microsecond else other
 
 
-def lasting_content(value: Any) -> str:
-    """What of a metadata value lasts: its JSON as PostgreSQL prints it, without the addresses of
-    Meta's content network, which are signed anew in every answer and expire."""
-    if value is None:
+def lasting_content(metadata: dict[str, Any] | None) -> str:
+    """What of an event's metadata lasts: its JSON as PostgreSQL prints it, without the addresses
+    of Meta's content network, which are signed anew in every answer and expire. A text is
+    somebody's words, whatever it looks like, and stands at the end."""
+    if metadata is None:
         return ""
-    return _CDN_URL.sub('""', json.dumps(_ordered(value), ensure_ascii=False))
+    rest = {name: value for name, value in metadata.items() if name != "text"}
+    text = _printed(metadata["text"]).decode() if "text" in metadata else ""
+    return _CDN_URL.sub('""', _printed(rest).decode()) + text
+
+
+def _printed(value: Any) -> bytes:
+    return json.dumps(_ordered(value), ensure_ascii=False).encode()
 
 
 def _fold(group: list[EventRow], as_of: datetime) -> EventRow:
@@ -209,9 +224,14 @@ def _fold(group: list[EventRow], as_of: datetime) -> EventRow:
 
 
 def _joined(one: ConversationRow, other: ConversationRow) -> ConversationRow:
-    """Two threads of one contact in one answer."""
-    names = [name for name in (one["sender_name"], other["sender_name"]) if name is not None]
-    return {**one, "sender_name": max(names, default=None),
+    """Two threads of one contact in one answer, or one told by two."""
+    if one["as_of"] != other["as_of"]:
+        for row in (one, other):
+            row["events"] = [{"as_of": row["as_of"], **event} for event in row["events"]]
+    named = [row for row in (one, other) if row["sender_name"] is not None]
+    latest = max(named, key=lambda row: (row["as_of"], row["sender_name"] or ""), default=one)
+    return {**one, "sender_name": latest["sender_name"],
+            "as_of": max(one["as_of"], other["as_of"]),
             "events": one["events"] + other["events"]}  # fmt: skip
 
 

@@ -113,15 +113,13 @@ def test_an_unsent_message_keeps_no_text() -> None:
 
 
 def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
-    def image(query: str) -> list[dict[str, Any]]:
-        return [
-            {"id": "1", "image_data": {"url": f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"}}
-        ]
+    def image(query: str) -> dict[str, Any]:
+        address = f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"
+        return {"attachments": [{"id": "1", "image_data": {"url": address}}]}
 
     assert lasting_content(image("oh=1")) == lasting_content(image("oh=2"))
-    assert lasting_content({"text": "https://example.com/a"}) != lasting_content(
-        {"text": "https://example.com/b"}
-    )
+    texts = [{"text": f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"} for query in "ab"]
+    assert lasting_content(texts[0]) != lasting_content(texts[1]), "a text is somebody's words"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@
 --
 -- Locks: conversations in order of sender_id, new ones first, then events; two calls over
 -- overlapping batches wait for each other but never in a circle. Only where one message is told
--- of two contacts can they: then one of the calls fails with 40P01 and is to be repeated.
+-- of two contacts can they: then one of the calls fails with 40P01 and is to be repeated. What a
+-- statement reads of rows that others write it reads after it locked them, in another statement.
 create or replace function bulk_upsert_conversations_with_events(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
@@ -30,6 +31,7 @@ declare
     v_missed boolean;
     v_prefix text := id_prefix();
     v_others uuid[] := '{}';
+    v_others_as_of timestamptz[] := '{}';
 begin
     if p_fence is not null then
         perform check_fence(p_page_id, p_fence);
@@ -66,7 +68,9 @@ begin
     with incoming as materialized (
         select k.conversation_id, e.event_type, e.event_timestamp, e.message_id,
                coalesce(e.discriminator, '') as discriminator,
-               coalesce(e.as_of, i.as_of) as as_of, coalesce(e.metadata, '{}') as metadata,
+               coalesce(e.as_of, i.as_of) as as_of,
+               case when e.metadata ? 'unsent_at' then e.metadata - content_keys()
+                    else coalesce(e.metadata, '{}') end as metadata,
                (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
         from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
         join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
@@ -112,8 +116,26 @@ begin
 
     if v_missed then
         -- A message may be stored in the conversation of another contact (several wrote in one
-        -- thread): that one's last message may have changed with it.
-        select coalesce(array_agg(m.conversation_id), '{}') into v_others
+        -- thread). That one is locked before its events are read, as every writer of them does.
+        perform from messenger_conversations c
+        where c.id in (
+            select stored.conversation_id
+            from jsonb_to_recordset(p_conversations) as i (events jsonb)
+            cross join lateral jsonb_to_recordset(i.events) as e (event_type text, message_id text)
+            cross join lateral (
+                select s.conversation_id from contact_interaction_events s
+                where s.page_id = p_page_id and s.message_id is not null
+                  and (case when s.message_id like 'm\_mid.%' then substr(s.message_id, 3)
+                            else s.message_id end)
+                      = (case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                              else e.message_id end)
+                limit 1
+            ) stored
+            where stored.conversation_id <> all (v_ids))
+        order by c.sender_id for no key update;
+        -- That one's last message may have changed with it.
+        select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
+        into v_others, v_others_as_of
         from merge_stored_events(p_page_id, p_conversations) m
         where m.conversation_id <> all (v_ids);
         -- Every event of a new conversation may belong to another one already (a thread with
@@ -136,7 +158,7 @@ begin
                -- Only a fact later than deleted_at revives.
                case when greatest(i.as_of, l.event_timestamp) > c.deleted_at
                     then 'active' else c.conversation_status end as conversation_status,
-               l.text as last_message,
+               m.text as last_message,
                l.event_timestamp as last_message_time
         from (
             select k.conversation_id, i.sender_name, i.as_of
@@ -144,19 +166,26 @@ begin
                 as i (sender_id text, sender_name text, as_of timestamptz)
             join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
             union all
-            select unnest(v_others), null, null
+            select o.id, null, o.as_of from unnest(v_others, v_others_as_of) as o (id, as_of)
         ) i
         join messenger_conversations c on c.id = i.conversation_id
         left join lateral (
-            select e.event_timestamp, coalesce(e.metadata ->> 'text', '') as text
-            from contact_interaction_events e
+            -- By the index, whatever the statistics say: the time first, then who of that time.
+            select e.event_timestamp from contact_interaction_events e
             where e.conversation_id = c.id and split_part(e.event_type, '_', 1) = 'message'
               and not e.metadata ? 'unsent_at'
-            order by e.event_timestamp desc,
-                     case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
-                          else e.message_id end desc
+            order by e.event_timestamp desc
             limit 1
         ) l on true
+        left join lateral (
+            select coalesce(e.metadata ->> 'text', '') as text
+            from contact_interaction_events e
+            where e.conversation_id = c.id and e.event_timestamp = l.event_timestamp
+              and split_part(e.event_type, '_', 1) = 'message' and not e.metadata ? 'unsent_at'
+            order by case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                          else e.message_id end desc
+            limit 1
+        ) m on true
     ), changed as (
         update messenger_conversations c
         set sender_name = s.sender_name,

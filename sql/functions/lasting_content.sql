@@ -1,10 +1,12 @@
 -- What of an event's metadata lasts: without the addresses of Meta's content network, which are
--- signed anew in every answer and expire.
+-- signed anew in every answer and expire. A text is somebody's words, whatever it looks like.
 create or replace function lasting_content(p_metadata jsonb)
 returns text
 language sql immutable parallel safe
 as $$
-    select coalesce(regexp_replace(
-        p_metadata::text,
-        '"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"', '""', 'g'), '')
+    select coalesce(
+        regexp_replace(
+            (p_metadata - 'text')::text,
+            '"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"', '""', 'g')
+        || coalesce((p_metadata -> 'text')::text, ''), '')
 $$;

@@ -17,29 +17,31 @@ begin
     update messenger_threads t
     set gone_at = g.gone_at
     from unnest(p_thread_ids, p_gone_at) as g (thread_id, gone_at)
-    where t.page_id = v_page_id and t.thread_id = g.thread_id;
+    where t.page_id = v_page_id and t.thread_id = g.thread_id
+      and (t.gone_at is null or t.gone_at < g.gone_at);
+    -- In the order in which loads lock them, and before their facts are read: a load at work may
+    -- be bringing a later one.
+    perform from messenger_conversations c
+    where c.id in (select t.conversation_id from messenger_threads t
+                   where t.page_id = v_page_id and t.thread_id = any (p_thread_ids))
+    order by c.sender_id for no key update;
     with gone as (
-        select c.id, max(t.gone_at) as gone_at
-        from messenger_conversations c
-        join messenger_threads t on t.conversation_id = c.id
-        where c.id in (
-            select conversation_id from messenger_threads
-            where page_id = v_page_id and thread_id = any (p_thread_ids))
-        group by c.id
-        having bool_and(t.gone_at is not null)
-    ), locked as (
-        -- In the order in which loads lock them.
-        select c.id, g.gone_at from messenger_conversations c join gone g on g.id = c.id
-        order by c.sender_id for no key update of c
+        select t.conversation_id as id, max(t.gone_at) as gone_at
+        from messenger_threads t
+        where t.conversation_id in (
+            select g.conversation_id from messenger_threads g
+            where g.page_id = v_page_id and g.thread_id = any (p_thread_ids))
+        group by t.conversation_id
+        having bool_and(t.gone_at is not null and t.answered_at <= t.gone_at)
     ), marked as (
         update messenger_conversations c
-        set conversation_status = 'deleted', deleted_at = l.gone_at,
-            version = c.version + 1, updated_at = now()
-        from locked l
-        where c.id = l.id and c.conversation_status <> 'deleted'
+        set conversation_status = 'deleted', deleted_at = greatest(c.deleted_at, g.gone_at),
+            version = c.version + (c.conversation_status <> 'deleted')::integer, updated_at = now()
+        from gone g
+        where c.id = g.id and (c.deleted_at is null or c.deleted_at < g.gone_at)
           and not exists (
               select from contact_interaction_events e
-              where e.conversation_id = c.id and greatest(e.event_timestamp, e.as_of) > l.gone_at)
+              where e.conversation_id = c.id and greatest(e.event_timestamp, e.as_of) > g.gone_at)
         returning c.id
     )
     select count(*) into v_deleted from marked;

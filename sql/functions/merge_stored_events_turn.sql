@@ -1,8 +1,8 @@
--- One turn of merge_stored_events: the conversations whose events changed, and whether there is
--- another turn.
+-- One turn of merge_stored_events: the conversations whose events changed, when what changed them
+-- was stated, and whether there is another turn.
 create or replace function merge_stored_events_turn(
     p_page_id text, p_conversations jsonb, p_turn integer
-) returns table (changed uuid[], is_more boolean)
+) returns table (changed uuid[], changed_as_of timestamptz[], is_more boolean)
 language sql
 set search_path from current
 set enable_seqscan = off  -- see bulk_upsert_conversations_with_events
@@ -55,14 +55,12 @@ as $$
                 then p.event_timestamp
                 else p.i_event_timestamp
             end as new_event_timestamp,
-            (case when p.later
-                then ((p.i_metadata - content_keys()) || (p.metadata - content_keys())
-                      || content_of(p.i_metadata))
-                else ((p.i_metadata - content_keys()) || p.metadata)
-             end)
-            - (case when (p.metadata || p.i_metadata) ? 'unsent_at' then array['text']
-                    else array[]::text[] end)
-                as new_metadata
+            merge_rest(p.metadata - content_keys(), p.i_metadata - content_keys())
+            || case
+                when p.metadata ? 'unsent_at' or p.i_metadata ? 'unsent_at' then '{}'
+                when p.later then content_of(p.i_metadata)
+                else content_of(p.metadata)
+            end as new_metadata
         from paired p
     ), written as (
         update contact_interaction_events e
@@ -77,8 +75,9 @@ as $$
           and (m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
                or lasting_content(m.metadata) <> lasting_content(m.new_metadata))
-        returning e.conversation_id
+        returning e.conversation_id, m.i_as_of
     )
     select coalesce((select array_agg(conversation_id) from written), '{}'),
+           coalesce((select array_agg(i_as_of) from written), '{}'),
            exists (select from stated where turn > p_turn)
 $$;
