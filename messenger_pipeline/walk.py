@@ -85,7 +85,7 @@ class Walk:
 class Prepared:
     """A response in the shape of the load, with what it adds to the run's figures."""
 
-    response: sessions.Encoded
+    response: sessions.EncodedResponse
     fetched: int
     quarantined: int
 
@@ -126,7 +126,7 @@ def prepare(
         "api_calls": walk.calls_since(),
         **moves,
     }
-    return Prepared(sessions.encoded(response), fetched, len(rejects))
+    return Prepared(sessions.encoded_response(response), fetched, len(rejects))
 
 
 def load(walk: Walk, prepared: Prepared) -> None:

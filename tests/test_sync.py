@@ -301,7 +301,9 @@ def test_a_run_whose_lease_was_taken_cannot_write(
         before = stored(database)
         response = {"conversations": [], "threads": [], "fetched": 1}
         with pytest.raises(LeaseLost, match="the lease on page"):
-            load.load_response(database, session.sync_session_id, fence, 1, load.encoded(response))
+            load.load_response(
+                database, session.sync_session_id, fence, 1, load.encoded_response(response)
+            )
     assert stored(database) == before
 
 
@@ -465,7 +467,7 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
     plan = plan_threads([bare], known, Page(page_id, "initial_sync"), datetime.now(UTC))
     with held_lease(database, page_id, "run") as fence:
         moved = {"threads": plan.threads}
-        load.load_response(database, session_id, fence, step, load.encoded(moved))
+        load.load_response(database, session_id, fence, step, load.encoded_response(moved))
     walk(engine, page_id)
     assert stored(database) == truth(small)
 

@@ -12,8 +12,6 @@ from pydantic_core import to_json
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.rows import ThreadState
 
-Encoded = Jsonb
-
 # The escape, not the six characters: those have an escaped backslash, so an even number of them.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -142,8 +140,22 @@ def encoded(value: Any) -> Jsonb:
     return Jsonb(body, dumps=bytes)
 
 
+@dataclass(frozen=True)
+class EncodedResponse:
+    """A response as the load takes it: the conversations, which are most of it, and the rest."""
+
+    conversations: Jsonb
+    rest: Jsonb
+
+
+def encoded_response(response: dict[str, Any]) -> EncodedResponse:
+    """A response as the load takes it; without conversations there are none."""
+    rest = {name: value for name, value in response.items() if name != "conversations"}
+    return EncodedResponse(encoded(response.get("conversations", [])), encoded(rest))
+
+
 def load_response(
-    database: Database, session: UUID, fence: int, step: int, response: Jsonb
+    database: Database, session: UUID, fence: int, step: int, response: EncodedResponse
 ) -> Loaded:
     """Load what one response brought, all of it or nothing. Raises LeaseLost, SessionMoved,
     MostlyRefused."""
@@ -153,7 +165,8 @@ def load_response(
         session=session,
         fence=fence,
         step=step,
-        response=response,
+        conversations=response.conversations,
+        response=response.rest,
     )
     return rows[0]
 

@@ -6,7 +6,8 @@
 -- p_step: the responses that the session has loaded before this one. MPS01 if it is at another
 --   step; MPL01 if the lease is lost. A response that is loaded already, as when the
 --   acknowledgement was lost, changes nothing and answers as it did the first time.
--- p_response: {load_id, conversations: see bulk_upsert_conversations_with_events,
+-- p_conversations: see bulk_upsert_conversations_with_events.
+-- p_response: {load_id,
 --   threads: [{thread_id, sender_id, updated_time, message_count, newest_message_id, answered_at,
 --     frontier_time, frontier_message_id}], threads_seen: [thread_id] (unchanged ones),
 --   asked_for: [thread_id] (seen too, in a walk of any mode),
@@ -19,7 +20,7 @@
 --   cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
 --   boundary_ignored}
 create or replace function load_sync_response(
-    p_session uuid, p_fence bigint, p_step integer, p_response jsonb
+    p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb
 ) returns table (
     inserted integer, updated integer, unchanged integer, events_created integer, refused integer
 )
@@ -62,16 +63,16 @@ begin
     end if;
     perform check_fence(v_session.page_id, p_fence);
 
-    if jsonb_array_length(p_response -> 'conversations') > 0 then
+    if jsonb_array_length(p_conversations) > 0 then
         select l.inserted,
                -- More of a thread's history is not one more conversation that changed.
                case when p_response ? 'gap_moved' then 0 else l.updated end,
                l.events_created, l.refused
         into v_inserted, v_updated, v_events, v_refused
-        from load_conversations(v_session.page_id, p_response -> 'conversations', p_fence) l;
+        from load_conversations(v_session.page_id, p_conversations, p_fence) l;
         if jsonb_array_length(v_refused) > 4 and jsonb_array_length(v_refused) * 5 > (
             select sum(jsonb_array_length(c -> 'events'))
-            from jsonb_array_elements(p_response -> 'conversations') as c)
+            from jsonb_array_elements(p_conversations) as c)
         then
             raise exception '% of the answer''s rows are refused, the first because of %',
                 jsonb_array_length(v_refused), v_refused #>> '{0,reason}' using errcode = 'MPQ01';

@@ -92,7 +92,6 @@ class Listener:
     def _answer(self, telling: Telling, number: int) -> Callable[[Connection], list[Any]]:
         response = {
             "load_id": str(number),
-            "conversations": telling.rows,
             "threads": telling.threads,
             "gaps_opened": [],
             "fetched": len(telling.rows),
@@ -104,6 +103,7 @@ class Listener:
             session=self.session,
             fence=self.fence,
             step=self.step,
+            conversations=load.encoded(telling.rows),
             response=load.encoded(response),
         )
 

@@ -79,7 +79,7 @@ def test_another_load_at_a_step_that_is_past_or_to_come_finds_the_session_moved(
 
 def test_a_load_without_an_id_is_never_taken_for_a_repeated_one(database: Database) -> None:
     session = open_session(database)
-    response = load.encoded({"conversations": told(1), "threads": [], "gaps_opened": []})
+    response = load.encoded_response({"conversations": told(1), "threads": [], "gaps_opened": []})
     load.load_response(database, *session, 0, response)
     with pytest.raises(SessionMoved):
         load.load_response(database, *session, 0, response)
