@@ -35,16 +35,6 @@ Known = dict[str, ThreadState]
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Where a pass over the list begins, where it ends, and what it is likely to meet."""
-
-    after: str | None
-    boundary: datetime | None
-    oldest: datetime | None
-    known: bool
-
-
-@dataclass(frozen=True)
 class _Step:
     """An answer of the list, and what it decides about the walk."""
 
@@ -62,7 +52,8 @@ def walk_list(walk: Walk) -> None:
     """
     while walk.session.listed_at is None:
         session = walk.session
-        start = _Start(
+        reading = _Reading(
+            walk,
             after=session.last_cursor if session.cursor_fingerprint == _fingerprint(walk) else None,
             boundary=session.boundary,
             oldest=session.last_updated_time,
@@ -70,7 +61,7 @@ def walk_list(walk: Walk) -> None:
             and bool(walk.page.last_synced_at or session.dead_cursor_time),
         )
         try:
-            _pass(walk, start, moving=True)
+            _pass(walk, reading, moving=True)
         except CursorRefused as error:
             sessions.restart_list(walk.database, session, walk.fence, walk.step, str(error))
         except ListRefused as error:
@@ -80,12 +71,12 @@ def walk_list(walk: Walk) -> None:
 
 def walk_head(walk: Walk, down_to: datetime) -> None:
     """Look once more at the head of the list: at what jumped there meanwhile."""
-    _pass(walk, _Start(None, down_to, None, known=True), moving=False)
+    _pass(walk, _Reading(walk, None, down_to, None, known=True), moving=False)
 
 
-def _pass(walk: Walk, start: _Start, moving: bool) -> None:
+def _pass(walk: Walk, reading: "_Reading", moving: bool) -> None:
     """Walk the list once; with `moving` the session's place in it moves along."""
-    fetched = one_ahead(_fetch_list(walk, start))
+    fetched = one_ahead(reading.steps())
     prepared = ((step.listed, _prepare(walk, step, moving)) for step in fetched)
     with closing(fetched), closing(one_ahead(prepared)) as ready:
         for listed, response in ready:
@@ -122,83 +113,112 @@ def _prepare(walk: Walk, step: _Step, moving: bool) -> Prepared:
     )
 
 
-def _fetch_list(walk: Walk, start: _Start) -> Iterator[_Step]:
-    """The list, to its end or past its boundary.
+@dataclass
+class _Reading:
+    """One pass over the list, as far as it has come.
 
-    Ends early at max_conversations, asking for no thread more. Raises CursorRefused, ListRefused.
+    `boundary`: it ends after an answer that is older. `oldest`: no answer may be newer, else the
+    list is out of order and the boundary proves nothing. `known`: its threads are likely to be
+    known, so that their newest messages are enough to ask for.
     """
-    after, boundary, oldest = start.after, start.boundary, start.oldest
-    left = walk.limits.max_conversations
-    whole, probe = (FEW if boundary else WHOLE), PROBE
-    probing = start.known
-    while left is None or left > 0:
-        answer, portion = _fetch_portion(walk, after, probe if probing else whole, left)
-        if answer.content.after is not None and answer.content.after == after:
-            raise UnexpectedAnswer(
-                "The list of conversations goes on, but its cursor stands still."
-            )
-        if boundary is None and left is None and not start.known:
-            # Nothing in it decides about the next call, which need not wait until it is read.
-            yield _Step(answer, listed=answer.content.after is None)
-            after, whole = answer.content.after, portion.larger()
-            if after is None:
-                return
-            continue
-        listing = answer.content.read()
-        known = None
-        if start.known:
-            known = walk.known_threads([thread["id"] for thread in listing.records])
-            few = _few_changed(listing.records, known)
-            if probing and not few:
-                # Much is new: asked for anew, it comes with its messages in one call.
-                probing = False
+
+    walk: Walk
+    after: str | None
+    boundary: datetime | None
+    oldest: datetime | None
+    known: bool
+    left: int | None = None
+    whole: Portion = WHOLE
+    probe: Portion = PROBE
+    probing: bool = False
+
+    def __post_init__(self) -> None:
+        self.left = self.walk.limits.max_conversations
+        self.whole = FEW if self.boundary else WHOLE
+        self.probing = self.known
+
+    def steps(self) -> Iterator[_Step]:
+        """The list's answers, to its end or past its boundary.
+
+        Ends early at max_conversations, asking for no thread more. Raises CursorRefused,
+        ListRefused.
+        """
+        while self.left is None or self.left > 0:
+            answer = self._fetch()
+            after = answer.content.after
+            if after is not None and after == self.after:
+                raise UnexpectedAnswer(
+                    "The list of conversations goes on, but its cursor stands still."
+                )
+            step: _Step | None = _Step(answer, listed=after is None)
+            # Where nothing in it decides about the next call, that need not wait until it is read.
+            if self.boundary is not None or self.left is not None or self.known:
+                step = self._judge(answer)
+            if step is None:
                 continue
-        times = [thread["updated_time"] for thread in listing.records]
-        out_of_order = _rises(times, oldest)
+            yield step
+            if step.listed:
+                return
+            self.after = after
+
+    def _judge(self, answer: Answer[UnreadThreads]) -> _Step | None:
+        """What the threads of an answer decide; None: they are to be asked for anew, whole."""
+        threads = answer.content.read().records
+        known = None
+        if self.known:
+            known = self.walk.known_threads([thread["id"] for thread in threads])
+            few = _few_changed(threads, known)
+            if self.probing and not few:
+                # Much is new: it comes with its messages in one call, instead of one each.
+                self.probing = False
+                return None
+            self.probing = few
+        times = [thread["updated_time"] for thread in threads]
+        out_of_order = _rises(times, self.oldest)
         if out_of_order:
-            boundary = None
-        oldest = min(times) if times else oldest
-        past = boundary is not None and bool(times) and max(times) < boundary
-        listed = past or listing.after is None
-        yield _Step(answer, listed, known, out_of_order)
-        if listed:
-            return
-        after = listing.after
-        left = None if left is None else left - len(listing.records)
-        if probing:
-            probe = portion.larger()
+            self.boundary = None
+        self.oldest = min(times, default=self.oldest)
+        past = self.boundary is not None and bool(times) and max(times) < self.boundary
+        if self.left is not None:
+            self.left -= len(threads)
+        return _Step(answer, past or answer.content.after is None, known, out_of_order)
+
+    def _fetch(self) -> Answer[UnreadThreads]:
+        """One answer of the list, in a portion that is small enough."""
+        page = self.walk.page
+        while True:
+            portion = self.probe if self.probing else self.whole
+            try:
+                answer = self.walk.client.fetch_conversations(
+                    page.facebook_page_id,
+                    page.platform,
+                    limit=portion.records if self.left is None else min(portion.records, self.left),
+                    messages=portion.nested,
+                    after=self.after,
+                )
+            except TooMuchData as error:
+                smaller = portion.smaller()
+                if smaller is None:
+                    raise ListRefused(str(error)) from None
+                self._ask_for(smaller)
+            except ObjectRefused as error:
+                if self.after is not None:
+                    # Whatever Meta says of it: the query without a cursor was right.
+                    raise CursorRefused(str(error)) from None
+                if error.subcode == 33:
+                    raise PermissionMissing(
+                        f"The page's list is not ours to see: {error}"
+                    ) from None
+                raise
+            else:
+                self._ask_for(portion.larger())
+                return answer
+
+    def _ask_for(self, portion: Portion) -> None:
+        if self.probing:
+            self.probe = portion
         else:
-            whole = portion.larger()
-            probing = start.known and few
-
-
-def _fetch_portion(
-    walk: Walk, after: str | None, portion: Portion, left: int | None
-) -> tuple[Answer[UnreadThreads], Portion]:
-    """One answer of the list, and the portion that was small enough for it."""
-    page = walk.page
-    while True:
-        try:
-            answer = walk.client.fetch_conversations(
-                page.facebook_page_id,
-                page.platform,
-                limit=portion.records if left is None else min(portion.records, left),
-                messages=portion.nested,
-                after=after,
-            )
-            return answer, portion
-        except TooMuchData as error:
-            smaller = portion.smaller()
-            if smaller is None:
-                raise ListRefused(str(error)) from None
-            portion = smaller
-        except ObjectRefused as error:
-            if after is not None:
-                # Whatever Meta says of it: the query without a cursor was right.
-                raise CursorRefused(str(error)) from None
-            if error.subcode == 33:
-                raise PermissionMissing(f"The page's list is not ours to see: {error}") from None
-            raise
+            self.whole = portion
 
 
 def _few_changed(threads: list[Thread], known: Known) -> bool:
