@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test bench format lint types check-imports lock
+.PHONY: setup demo dev test test-crash bench format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -27,6 +27,11 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+# Runs killed, stopped, cut off; servers restarted. As many as there are places: CRASH=10000.
+CRASH ?= 400
+test-crash: setup
+	@MESSENGER_CRASH_KILLS=$(CRASH) $(BIN)/pytest tests/crash
 
 # Ratios against a floor and against peers. dlt is one of these: it has an environment of its own.
 bench: setup

@@ -35,6 +35,7 @@ from messenger_pipeline.errors import (
     PageOwnerMustAct,
     PipelineError,
     RateLimited,
+    SessionMoved,
     Stopped,
 )
 from messenger_pipeline.graph.client import GraphApi
@@ -186,7 +187,6 @@ def _run(walk: Walk) -> str | None:
         with suppress(DatabaseError):
             load.suspend_session(database, session_id, fence, 30, str(error))
         raise
-    load.complete_session(database, session_id, fence)
     return None
 
 
@@ -198,6 +198,14 @@ def _walk(walk: Walk) -> None:
     walk_gaps(walk)
     if walk.full:
         sweep(walk)
+    session_id = walk.session.sync_session_id
+    load.complete_session(walk.database, session_id, walk.fence)
+    # Asked of the session, not of the call: that may have been repeated.
+    if load.get_session(walk.database, session_id).outcome is None:
+        raise SessionMoved(
+            "PostgreSQL no longer has what was loaded last: it crashed. The session goes on from"
+            " what it has."
+        )
 
 
 def _token_of(engine: Engine, page: PageRecord) -> str:

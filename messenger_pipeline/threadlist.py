@@ -64,6 +64,7 @@ def walk_list(walk: Walk) -> None:
             _pass(walk, reading, moving=True)
         except CursorRefused as error:
             sessions.restart_list(walk.database, session, walk.fence, walk.step, str(error))
+            walk.step += 1
         except ListRefused as error:
             sessions.give_up_list(walk.database, session, walk.fence, walk.step, str(error))
         walk.session = sessions.get_session(walk.database, session.sync_session_id)

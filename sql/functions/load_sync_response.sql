@@ -43,6 +43,9 @@ begin
     -- What a crash of the server would undo, it undoes together with the session's step: the walk
     -- goes on from there. The commit that ends the session makes all before it durable.
     perform set_config('synchronous_commit', 'off', true);
+    -- The fence first: a run that stalled is told who went on with its session.
+    select * into v_session from sync_state s where s.sync_session_id = p_session;
+    perform check_fence(v_session.page_id, p_fence);
     select * into v_session from sync_state s
         where s.sync_session_id = p_session and s.step = p_step and s.outcome is null
         for no key update;
@@ -61,7 +64,6 @@ begin
         end if;
         return;
     end if;
-    perform check_fence(v_session.page_id, p_fence);
 
     if jsonb_array_length(p_conversations) > 0 then
         select l.inserted,

@@ -28,8 +28,11 @@ begin
             return;
         end if;
     else
-        -- Somebody reset last_synced_at since the open full walk began: it begins anew.
-        if p_mode = 'full' or (v_full.sync_session_id is not null
+        -- Somebody reset last_synced_at since the open full walk began: it begins anew. So does an
+        -- explicit one, but for a call that is repeated because its acknowledgement was lost.
+        if p_mode = 'full' and v_full.run_id = p_run_id and v_full.step = 0 then
+            v_session := v_full;
+        elsif p_mode = 'full' or (v_full.sync_session_id is not null
             and v_page.last_synced_at is null and v_full.page_last_synced_at is not null)
         then
             update sync_state

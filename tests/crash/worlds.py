@@ -1,0 +1,64 @@
+"""The page that is walked, and what it becomes: small, with what makes walks hard."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import uvicorn
+
+from messenger_pipeline.simulator import World, create_app
+from messenger_pipeline.simulator.world import END
+from tests.conftest import Simulated
+
+FAULTS = (
+    # The list comes in several answers, and so does the history of a long thread.
+    {"name": "too_much_data", "weight": 160},
+    {"name": "message_bad_time", "thread": 2, "message": 0},
+)
+REFUSED_TEXT = "PostgreSQL refuses this one"
+DELETED = 9
+
+
+def first() -> World:
+    """14 threads; three are longer than what comes nested, one takes several answers more."""
+    return World(seed=7, pages=1, conversations=14)
+
+
+def later() -> World:
+    """The same with new messages, also more than come nested, and a new contact."""
+    world = first()
+    page = next(iter(world.pages.values()))
+    for number in range(40):
+        world.inject(page, 5, f"number {number}", END + timedelta(hours=1, minutes=number))
+    for number in (0, 3, 8):
+        world.inject(page, number, "new", END + timedelta(hours=2, seconds=number))
+    world.inject(page, None, "from a new contact", END + timedelta(hours=3))
+    world.inject(page, 1, REFUSED_TEXT, END + timedelta(hours=3))
+    return world
+
+
+def last() -> World:
+    """The same with a thread deleted and two more messages."""
+    world = later()
+    page = next(iter(world.pages.values()))
+    world.delete(page, DELETED)
+    for number in (2, 11):
+        world.inject(page, number, "newer", END + timedelta(hours=4))
+    return world
+
+
+@contextlib.contextmanager
+def served(world: World) -> Iterator[Simulated]:
+    """The world over HTTP, with its faults."""
+    app = create_app(world, faults=FAULTS)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield Simulated(world, listening.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join()
