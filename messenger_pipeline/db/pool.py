@@ -39,6 +39,9 @@ _KINDS: dict[str, type[DatabaseError]] = {
 }
 
 
+_LOADS = frozenset({"load_sync_response"})
+"""Calls with connections of their own: a pool hands its connections round, and each would learn
+the plans of a load anew."""
 _CONFLICTS = 4  # times that a call gives way to another before it fails
 _PAUSE = 0.2  # seconds between two looks whether a lost server is there again
 
@@ -104,22 +107,9 @@ class Database:
         self.schema = schema
         self._timeout = timeout
         self._search_path = sql.Identifier(schema).as_string(None)
-        with translated():
-            # No prepared statements: they break behind a transaction pooler.
-            self._pool = ConnectionPool(
-                url,
-                min_size=0,
-                max_size=size,
-                timeout=timeout,
-                open=False,
-                reconnect_timeout=timeout,
-                kwargs={
-                    "autocommit": True,  # a call is a transaction: one round trip, not four
-                    "prepare_threshold": None,
-                    "application_name": "messenger-pipeline",
-                },
-            )
         self._url = url
+        self._pool = self._new_pool(size)
+        self._loading = self._new_pool(size)
 
     def __enter__(self) -> "Database":
         # The pool retries a refused connection until its time is out; a wrong password or host
@@ -127,6 +117,7 @@ class Database:
         with translated():
             psycopg.connect(self._url, connect_timeout=max(2, int(self._timeout))).close()
             self._pool.open()
+            self._loading.open()
         return self
 
     def __exit__(
@@ -136,6 +127,7 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         self._pool.close(timeout=5)
+        self._loading.close(timeout=5)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -154,10 +146,11 @@ class Database:
         long as one waits for a connection: the server may be restarting. Whether that call was
         committed is not known, so a function must bear to be called twice.
         """
+        pool = self._loading if function in _LOADS else self._pool
         conflicts, patient_until = 0, time.monotonic() + self._timeout
         while True:
             try:
-                with translated(), self._pool.connection() as connection:
+                with translated(), pool.connection() as connection:
                     name = sql.Identifier(self.schema, function)
                     return _call(connection, name, row, arguments)
             except DatabaseConflict:
@@ -168,7 +161,24 @@ class Database:
                 if time.monotonic() > patient_until:
                     raise
                 time.sleep(_PAUSE)
-                self._pool.check()
+                pool.check()
+
+    def _new_pool(self, size: int) -> ConnectionPool:
+        with translated():
+            return ConnectionPool(
+                self._url,
+                min_size=0,
+                max_size=size,
+                timeout=self._timeout,
+                open=False,
+                reconnect_timeout=self._timeout,
+                kwargs={
+                    "autocommit": True,  # a call is a transaction: one round trip, not four
+                    # They break behind a transaction pooler.
+                    "prepare_threshold": None,
+                    "application_name": "messenger-pipeline",
+                },
+            )
 
     def rows(self, view: str) -> list[dict[str, Any]]:
         """Every row of a view, by page."""

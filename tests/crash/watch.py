@@ -25,7 +25,8 @@ class WatchedDatabase(Database):
 
     def __init__(self, url: str, timeout: float, reached: Reached) -> None:
         super().__init__(url, timeout=timeout)
-        self._pool.connection_class = _WatchedConnection
+        for pool in (self._pool, self._loading):
+            pool.connection_class = _WatchedConnection
         self._reached = reached
         self._numbers: Counter[str] = Counter()
 
