@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 _HEADERS = ("X-App-Usage", "X-Page-Usage", "X-Business-Use-Case-Usage")
@@ -56,4 +57,4 @@ def _highest(objects: list[dict[str, Any]]) -> int:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return float(value) if isinstance(value, (int, float)) and isfinite(value) else 0.0
