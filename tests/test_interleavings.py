@@ -149,6 +149,25 @@ def test_an_incremental_walk_cut_and_resumed_misses_nothing(
     assert stored(database) == truth(small)
 
 
+def test_a_thread_that_meta_lists_late_is_found_within_the_overlap(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """Its time lies before the watermark, which moved without it."""
+    engine = connect(small)
+    walk(engine, small.page.id)
+    now = datetime.now(UTC)
+    small.world.inject(small.page, 7, "listed late", now - timedelta(minutes=5))
+    small.fault("hidden", thread=7)
+    for number in range(20, 120):
+        small.world.inject(small.page, number, "before", now - timedelta(minutes=1))
+    small.world.inject(small.page, 9, "listed at once", now)
+    walk(engine, small.page.id)
+    assert truth(small) != stored(database)
+    small.clear_faults()
+    walk(engine, small.page.id)
+    assert stored(database) == truth(small)
+
+
 def test_threads_out_of_order_are_read_to_the_end(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
