@@ -9,7 +9,15 @@ import sys
 
 import click
 
-from messenger_pipeline.commands import processes, quarantine, registry, schema, syncing
+from messenger_pipeline.commands import (
+    processes,
+    quarantine,
+    registry,
+    schema,
+    serving,
+    syncing,
+    webhook,
+)
 from messenger_pipeline.commands.console import say_error
 from messenger_pipeline.errors import PipelineError, UsageError
 
@@ -55,6 +63,8 @@ for command in (
     syncing.sync,
     registry.status,
     quarantine.quarantine_group,
+    serving.serve,
+    webhook.webhook_group,
     processes.simulate,
     processes.dev,
     processes.demo,

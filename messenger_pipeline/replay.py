@@ -6,6 +6,7 @@ from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
 from messenger_pipeline.graph.models import Reject, parse_message_record, parse_thread_record
 from messenger_pipeline.rows import ConversationRow
 from messenger_pipeline.threads import Page, parse_history, plan_threads
+from messenger_pipeline.webhook.deliveries import parse_item
 
 
 def replay(database: Database, record: Quarantined) -> str | None:
@@ -26,6 +27,13 @@ def _rows(record: Quarantined) -> list[ConversationRow] | str:
     page = Page(record.page_id, "incremental_sync")
     if record.kind == "event":
         return [record.record]
+    if record.kind == "delivery":
+        number = record.record.get("delivery") if isinstance(record.record, dict) else None
+        return (
+            f"it is a whole delivery: `messenger-pipeline webhook replay {number}` tries it again"
+        )
+    if record.kind == "item":
+        return _of_item(record)
     if record.kind == "thread":
         thread = parse_thread_record(record.record)
         if isinstance(thread, Reject):
@@ -38,3 +46,16 @@ def _rows(record: Quarantined) -> list[ConversationRow] | str:
     if record.sender_id is None:
         return f"its thread {record.thread_id} is not known: sync the page first"
     return parse_history([message], record.sender_id, page, record.last_seen_at)
+
+
+def _of_item(record: Quarantined) -> list[ConversationRow] | str:
+    item = parse_item(record.record, record.first_seen_at)
+    if item.unusable:
+        return item.unusable
+    if item.ignored or item.contact_id is None:
+        return []
+    if item.page_id != record.page_id:
+        return f"it is of page {item.page_id} now: replay its delivery"
+    as_of = max(event["as_of"] for event in item.events)
+    return [{"sender_id": item.contact_id, "sender_name": None, "as_of": as_of,
+             "events": item.events}]  # fmt: skip

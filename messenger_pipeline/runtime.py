@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from messenger_pipeline.db.embedded import database_url, embedded_server
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import ConfigurationError
@@ -60,6 +62,30 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
             settings.calls_per_second,
             settings.app_id,
         )
+
+
+def environment(settings: Settings, data: str) -> dict[str, str]:
+    """The environment of a process that works with the same settings, on the data's URL."""
+    keys = settings.token_key
+    return {
+        "MESSENGER_HOME": str(settings.home.resolve()),
+        "MESSENGER_DATABASE_URL": data,
+        "MESSENGER_DATABASE_SCHEMA": settings.database_schema,
+        "MESSENGER_GRAPH_URL": settings.graph_url,
+        "MESSENGER_GRAPH_VERSION": settings.graph_version,
+        "MESSENGER_CALLS_PER_SECOND": str(settings.calls_per_second),
+        "MESSENGER_APP_ID": settings.app_id,
+        "MESSENGER_APP_SECRET": _joined(settings.app_secret),
+        "MESSENGER_VERIFY_TOKEN": _joined([settings.verify_token] if settings.verify_token else []),
+        "MESSENGER_WEBHOOK_RETENTION_DAYS": str(settings.webhook_retention_days),
+        "MESSENGER_TOKEN_KEY": key_in(settings.home.resolve())
+        if settings.embedded and not keys
+        else _joined(keys),
+    }
+
+
+def _joined(secrets: list[SecretStr]) -> str:
+    return ",".join(secret.get_secret_value() for secret in secrets)
 
 
 def graph_api(settings: Settings) -> GraphApi:

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     )
     app_id: str = Field("default", pattern=r"^\w+$", description="give the app's id, digits only")
     app_secret: Annotated[list[SecretStr], NoDecode] = []
+    verify_token: SecretStr | None = None
+    webhook_retention_days: float = Field(
+        7.0, gt=0, le=3650, description="give a number of days such as 7"
+    )
     token_key: Annotated[list[SecretStr], NoDecode] = []
     dagster_pg_url: PostgresUrl | None = Field(
         None, validation_alias=AliasChoices("DAGSTER_PG_URL", "dagster_pg_url")

@@ -15,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from pydantic import SecretStr
-
+from messenger_pipeline import runtime
 from messenger_pipeline.db.migrate import upgrade
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.project import PROJECT
 from messenger_pipeline.runtime import database_urls
 from messenger_pipeline.settings import Settings
-from messenger_pipeline.vault import key_in
 
 STARTUP_SECONDS = 120.0
 
@@ -55,25 +53,11 @@ def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, st
     own = home / "dagster.yaml"
     if settings.dagster_home is None or not own.exists():
         own.write_text((PROJECT / "dagster.yaml").read_text())
-    environment = {
+    return {
+        **runtime.environment(settings, data),
         "DAGSTER_HOME": str(home),
         "DAGSTER_PG_URL": _for_sqlalchemy(dagster),
-        "MESSENGER_HOME": str(settings.home.resolve()),
-        "MESSENGER_DATABASE_URL": data,
-        "MESSENGER_DATABASE_SCHEMA": settings.database_schema,
-        "MESSENGER_GRAPH_URL": settings.graph_url,
-        "MESSENGER_GRAPH_VERSION": settings.graph_version,
-        "MESSENGER_CALLS_PER_SECOND": str(settings.calls_per_second),
-        "MESSENGER_APP_SECRET": _joined(settings.app_secret),
-        "MESSENGER_TOKEN_KEY": _joined(settings.token_key),
     }
-    if settings.embedded and not settings.token_key:
-        environment["MESSENGER_TOKEN_KEY"] = key_in(settings.home.resolve())
-    return environment
-
-
-def _joined(secrets: list[SecretStr]) -> str:
-    return ",".join(secret.get_secret_value() for secret in secrets)
 
 
 @contextmanager

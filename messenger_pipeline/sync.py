@@ -120,7 +120,7 @@ def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> Sy
     database = engine.database
     # Before anything can fail: a page that fails is due again at its interval, not at every look.
     postpone_next_sync(database, page.facebook_page_id)
-    token = _token_of(engine, page)
+    token = token_of(engine, page)
     with held_lease(database, page.facebook_page_id, request.run_id) as fence:
         session = load.open_session(
             database, page.facebook_page_id, fence, request.mode, request.run_id, request.session
@@ -208,7 +208,7 @@ def _walk(walk: Walk) -> None:
         )
 
 
-def _token_of(engine: Engine, page: PageRecord) -> str:
+def token_of(engine: Engine, page: PageRecord) -> str:
     if page.status == "removed":
         raise unknown(page.facebook_page_id)
     remedy = f"Run `messenger-pipeline pages add {page.facebook_page_id}` with a new token."

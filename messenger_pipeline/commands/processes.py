@@ -38,7 +38,9 @@ def _parse_fault(text: str) -> dict[str, str]:
 @click.option(
     "--latency-ms", type=click.IntRange(min=0), default=0, help="Wait before each answer."
 )
-@click.option("--app-secret", help="Require appsecret_proof made with this secret.")
+@click.option(
+    "--app-secret", help="Require appsecret_proof made with this secret; it signs webhooks too."
+)
 @click.option(
     "--cursors", type=click.Choice(["position", "offset"]), default="position", show_default=True,
     help="With offsets a walk sees threads twice, or passes them by, when the list changes.",
@@ -46,7 +48,14 @@ def _parse_fault(text: str) -> dict[str, str]:
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[,PARAMETER=VALUE]…",
     help="Let this go wrong, as code_2,times=3. Every fault takes page, edge (conversations,"
-    " messages, thread, page), after (calls that pass first) and times. Repeatable.",
+    " messages, thread, page, profile), after (calls that pass first) and times. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--webhook-url", metavar="URL", help="Deliver webhooks to this address; needs --app-secret."
+)
+@click.option(
+    "--live", type=click.FloatRange(min=0), default=0, metavar="PER_SECOND", show_default=True,
+    help="Make up so many new messages and other events a second, told by webhooks.",
 )  # fmt: skip
 @click.option(
     "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
@@ -61,20 +70,38 @@ def simulate(
     app_secret: str | None,
     cursors: Literal["position", "offset"],
     faults: tuple[str, ...],
+    webhook_url: str | None,
+    live: float,
 ) -> None:
     """Serve a simulated Graph API until Ctrl-C, with whatever --fault lets go wrong."""
     import uvicorn
 
-    from messenger_pipeline.simulator import UnknownFault, World, create_app
+    from messenger_pipeline.simulator import UnknownFault, World, WrongOrder, create_app
     from messenger_pipeline.stack import require_free_port
 
+    if live and not webhook_url:
+        raise click.UsageError("--live tells what it makes up by webhooks: give --webhook-url.")
+    if webhook_url and not app_secret:
+        raise click.UsageError(
+            "--webhook-url signs what it delivers: give --app-secret, the one that the receiver has"
+            " as MESSENGER_APP_SECRET."
+        )
     require_free_port(port, "--port")
     world = World(seed, page_count, conversations, cursors)
     ordered = [_parse_fault(fault) for fault in faults]
     try:
-        app = create_app(world, latency=latency_ms / 1000, app_secret=app_secret, faults=ordered)
+        app = create_app(
+            world,
+            latency=latency_ms / 1000,
+            app_secret=app_secret,
+            faults=ordered,
+            webhook_url=webhook_url,
+            live=live,
+        )
     except UnknownFault as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
+    except WrongOrder as error:
+        raise click.UsageError(str(error)) from None
     click.echo("Simulated Graph API. For commands in another terminal:")
     click.echo(f"  export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
     click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")
@@ -82,6 +109,8 @@ def simulate(
         click.echo("  export MESSENGER_APP_SECRET=…  # the one given here")
     for page in world.pages.values():
         click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
+    if live:
+        click.echo(f"{live:g} things a second happen on these pages, told to {webhook_url}")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -37,6 +37,7 @@ from messenger_pipeline.graph.models import (
     parse_messages,
     parse_one_thread,
     parse_page,
+    parse_profile,
 )
 from messenger_pipeline.redaction import RedactingFilter, redact
 
@@ -157,6 +158,14 @@ class GraphClient:
         """One answer of a thread's messages, newest first."""
         parameters = {"fields": MESSAGE_FIELDS, "limit": str(limit)}
         return self._get(f"{thread_id}/messages", _from(parameters, after), parse_messages)
+
+    def fetch_profile(self, contact_id: str, platform: str) -> Answer[str | None]:
+        """A contact's name. Often refused, for good: ObjectRefused.
+
+        Source: Messenger Platform, User Profile API; Instagram Platform, User Profile API.
+        """
+        fields = "first_name,last_name" if platform == "messenger" else "name,username"
+        return self._get(contact_id, {"fields": fields}, parse_profile)
 
     def redact(self, text: str) -> str:
         """`text` without what is secret, this client's token too."""

@@ -114,6 +114,15 @@ class PageProfile(TypedDict):
     name: NotRequired[str | None]
 
 
+class Profile(TypedDict):
+    """`GET /{psid}?fields=…`, of a contact; Instagram's have name and username."""
+
+    first_name: NotRequired[str | None]
+    last_name: NotRequired[str | None]
+    name: NotRequired[str | None]
+    username: NotRequired[str | None]
+
+
 class _Threads(TypedDict):
     data: list[Thread]
     paging: NotRequired[Paging | None]
@@ -153,6 +162,7 @@ _message = TypeAdapter(Message)
 _unread = TypeAdapter(_Unread)
 _head = TypeAdapter(_Head)
 _page = TypeAdapter(PageProfile)
+_profile = TypeAdapter(Profile)
 
 
 @dataclass(frozen=True)
@@ -267,6 +277,14 @@ def parse_message_record(raw: Any) -> Message | Reject:
 def parse_page(body: bytes) -> PageProfile:
     profile: PageProfile = _parse(_page, body)
     return profile
+
+
+def parse_profile(body: bytes) -> str | None:
+    """A contact's name, where the profile tells one."""
+    told: Profile = _parse(_profile, body)
+    names = (told.get("first_name"), told.get("last_name"))
+    whole = " ".join(name for name in names if name)
+    return told.get("name") or whole or told.get("username") or None
 
 
 def next_cursor(paging: Paging | None) -> str | None:

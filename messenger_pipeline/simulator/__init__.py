@@ -7,6 +7,7 @@ that a misunderstanding shows.
 
 from messenger_pipeline.simulator.api import create_app
 from messenger_pipeline.simulator.faults import KINDS, UnknownFault
+from messenger_pipeline.simulator.live import WrongOrder
 from messenger_pipeline.simulator.world import World
 
-__all__ = ["KINDS", "UnknownFault", "World", "create_app"]
+__all__ = ["KINDS", "UnknownFault", "World", "WrongOrder", "create_app"]

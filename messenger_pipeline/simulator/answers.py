@@ -8,6 +8,7 @@ from messenger_pipeline.simulator.cursors import HEAD, list_cursor, message_curs
 from messenger_pipeline.simulator.history import page_as_party
 from messenger_pipeline.simulator.odd import Record
 from messenger_pipeline.simulator.page import ThreadKey
+from messenger_pipeline.simulator.profiles import show_profile
 from messenger_pipeline.simulator.wire import Fields, Refused, gone, show_message, time_of
 
 Body = dict[str, Any]
@@ -27,6 +28,8 @@ def answer(call: Call) -> Any:
         raise gone(call.world.thread_id(call.page, call.number))
     if call.edge == "thread":
         return _thread(call, call.number)
+    if call.edge == "profile":
+        return show_profile(call.page, call.number, call.fields)
     if call.edge == "messages":
         return _messages(call, call.number, call.fields, call.limit, call.top)
     if call.request.path_params.get("edge") == "subscribed_apps":

@@ -22,6 +22,7 @@ from messenger_pipeline.simulator.backstage import Backstage
 from messenger_pipeline.simulator.call import Call, parse_call
 from messenger_pipeline.simulator.faults import Faults
 from messenger_pipeline.simulator.ledger import Ledger
+from messenger_pipeline.simulator.live import Live
 from messenger_pipeline.simulator.page import SimulatedPage
 from messenger_pipeline.simulator.quota import check_blocks
 from messenger_pipeline.simulator.reply import SEND, Instead, json_reply
@@ -39,22 +40,27 @@ def create_app(
     latency: float = 0.0,
     app_secret: str | None = None,
     faults: Iterable[Mapping[str, Any]] = (),
+    webhook_url: str | None = None,
+    live: float = 0.0,
 ) -> Starlette:
     """The API of a world. `latency` is seconds per call; with `app_secret` proofs are required;
-    `faults` are ordered from the beginning. Raises UnknownFault."""
+    `faults` are ordered from the beginning. So many things a second happen `live`, and are told
+    to `webhook_url`, signed with the secret. Raises UnknownFault and WrongOrder."""
     ledger = Ledger()
     ordered = Faults(world, ledger)
     for fault in faults:
         ordered.order(fault)
     api = _Api(world, ledger, ordered, latency, app_secret)
+    traffic = Live(world, app_secret, webhook_url, live)
     return _App(
         routes=[
-            Backstage(world, ledger, ordered).routes(),
+            Backstage(world, ledger, ordered, traffic).routes(),
             Route("/{version}/debug_token", api.answer_debug_token),
             Route("/{version}/{object_id}", api.answer_call),
             Route("/{version}/{object_id}/{edge}", api.answer_call),
         ],
         exception_handlers={Refused: _refuse},
+        lifespan=traffic.lifespan,
     )
 
 

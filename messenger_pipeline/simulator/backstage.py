@@ -1,4 +1,5 @@
-"""What no real API has, under /_simulator/: the truth, the calls, new messages, faults."""
+"""What no real API has, under /_simulator/: the truth, the calls, new messages, live traffic,
+faults."""
 
 import json
 from collections.abc import AsyncIterator
@@ -11,16 +12,18 @@ from starlette.routing import Mount, Route
 
 from messenger_pipeline.simulator.faults import Faults, UnknownFault
 from messenger_pipeline.simulator.ledger import Ledger
+from messenger_pipeline.simulator.live import Live, WrongOrder
 from messenger_pipeline.simulator.page import SimulatedPage
 from messenger_pipeline.simulator.wire import Refused
 from messenger_pipeline.simulator.world import World
 
 
 class Backstage:
-    def __init__(self, world: World, ledger: Ledger, faults: Faults) -> None:
+    def __init__(self, world: World, ledger: Ledger, faults: Faults, live: Live) -> None:
         self._world = world
         self._ledger = ledger
         self._faults = faults
+        self._live = live
 
     def routes(self) -> Mount:
         routes = [
@@ -28,6 +31,8 @@ class Backstage:
             Route("/truth", self.show_truth),
             Route("/calls", self.show_calls),
             Route("/messages", self.add_message, methods=["POST"]),
+            Route("/live", self.order_live, methods=["POST"]),
+            Route("/live", self.show_live),
             Route("/faults", self.order_fault, methods=["POST"]),
             Route("/faults", self.clear_faults, methods=["DELETE"]),
             Route("/faults", self.show_faults),
@@ -56,14 +61,19 @@ class Backstage:
     async def show_truth(self, request: Request) -> Response:
         """?page=: every message that can be stored, a JSON object a line; with newest=20 of each
         thread the newest 20; with deleted=1 those of deleted threads; with unusable=1 those that
-        cannot be stored because of how odd their records are."""
+        cannot be stored because of how odd their records are. With events=other instead what
+        webhooks alone told of contacts: reactions, edits, unsends, reads and so on."""
         query = request.query_params
         page = self._page(query.get("page", ""))
-        rows = self._world.truth(
-            page,
-            newest=int(query["newest"]) if "newest" in query else None,
-            deleted=query.get("deleted") == "1",
-            unusable=query.get("unusable") == "1",
+        rows = (
+            iter([*page.events])
+            if query.get("events") == "other"
+            else self._world.truth(
+                page,
+                newest=int(query["newest"]) if "newest" in query else None,
+                deleted=query.get("deleted") == "1",
+                unusable=query.get("unusable") == "1",
+            )
         )
 
         async def lines() -> AsyncIterator[str]:
@@ -90,6 +100,22 @@ class Backstage:
             by_page=bool(asked.get("by_page")),
         )
         return JSONResponse(message, status_code=201)
+
+    async def order_live(self, request: Request) -> Response:
+        """{per_second, webhook_url?, seed?, repeats?, disorder?}: let things happen at this rate,
+        and be told; of the deliveries the shares `repeats` and `disorder` come twice and late.
+        At a rate of 0 what is not acknowledged yet is delivered even so."""
+        try:
+            self._live.order(await request.json())
+        except WrongOrder as error:
+            return JSONResponse({"error": {"message": str(error)}}, status_code=400)
+        except json.JSONDecodeError:
+            return JSONResponse({"error": {"message": "This is no JSON."}}, status_code=400)
+        return JSONResponse(self._live.told())
+
+    async def show_live(self, request: Request) -> Response:
+        """The rate, how much happened, and what became of the deliveries."""
+        return JSONResponse(self._live.told())
 
     async def order_fault(self, request: Request) -> Response:
         """{name, page?, edge?, after?, times?, …}: let a fault happen; see GET for the names."""

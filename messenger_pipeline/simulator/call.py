@@ -11,10 +11,11 @@ from messenger_pipeline.simulator.cursors import read_list_cursor, read_message_
 from messenger_pipeline.simulator.ledger import Ledger
 from messenger_pipeline.simulator.odd import Oddity, Record
 from messenger_pipeline.simulator.page import SimulatedPage
+from messenger_pipeline.simulator.profiles import find_contact
 from messenger_pipeline.simulator.wire import Fields, Refused, gone, limit_in, parse_fields
 from messenger_pipeline.simulator.world import Place, World
 
-Edge = Literal["conversations", "messages", "thread", "page"]
+Edge = Literal["conversations", "messages", "thread", "page", "profile"]
 
 Strike = Callable[[], None]
 """Tells a fault that it showed."""
@@ -26,6 +27,7 @@ _DEFAULT_FIELDS = {
     "messages": "id,created_time",
     "thread": "id,name",
     "page": "id,name",
+    "profile": "first_name,last_name,profile_pic",
 }
 
 
@@ -36,7 +38,7 @@ class Call:
     ledger: Ledger
     page: SimulatedPage
     edge: Edge
-    number: int  # of the thread, on its own edges
+    number: int  # of the thread, on its own edges; of the contact, on theirs
     fields: Fields
     limit: int
     at: float  # monotonic seconds
@@ -108,6 +110,8 @@ def parse_call(
         if found is None or found[0] is not page:
             raise gone(object_id)
         number = found[1]
+    elif edge == "profile":
+        number = find_contact(page, object_id)
     fields = parse_fields(query.get("fields", _DEFAULT_FIELDS[edge]))
     limit = limit_in(query.get("limit"), _MOST[edge]) if edge in _MOST else 1
     return Call(request, world, ledger, page, edge, number, fields, limit, at)
@@ -124,5 +128,5 @@ def _edge(object_id: str, named: str, page: SimulatedPage) -> Edge:
     if own and named in ("", "subscribed_apps"):
         return "page"
     if named == "":
-        return "thread"
+        return "profile" if object_id.isdecimal() else "thread"
     raise gone(object_id)

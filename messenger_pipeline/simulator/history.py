@@ -11,7 +11,7 @@ from messenger_pipeline.simulator.page import SimulatedPage
 END = datetime(2026, 3, 1, tzinfo=UTC)
 """When the seeded past ends. Fixed, so that a world is the same whenever it is made."""
 
-_PHRASES = (
+PHRASES = (
     "Hello, is this still available?", "Do you ship internationally?", "What are your hours?",
     "Thank you so much!", "My order has not arrived yet 😟", "Can I get a refund?",
     "Sure, let me check that for you.", "Your order is on its way 🚚", "We open at 9:00.",
@@ -38,11 +38,21 @@ def wire_time(time: datetime) -> str:
     return f"{time.isoformat(timespec='seconds')[:19]}+0000"
 
 
+def exact_time(time: datetime) -> str:
+    """A UTC time with its milliseconds."""
+    return f"{time.isoformat(timespec='milliseconds')[:23]}+0000"
+
+
 def contact_of(page: SimulatedPage, number: int) -> dict[str, str]:
     number = page.contacts.get(number, number)
     name = f"{_NAMES[number % len(_NAMES)]} {number}"
-    contact_id = str(6_000_000_000_000_000 + page.index * 10**9 + number)
+    contact_id = str(first_contact(page) + number)
     return {"name": name, "email": f"{contact_id}@facebook.com", "id": contact_id}
+
+
+def first_contact(page: SimulatedPage) -> int:
+    """The id of the contact of a page's first thread; those of the others follow."""
+    return 6_000_000_000_000_000 + page.index * 10**9
 
 
 def page_as_party(page: SimulatedPage) -> dict[str, str]:
@@ -110,5 +120,5 @@ def _fill(message: dict[str, Any], chance: random.Random) -> None:
         message["message"] = ""
         message["sticker"] = "https://scontent.xx.fbcdn.net/v/t39.1997-6/sticker.png?oh=0"
     else:
-        words = chance.choice(_PHRASES)
+        words = chance.choice(PHRASES)
         message["message"] = f"{words} #{chance.randrange(10_000)}" if kind < 0.8 else words * 3

@@ -18,7 +18,7 @@ Stage = Literal["call", "change", "odd"]
 or a record, wherever it shows."""
 
 ALWAYS = None
-EVERYWHERE: tuple[Edge, ...] = ("conversations", "messages", "thread", "page")
+EVERYWHERE: tuple[Edge, ...] = ("conversations", "messages", "thread", "page", "profile")
 
 
 @dataclass(frozen=True)

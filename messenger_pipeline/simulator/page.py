@@ -3,6 +3,7 @@
 import bisect
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -31,6 +32,11 @@ class SimulatedPage:
     older: Counter[int] = field(default_factory=Counter)  # how many messages World.lengthen added
     contacts: dict[int, int] = field(default_factory=dict)  # whose contact a thread has, if not its
     deleted: set[int] = field(default_factory=set)
+    # Of live traffic: when each message was written, to the millisecond; the messages taken back,
+    # by thread, without their texts; and what webhooks alone tell, as rows.
+    exact: dict[str, datetime] = field(default_factory=dict)
+    unsent: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
     # What makes a list odd, until order_again:
     hidden: set[int] = field(default_factory=set)
     stands: dict[int, int] = field(default_factory=dict)  # ages threads are listed by, if others

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from messenger_pipeline.simulator.history import exact_time
 from messenger_pipeline.simulator.odd import UNUSABLE, Oddity
 from messenger_pipeline.simulator.page import SimulatedPage
 
@@ -16,10 +17,12 @@ def row_of(
     ordinal: int,
     oddities: Iterable[Oddity],
 ) -> tuple[Row, bool]:
-    """A message's row, and whether it can be stored as it is told."""
+    """A message's row, and whether it can be stored as it is told. What a webhook tells is never
+    odd, and has milliseconds."""
     told = message
     usable = True
-    for odd in oddities:
+    exact = page.exact.get(message["id"])
+    for odd in oddities if exact is None else ():
         before, told = told, odd.message_as_told(page, ordinal, told)
         if odd.name in UNUSABLE and (odd.name.startswith("thread_") or told is not before):
             usable = False
@@ -29,7 +32,7 @@ def row_of(
         "page_id": page.id,
         "sender_id": contact_id,
         "message_id": told.get("id"),
-        "created_time": told.get("created_time"),
+        "created_time": exact_time(exact) if exact else told.get("created_time"),
         "event_type": direction if sender else "message",
         "text": _storable(told.get("message")),
     }

@@ -73,19 +73,18 @@ def show_message(message: dict[str, Any], fields: Fields) -> dict[str, Any]:
     shown = {name: message[name] for name in ("id", *fields) if name in message}
     if "attachments" in shown:
         signature = f"oh={time.time_ns():x}&oe=6A0F7644"
-        pictures = [
-            {
-                **one,
-                "image_data": {
-                    **one["image_data"],
-                    "url": f"https://scontent.xx.fbcdn.net/v/{one['name']}?{signature}",
-                    "preview_url": f"https://scontent.xx.fbcdn.net/p/{one['name']}?{signature}",
-                },
-            }
-            for one in message["attachments"]["data"]
-        ]
-        shown["attachments"] = {"data": pictures}
+        attached = [_signed(one, signature) for one in message["attachments"]["data"]]
+        shown["attachments"] = {"data": attached}
     return shown
+
+
+def _signed(attachment: dict[str, Any], signature: str) -> dict[str, Any]:
+    address = f"https://scontent.xx.fbcdn.net/%s/{attachment['name']}?{signature}"
+    if "file_url" in attachment:
+        return {**attachment, "file_url": address % "v"}
+    kind = "image_data" if "image_data" in attachment else "video_data"
+    addresses = {"url": address % "v", "preview_url": address % "p"}
+    return {**attachment, kind: {**attachment[kind], **addresses}}
 
 
 def limit_in(text: str | None, most: int) -> int:

@@ -6,7 +6,7 @@ Only what orders the threads is held; messages are made when they are asked for.
 import bisect
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -109,8 +109,9 @@ class World:
         deleted: bool = False,
         unusable: bool = False,
     ) -> Iterator[Row]:
-        """Every message that can be stored, as a row, or the `newest` of each thread; or those of
-        deleted threads; or those that cannot be stored because of how odd their records are."""
+        """Every message that can be stored, as a row, or the `newest` listed of each thread; or
+        those of deleted threads; or those that cannot be stored because of how odd their records
+        are. A message that was taken back is of the truth, without its text."""
         for number in range(len(page.lengths)):
             if (number in page.deleted) is not deleted:
                 continue
@@ -118,7 +119,9 @@ class World:
             contact = self.contact(page, number)["id"]
             length = page.length(number)
             found = self.messages(page, number, None, length if newest is None else newest)
-            for ordinal, message in zip(range(length - 1, -1, -1), found, strict=False):
+            if newest is None:
+                found += page.unsent.get(number, [])
+            for ordinal, message in zip(itertools.count(length - 1, -1), found, strict=False):
                 row, usable = row_of(page, contact, message, ordinal, odd)
                 if usable is not unusable:
                     yield row
@@ -132,9 +135,10 @@ class World:
         text: str,
         now: datetime,
         by_page: bool = False,
+        beside: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """A new message in a thread, or in a new one (`number` None); the thread moves to the
-        head of the list."""
+        """A new message in a thread, or in a new one (`number` None), with what it has `beside`
+        its text; the thread moves to the head of the list."""
         if number is None:
             number = len(page.lengths)
             page.lengths.append(0)
@@ -142,7 +146,7 @@ class World:
         created = now.replace(microsecond=0)
         serial = f"new:{next(self._injections)}"
         message = Letters(self.seed, page, number).message(serial, created, by_page)
-        message["message"] = text
+        message |= {"message": text, **(beside or {})}
         page.unplace(number)
         page.injected.setdefault(number, []).append(message)
         page.moved[number] = int((END - created).total_seconds())
@@ -152,6 +156,17 @@ class World:
             absent.discard(number)
         page.place(number)
         return {"thread_id": self.thread_id(page, number), **message}
+
+    def edit(self, page: SimulatedPage, number: int, message_id: str, text: str) -> None:
+        """Give a message that is not of the seeded past another text."""
+        _find(page.injected[number], message_id)["message"] = text
+
+    def unsend(self, page: SimulatedPage, number: int, message_id: str) -> None:
+        """Take a message back that is not of the seeded past: it is listed no more. Cursors
+        that stand above it show one message again."""
+        message = _find(page.injected[number], message_id)
+        page.injected[number].remove(message)
+        page.unsent.setdefault(number, []).append({**message, "message": None})
 
     def delete(self, page: SimulatedPage, number: int) -> None:
         """Delete a thread: it is listed no more, and calls of its own find nothing."""
@@ -228,3 +243,7 @@ class World:
         ]
         page.order = sorted(ThreadKey(age, number) for number, age in enumerate(page.ages))
         return page
+
+
+def _find(messages: list[dict[str, Any]], message_id: str) -> dict[str, Any]:
+    return next(message for message in reversed(messages) if message["id"] == message_id)

@@ -30,8 +30,9 @@ declare
     v_created jsonb;
     v_missed boolean;
     v_prefix text := id_prefix();
-    v_others uuid[] := '{}';
-    v_others_as_of timestamptz[] := '{}';
+    v_changeable text[];
+    v_changed uuid[] := '{}';
+    v_changed_as_of timestamptz[] := '{}';
 begin
     if p_fence is not null then
         perform check_fence(p_page_id, p_fence);
@@ -133,15 +134,66 @@ begin
             ) stored
             where stored.conversation_id <> all (v_ids))
         order by c.sender_id for no key update;
-        -- That one's last message may have changed with it.
         select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
-        into v_others, v_others_as_of
-        from merge_stored_events(p_page_id, p_conversations) m
-        where m.conversation_id <> all (v_ids);
+        into v_changed, v_changed_as_of
+        from merge_stored_events(p_page_id, p_conversations) m;
         -- Every event of a new conversation may belong to another one already (a thread with
         -- several contacts): then there is nothing to show, and no conversation.
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
+    end if;
+
+    if exists (
+        select from contact_interaction_events e
+        where e.page_id = p_page_id and e.message_id is not null
+          and e.event_type in ('edit', 'unsend'))
+    then
+        -- The messages told of here that were edited or unsent, now or before.
+        select array_agg(distinct m.message_id) into v_changeable
+        from jsonb_to_recordset(p_conversations) as i (events jsonb)
+        cross join lateral jsonb_to_recordset(i.events) as e (message_id text)
+        cross join lateral (
+            select case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
+                        else e.message_id end as message_id
+        ) m
+        where exists (
+            select from contact_interaction_events s
+            where s.page_id = p_page_id and s.message_id is not null
+              and (case when s.message_id like 'm\_mid.%' then substr(s.message_id, 3)
+                        else s.message_id end) = m.message_id
+              and s.event_type in ('edit', 'unsend'));
+    end if;
+    if v_changeable is not null then
+        -- Whose edit is told in one conversation may have its message in another.
+        perform from messenger_conversations c
+        where c.id in (
+            select stored.conversation_id
+            from unnest(v_changeable) as m (message_id)
+            cross join lateral (
+                select s.conversation_id from contact_interaction_events s
+                where s.page_id = p_page_id and s.message_id is not null
+                  and (case when s.message_id like 'm\_mid.%' then substr(s.message_id, 3)
+                            else s.message_id end) = m.message_id
+                  and split_part(s.event_type, '_', 1) = 'message' and s.discriminator = ''
+                limit 1
+            ) stored
+            where stored.conversation_id <> all (v_ids))
+        order by c.sender_id for no key update;
+        select v_changed || coalesce(array_agg(a.conversation_id), '{}'),
+               v_changed_as_of || coalesce(array_agg(a.as_of), '{}')
+        into v_changed, v_changed_as_of
+        from merge_changes(p_page_id, v_changeable) a;
+    end if;
+
+    if exists (
+        select from contact_interaction_events e
+        where e.page_id = p_page_id and e.message_id is null
+          and split_part(e.event_type, '_', 1) = 'message')
+    then
+        update messenger_conversations c
+        set message_count = c.message_count - g.claimed
+        from claim_anonymous_messages(p_page_id, v_ids) g
+        where c.id = g.conversation_id;
     end if;
 
     return query
@@ -166,7 +218,9 @@ begin
                 as i (sender_id text, sender_name text, as_of timestamptz)
             join unnest(v_senders, v_ids) as k (sender_id, conversation_id) using (sender_id)
             union all
-            select o.id, null, o.as_of from unnest(v_others, v_others_as_of) as o (id, as_of)
+            -- The last message of another contact's conversation may have changed with its events.
+            select o.id, null, max(o.as_of) from unnest(v_changed, v_changed_as_of) as o (id, as_of)
+            where o.id <> all (v_ids) group by o.id
         ) i
         join messenger_conversations c on c.id = i.conversation_id
         left join lateral (

@@ -1,8 +1,8 @@
 """The simulator from the command line, with faults."""
 
-import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -12,12 +12,7 @@ from urllib3.util import Retry
 
 from messenger_pipeline.commands.processes import simulate
 from messenger_pipeline.simulator import KINDS
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+from tests.simulator.receiving import Sink, free_port, wait_until
 
 
 def test_faults_are_listed_with_their_parameters_and_what_they_do() -> None:
@@ -42,6 +37,37 @@ def test_a_wrong_fault_is_named_and_nothing_is_served(fault: str, words: list[st
     assert result.exit_code == 2
     for word in ["--fault", *words]:
         assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (["--live", "20"], "give --webhook-url"),
+        (["--webhook-url", "http://127.0.0.1:1/"], "give --app-secret"),
+        (["--webhook-url", "there", "--app-secret", "s"], "no http or https address"),
+        (["--webhook-url", "http://127.0.0.1:1/", "--app-secret", "s", "--live", "inf"], "finite"),
+    ],
+)
+def test_webhooks_that_cannot_be_delivered_are_wrong_usage_with_a_remedy(
+    options: list[str], remedy: str
+) -> None:
+    result = CliRunner().invoke(simulate, ["--port", str(free_port()), *options])
+    assert result.exit_code == 2
+    assert remedy in " ".join(result.output.split())
+
+
+def test_things_happen_from_the_start_and_are_told_to_the_webhook_url(
+    receive: Callable[..., Sink],
+) -> None:
+    sink = receive()
+    options = ["--pages", "1", "--conversations", "12", "--app-secret", "s", "--live", "100"]
+    command = [sys.executable, "-m", "messenger_pipeline.cli", "simulate"]
+    command += ["--port", str(free_port()), "--webhook-url", sink.url, *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: len(sink.delivered) > 20)
+        finally:
+            process.terminate()
 
 
 def test_what_is_ordered_goes_wrong_from_the_first_call() -> None:

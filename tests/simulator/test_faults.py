@@ -70,7 +70,7 @@ def test_an_order_is_told_with_its_defaults(simulated: Simulated) -> None:
         ({"name": "stall", "seconds": "long"}, ["seconds", "edge, after, times, seconds"]),
         ({"name": "code_2", "times": 0}, ["times"]),
         ({"name": "code_2", "after": -1}, ["after"]),
-        ({"name": "code_2", "edge": "profile"}, ["edge", "'conversations', 'messages'"]),
+        ({"name": "code_2", "edge": "feed"}, ["edge", "'conversations', 'messages'"]),
         ({"name": "cursor_depth", "edge": "thread"}, ["only at: conversations"]),
         ({"name": "code_2", "page": "7"}, ["no page 7", "100000000000001"]),
         ({"name": "deletion", "thread": 30}, ["has a thread 30"]),

@@ -68,6 +68,32 @@ def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
         assert after[0]["id"] == new["id"]
 
 
+def test_an_edited_message_has_its_new_text_and_one_taken_back_is_listed_no_more() -> None:
+    world = World(1, 1, 12)
+    page = next(iter(world.pages.values()))
+    before = [*world.truth(page)]
+    one, other, last = (world.inject(page, 3, "new", datetime.now(UTC))["id"] for _ in range(3))
+    world.edit(page, 3, other, "newer")
+    world.unsend(page, 3, one)
+    found = world.messages(page, 3, None, 10_000)
+    assert [(message["id"], message["message"]) for message in found[:2]] == [
+        (last, "new"),
+        (other, "newer"),
+    ]
+    assert world.length(page, 3) == len(found) == page.lengths[3] + 2
+    rows = {row["message_id"]: row for row in world.truth(page)}
+    assert len(rows) == len(before) + 3
+    assert {mid: rows[mid]["text"] for mid in (one, other, last)} == {
+        one: None,
+        other: "newer",
+        last: "new",
+    }
+    assert rows[one]["event_type"] == "message_received"
+    assert one not in {row["message_id"] for row in world.truth(page, newest=10_000)}
+    world.delete(page, 3)
+    assert one in {row["message_id"] for row in world.truth(page, deleted=True)}
+
+
 def everyone(world: World) -> list[int]:
     page = next(iter(world.pages.values()))
     return [key.number for key in page.order]

@@ -1,0 +1,155 @@
+"""The inbox of webhook deliveries."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.pool import Connection, Database, call
+
+ANNOUNCEMENTS = "messenger_changes"
+"""The channel on which each changed conversation is named: {"page_id", "conversation_id"}."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery that is to be applied now."""
+
+    id: int
+    body: bytes
+    received_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a delivery."""
+
+    id: int
+    body: bytes
+    state: str
+    attempts: int
+    outcomes: list[dict[str, Any]] | None
+    waiting_for: list[str] | None
+    last_error: str | None
+    received_at: datetime
+    not_before: datetime | None
+
+
+@dataclass(frozen=True)
+class LoadedEvents:
+    """What a load of events changed; `refused` events PostgreSQL did not take."""
+
+    events_created: int = 0
+    inserted: int = 0
+    updated: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    new_contacts: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Deliveries that are to be applied now: how many, and since when the oldest waits."""
+
+    deliveries: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class InboxFigures:
+    """What the inbox did in a span of time."""
+
+    done: int
+    ignored: int
+    failed: int
+    lag_median: float | None
+    lag_max: float | None
+
+
+def receive(database: Database, bodies: Sequence[bytes]) -> list[int]:
+    """Keep raw bodies, in one commit. Returns their ids, in the same order."""
+    rows = database.call("receive_webhook_deliveries", bodies=list(bodies))
+    return [row[0] for row in rows]
+
+
+@contextmanager
+def drain_transaction(database: Database) -> Iterator[Connection]:
+    """A transaction in which deliveries are claimed, applied and settled."""
+    with database.transaction() as connection:
+        yield connection
+
+
+def claim(connection: Connection, limit: int, ids: list[int] | None = None) -> list[Delivery]:
+    """Deliveries that are to be applied now, longest waiting first."""
+    return call(connection, "claim_webhook_deliveries", Delivery, limit=limit, ids=ids)
+
+
+def find_registered(connection: Connection, page_ids: list[str]) -> set[str]:
+    rows = call(connection, "find_registered_pages", page_ids=page_ids)
+    return {page_id for (page_id,) in rows}
+
+
+def load_events(connection: Connection, pages: list[dict[str, Any]]) -> LoadedEvents:
+    """Load events of several pages, except those that PostgreSQL refuses."""
+    rows: list[LoadedEvents] = call(
+        connection, "load_webhook_events", LoadedEvents, pages=encoded(pages)
+    )
+    return rows[0]
+
+
+def quarantine(connection: Connection, page_id: str, records: list[dict[str, Any]]) -> None:
+    call(connection, "quarantine", page_id=page_id, records=encoded(records))
+
+
+def settle(connection: Connection, settled: list[dict[str, Any]]) -> None:
+    """Note what became of deliveries; see the function of that name."""
+    call(connection, "settle_webhook_deliveries", settled=encoded(settled))
+
+
+def reopen(
+    database: Database,
+    *,
+    ids: list[int] | None = None,
+    state: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[list[int]]:
+    """Make deliveries pending again, in portions."""
+    after = 0
+    while found := database.call(
+        "reopen_webhook_deliveries", ids=ids, state=state, since=since, until=until, after=after
+    ):
+        portion = [row[0] for row in found]
+        yield portion
+        after = max(portion)
+
+
+def get_deliveries(database: Database, ids: list[int]) -> list[Settled]:
+    return database.call("get_webhook_deliveries", Settled, ids=ids)
+
+
+def resolve_replayed(database: Database, ids: list[int]) -> int:
+    """Take out of quarantine what these deliveries left there, if they are applied by now."""
+    return int(database.value("resolve_replayed_deliveries", ids=ids))
+
+
+def waiting(database: Database, older_than: timedelta = timedelta(0)) -> Waiting:
+    """The deliveries that should be applied by now, and are not, for so long."""
+    rows: list[Waiting] = database.call("count_waiting_deliveries", Waiting, older_than=older_than)
+    return rows[0]
+
+
+def figures(database: Database, span: timedelta) -> InboxFigures:
+    """What became of the deliveries that were settled within the span until now."""
+    rows: list[InboxFigures] = database.call("get_inbox_figures", InboxFigures, span=span)
+    return rows[0]
+
+
+def delete_settled(database: Database, keep: timedelta) -> int:
+    """Delete applied and ignored deliveries that are older; returns how many."""
+    deleted = 0
+    while found := database.value("delete_settled_deliveries", keep=keep):
+        deleted += int(found)
+    return deleted

@@ -1,0 +1,120 @@
+"""The receiver's own drain, a process beside it: what it computes delays no acknowledgement.
+
+The receiver holds the other end of our standard input and writes to it when deliveries came. When
+that closes, the batch at hand is finished and the process ends.
+
+    python -m messenger_pipeline.web.draining
+"""
+
+import asyncio
+import logging
+import os
+import select
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from messenger_pipeline.errors import DatabaseUnavailable
+
+_log = logging.getLogger(__name__)
+_LOOK = 1.0  # seconds between two looks for what nobody announced: another's, or one to try again
+_PAUSE = 0.5  # seconds after the database could not be reached
+_NICE = 5  # an acknowledgement goes first
+
+
+def main() -> int:
+    from messenger_pipeline import runtime
+    from messenger_pipeline.settings import load_settings
+    from messenger_pipeline.webhook.drain import drain_batch
+    from messenger_pipeline.webhook.names import NameFinder
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+    os.nice(_NICE)
+    with runtime.open_engine(load_settings()) as engine:
+        names = NameFinder(engine)
+        names.start()
+        try:
+            while True:
+                try:
+                    drained = drain_batch(engine.database)
+                except DatabaseUnavailable as error:
+                    _log.warning("waiting for the database: %s", error)
+                    if not _go_on(_PAUSE):
+                        return 0
+                    continue
+                names.ask(drained.new_contacts)
+                if not _go_on(0 if drained.deliveries else _LOOK):
+                    return 0
+        finally:
+            names.close()
+
+
+def _go_on(seconds: float) -> bool:
+    """Wait until deliveries are announced, at most so long. False if the receiver has ended."""
+    readable, _, _ = select.select([sys.stdin], [], [], seconds)
+    return not readable or bool(os.read(sys.stdin.fileno(), 65_536))
+
+
+class DrainProcess:
+    """The process, started again if it ends."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def announce(self, _count: int) -> None:
+        """Say that deliveries came."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            os.write(process.stdin.fileno(), b".")
+        except (BlockingIOError, BrokenPipeError):
+            return  # it has heard enough, or is about to be started again
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            await asyncio.to_thread(self._end)
+
+    async def _keep(self) -> None:
+        while True:
+            self._process = self._start()
+            code = await asyncio.to_thread(self._process.wait)
+            _log.error("the drain ended with exit code %s; it is started again", code)
+            await asyncio.sleep(1)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "messenger_pipeline.web.draining"],
+            stdin=subprocess.PIPE,
+            env={**os.environ, **self._environment},
+            start_new_session=True,  # Ctrl-C is for the receiver, which tells us
+        )
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
+
+    def _end(self) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+Announce = Callable[[int], None]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Webhook deliveries: what they say, and how they become events."""

@@ -1,0 +1,100 @@
+"""Names of contacts who wrote first by webhook: asked for one by one, best effort.
+
+A delivery tells ids alone. The page's next sync brings the names of all; until then, Meta's
+profile call does. No message waits for it.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Iterable
+
+from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.pages import get_page
+from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.errors import DatabaseError, GraphError, PipelineError, Stopped
+from messenger_pipeline.sync import Engine, token_of
+
+_log = logging.getLogger(__name__)
+_KEPT = 1_000  # contacts that may wait; of more the next sync tells
+
+
+def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> bool:
+    """Ask for a contact's name and store it. False where Meta does not tell it."""
+    page = get_page(engine.database, page_id)
+    if page.status != "active":
+        return False
+    token = token_of(engine, page)
+    budget = Budget(engine.app_id, token, page_id, engine.calls_per_second)
+    with engine.graph.client(token, Pacer(engine.database, budget, stop)) as client:
+        answer = client.fetch_profile(contact_id, page.platform)
+    if answer.content is None:
+        return False
+    named = {
+        "sender_id": contact_id,
+        "sender_name": answer.content,
+        "as_of": answer.date,
+        "events": [],
+    }
+    engine.database.call(
+        "bulk_upsert_conversations_with_events", page_id=page_id, conversations=encoded([named])
+    )
+    return True
+
+
+def find_names(engine: Engine, contacts: Iterable[tuple[str, str]], stop: threading.Event) -> int:
+    """Ask for the names of contacts, (page, contact), one after the other; of how many Meta told
+    one. A page whose calls fail is not asked again."""
+    failed: set[str] = set()
+    found = 0
+    for page_id, contact_id in contacts:
+        if page_id in failed or stop.is_set():
+            continue
+        try:
+            found += find_name(engine, page_id, contact_id, stop)
+        except Stopped:
+            break
+        except GraphError as error:
+            # A contact that is refused says nothing of the next one; anything else does.
+            if error.code != 100:
+                failed.add(page_id)
+            _log.info("no name for a contact of page %s: %s", page_id, error)
+        except DatabaseError:
+            raise
+        except PipelineError as error:
+            failed.add(page_id)
+            _log.info("no names for contacts of page %s: %s", page_id, error)
+    return found
+
+
+class NameFinder(threading.Thread):
+    """Asks in the background. `close` ends it; who still waits is left to the next sync."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(name="names", daemon=True)
+        self._engine = engine
+        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_KEPT)
+        self._stop_asking = threading.Event()
+
+    def ask(self, contacts: Iterable[tuple[str, str]]) -> None:
+        for contact in contacts:
+            try:
+                self._waiting.put_nowait(contact)
+            except queue.Full:
+                _log.info("too many new contacts at once: the next sync tells their names")
+                return
+
+    def run(self) -> None:
+        while (contact := self._waiting.get()) is not None and not self._stop_asking.is_set():
+            try:
+                find_names(self._engine, [contact], self._stop_asking)
+            except DatabaseError as error:
+                _log.warning("a contact's name cannot be stored: %s", error)
+
+    def close(self) -> None:
+        self._stop_asking.set()
+        try:
+            self._waiting.put_nowait(None)
+        except queue.Full:
+            return
+        self.join(timeout=5)

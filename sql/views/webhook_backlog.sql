@@ -1,0 +1,16 @@
+-- The inbox at a glance: of each state how many deliveries, since when. Pending ones that wait for
+-- a page that is not registered, one row a page.
+create or replace view webhook_backlog with (security_invoker = true) as
+select
+    case when state <> 'pending' then state
+         when waiting_for is not null then 'unregistered page'
+         when attempts > 0 then 'to be tried again'
+         else state end as state,
+    page_id,
+    count(*) as deliveries,
+    min(received_at) as oldest,
+    max(received_at) as newest,
+    max(last_error) as last_error
+from webhook_inbox
+left join lateral unnest(waiting_for) as page_id on true
+group by 1, 2;
