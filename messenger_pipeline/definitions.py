@@ -12,17 +12,28 @@ from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_pag
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import continue_open_syncs, page_registry, reap_dead_runs
+from messenger_pipeline.defs.webhooks import (
+    drain_job,
+    housekeeping,
+    housekeeping_hourly,
+    webhook_deliveries,
+    webhook_inbox,
+    webhook_lag,
+    webhook_quarantine_rate,
+)
 
 defs = dg.Definitions(
-    assets=[sync_facebook_page],
+    assets=[sync_facebook_page, webhook_deliveries],
     asset_checks=[
         no_conversation_without_events,
         message_counts_are_true,
         no_duplicate_events,
+        webhook_lag,
+        webhook_quarantine_rate,
     ],
-    jobs=[sync_page_job, full_sync_page_job, check_job],
-    schedules=[sync_due_pages, full_sync_weekly, check_tables_hourly],
-    sensors=[page_registry, continue_open_syncs, reap_dead_runs],
+    jobs=[sync_page_job, full_sync_page_job, check_job, drain_job, housekeeping],
+    schedules=[sync_due_pages, full_sync_weekly, check_tables_hourly, housekeeping_hourly],
+    sensors=[page_registry, continue_open_syncs, reap_dead_runs, webhook_inbox],
     resources={"pipeline": Pipeline()},
     # One process a run: each further one adds seconds of imports, and the lease needs no more.
     executor=dg.in_process_executor,

@@ -1,29 +1,35 @@
 """The demonstration: simulated pages synced by a real Dagster, and checked to the last message."""
 
-import io
-import json
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.request import urlopen
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from messenger_pipeline import runtime
-from messenger_pipeline.db import load, pages
+from messenger_pipeline.db import inbox, load
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.settings import Settings, load_settings
-from messenger_pipeline.stack import Stack, running_stack
+from messenger_pipeline.simulated import (
+    APP_SECRET,
+    compare,
+    live,
+    register_pages,
+    simulated_pages,
+    simulated_settings,
+    simulator_arguments,
+)
+from messenger_pipeline.stack import Stack, free_port, running_stack
 
 _PATIENCE_SECONDS = 600.0
-_MARK = "simulated"  # a file in a home whose pages are simulated
+_LIVE_PER_SECOND = 20.0  # messages, reactions, edits … while the demonstration lasts
+_DEV_PER_SECOND = 1.0
+_LIVE_SECONDS = 6.0  # that they go on after the syncs
 
 
 @dataclass(frozen=True)
@@ -42,34 +48,41 @@ class PageSummary:
 
 
 def demonstrate(console: Console, *, ui_port: int, conversations: int, page_count: int) -> None:
-    """Sync every simulated page once and compare what landed with the simulator's truth.
+    """Sync every simulated page once while webhooks tell what happens there, and compare what
+    landed with the simulator's truth.
 
     Raises PipelineError if a run fails or a message is missing, doubled or wrong.
     """
-    settings = _simulated_settings()
-    console.print("Starting PostgreSQL, the simulated Graph API and Dagster …")
+    settings = simulated_settings()
+    console.print("Starting PostgreSQL, the simulated Graph API, the receiver and Dagster …")
     began = time.monotonic()
     with (
         running_stack(
             settings,
             ui_port=ui_port,
-            simulated=_simulator_arguments(conversations, page_count),
-            prepared=lambda data, graph: _register_pages(settings, data, graph, console),
+            receiver_port=free_port(),
+            simulated=simulator_arguments(conversations, page_count),
+            prepared=lambda data, graph: register_pages(settings, data, graph, console),
         ) as stack,
         Database(stack.data, schema=settings.database_schema) as database,
     ):
         console.print(f"Up after {time.monotonic() - began:.0f} s: http://127.0.0.1:{ui_port}")
         since = datetime.now(UTC)
-        page_ids = [page["id"] for page in _simulated_pages(stack.graph_url)]
+        page_ids = [page["id"] for page in simulated_pages(stack.graph_url)]
+        live(stack.graph_url, _LIVE_PER_SECOND)
         _sync_all(console, stack, database, ui_port, page_ids, since)
+        _go_on_live(console, stack, database, since)
+        # A thread that got a message moved to the head, perhaps past the walk: its webhook brought
+        # the message, and the next sync brings what is older.
+        _sync_all(console, stack, database, ui_port, page_ids, datetime.now(UTC))
         summaries = [_summary(database, page_id, since) for page_id in page_ids]
         console.print(_table(summaries))
-        for page_id in page_ids:
-            _compare(database, stack.graph_url, page_id)
-        total = sum(one.events for one in summaries)
+        found = [compare(database, stack.graph_url, page_id, since) for page_id in page_ids]
+        messages, others = (sum(one) for one in zip(*found, strict=True))
         console.print(
-            f"[green]Every one of the simulator's {total:,} messages is in PostgreSQL"
-            " exactly once.[/]"
+            f"[green]Every one of the simulator's {messages:,} messages is in PostgreSQL"
+            f" exactly once, as it was last told, and so is each of {others:,} reactions, edits,"
+            " reads and other events.[/]"
         )
         if not any(one.new_conversations or one.new_events or one.updated for one in summaries):
             console.print(
@@ -81,31 +94,46 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
 
 
 def serve(
-    console: Console, *, ui_port: int, real: bool, conversations: int, page_count: int
+    console: Console,
+    *,
+    ui_port: int,
+    receiver_port: int,
+    real: bool,
+    conversations: int,
+    page_count: int,
 ) -> None:
-    """Keep the stack up until Ctrl-C."""
-    settings = load_settings() if real else _simulated_settings()
+    """Keep the stack up until Ctrl-C. With real pages, the receiver needs its secrets."""
+    settings = load_settings() if real else simulated_settings()
 
     def prepared(data: str, graph: str) -> None:
         if real:
             runtime.token_vault(settings)
         else:
-            _register_pages(settings, data, graph, console)
+            register_pages(settings, data, graph, console)
         _fail_dead_runs(settings, data, console)
 
+    receives = bool(settings.app_secret and settings.verify_token)
     console.print("Starting …")
     with running_stack(
         settings,
         ui_port=ui_port,
-        simulated=None if real else _simulator_arguments(conversations, page_count),
+        receiver_port=receiver_port if receives else None,
+        simulated=None if real else simulator_arguments(conversations, page_count),
         prepared=prepared,
     ) as stack:
         console.print(f"Dagster: http://127.0.0.1:{ui_port}. Ctrl-C ends everything.")
+        console.print(
+            f"Webhooks: {stack.receiver_url}/api/webhook"
+            if receives
+            else "No webhooks: MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN are not both set."
+        )
         if not real:
+            live(stack.graph_url, _DEV_PER_SECOND)
             console.print(
                 "For commands in another terminal:\n"
                 f"  export MESSENGER_HOME={settings.home.resolve()}\n"
                 f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
+                f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
                 "  export MESSENGER_CALLS_PER_SECOND=1000",
                 soft_wrap=True,
             )
@@ -115,62 +143,6 @@ def serve(
                 time.sleep(1)
         except KeyboardInterrupt:
             console.print("Ending …")
-
-
-def _simulated_settings() -> Settings:
-    """Settings apart from the user's own: simulated pages must not meet real ones."""
-    settings = load_settings()
-    # Whoever follows what `dev` says for other terminals has named this home already.
-    own = (settings.home / _MARK).exists()
-    home = settings.home if own else settings.home / "demo"
-    home.mkdir(parents=True, exist_ok=True)
-    (home / _MARK).touch()
-    return settings.model_copy(
-        update={
-            "home": home,
-            "database_url": None,
-            "database_schema": "public",
-            "token_key": [],
-            "dagster_home": None,
-            "dagster_pg_url": None,
-        }
-    )
-
-
-def _simulator_arguments(conversations: int, page_count: int) -> list[str]:
-    return ["--pages", str(page_count), "--conversations", str(conversations)]
-
-
-def _simulated_pages(graph_url: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_read(f"{graph_url}/_simulator/pages"))
-    return found
-
-
-def _read(address: str) -> bytes:
-    """What the simulator, started here, tells outside the Graph API."""
-    with urlopen(address, timeout=120) as answer:  # noqa: S310 - an address of our own
-        body: bytes = answer.read()
-    return body
-
-
-def _register_pages(settings: Settings, data: str, graph_url: str, console: Console) -> None:
-    vault = runtime.token_vault(settings)
-    found = _simulated_pages(graph_url)
-    with Database(data, schema=settings.database_schema) as database:
-        for page in found:
-            pages.register_page(
-                database,
-                page["id"],
-                name=page["name"],
-                user_id=None,
-                platform="messenger",
-                token_encrypted=vault.encrypt(page["token"]),
-            )
-    largest = max(found, key=lambda page: page["messages"])
-    console.print(
-        f"{len(found)} pages registered, the largest with {largest['conversations']:,}"
-        f" conversations and {largest['messages']:,} messages."
-    )
 
 
 def _fail_dead_runs(settings: Settings, data: str, console: Console) -> None:
@@ -220,6 +192,34 @@ def _sync_all(
     _until(stack, done, "the syncs")
 
 
+def _go_on_live(console: Console, stack: Stack, database: Database, since: datetime) -> None:
+    """Show deliveries coming in for a while, then wait until the last is applied."""
+    ends = time.monotonic() + _LIVE_SECONDS
+    while time.monotonic() < ends:
+        stack.check()
+        time.sleep(2)
+        console.print(_live_line(stack, database, since))
+    live(stack.graph_url, 0)
+
+    def drained() -> bool:
+        return not live(stack.graph_url).waiting and not inbox.waiting(database).deliveries
+
+    _until(stack, drained, "the last deliveries")
+    console.print(_live_line(stack, database, since))
+
+
+def _live_line(stack: Stack, database: Database, since: datetime) -> str:
+    told = live(stack.graph_url)
+    span = datetime.now(UTC) - since + timedelta(seconds=1)
+    applied = inbox.figures(database, span)
+    return (
+        f"  live: {told.happened:,} things happened, {told.acknowledged:,} deliveries"
+        f" acknowledged, {applied.done:,} applied; from received to applied"
+        f" {(applied.lag_median or 0) * 1000:.0f} ms in the median,"
+        f" {(applied.lag_max or 0) * 1000:.0f} ms at most"
+    )
+
+
 def _until(stack: Stack, done: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not done():
@@ -265,32 +265,6 @@ def _table(summaries: list[PageSummary]) -> Table:
             f"{one.fetched / one.seconds:,.0f}" if one.seconds else "",
         )
     return table
-
-
-def _compare(database: Database, graph_url: str, page_id: str) -> None:
-    """Raise PipelineError unless the page's rows are the simulator's messages, each once."""
-    lines = _read(f"{graph_url}/_simulator/truth?page={page_id}")
-    truth = pd.read_json(io.BytesIO(lines), lines=True, dtype=False, convert_dates=False)
-    truth["event_timestamp"] = pd.to_datetime(truth.pop("created_time"), utc=True)
-    with database.transaction() as connection:
-        cursor = connection.execute(
-            "select page_id, sender_id, message_id, event_timestamp, event_type,"
-            " metadata ->> 'text' as text from contact_interaction_events"
-            " join messenger_conversations c using (page_id) where page_id = %s"
-            " and c.id = conversation_id",
-            [page_id],
-        )
-        stored = pd.DataFrame(
-            cursor.fetchall(), columns=[column.name for column in cursor.description or ()]
-        )
-    stored["event_timestamp"] = pd.to_datetime(stored["event_timestamp"], utc=True)
-    both = truth.merge(stored, how="outer", indicator=True)
-    wrong = both[both["_merge"] != "both"]
-    if len(wrong) or len(both) != len(truth) or stored["message_id"].duplicated().any():
-        raise PipelineError(
-            f"Page {page_id}: {len(truth)} messages at the simulator, {len(stored)} stored,"
-            f" {len(wrong)} differ:\n{wrong.head(5).to_string()}"
-        )
 
 
 def _where_next(settings: Settings) -> str:

@@ -121,6 +121,7 @@ class Stack:
 
     data: str
     graph_url: str
+    receiver_url: str | None
     children: list[Child]
     environment: dict[str, str]
 
@@ -134,15 +135,21 @@ def running_stack(
     settings: Settings,
     *,
     ui_port: int,
+    receiver_port: int | None,
     simulated: list[str] | None,
     prepared: Callable[[str, str], None],
 ) -> Iterator[Stack]:
-    """The stack on `ui_port`; with `simulated`, the arguments of `simulate`, a Graph API too.
+    """The stack on `ui_port`; with `receiver_port` the webhook receiver, too, and with
+    `simulated`, the arguments of `simulate`, a Graph API that delivers to it.
 
     `prepared` is called with the data's and the API's URL when both are up, before Dagster is.
     """
     home = settings.home.resolve()
     require_free_port(ui_port, "--ui-port")
+    receiver_url = None
+    if receiver_port is not None:
+        require_free_port(receiver_port, "--port")
+        receiver_url = f"http://127.0.0.1:{receiver_port}"
     with ExitStack() as up:
         lock = up.enter_context(stack_lock(home))
         data, dagster = up.enter_context(database_urls(settings))
@@ -155,16 +162,24 @@ def running_stack(
             graph_url = f"http://127.0.0.1:{port}"
             command = [sys.executable, "-m", "messenger_pipeline.cli", "simulate"]
             command += ["--port", str(port), *simulated]
+            if receiver_url:
+                secret = settings.app_secret[0].get_secret_value()
+                command += ["--app-secret", secret, "--webhook-url", f"{receiver_url}/api/webhook"]
             children.append(up.enter_context(child("simulator", command, {}, home, lock)))
             environment |= {"MESSENGER_GRAPH_URL": graph_url, "MESSENGER_CALLS_PER_SECOND": "1000"}
             _wait_for(f"{graph_url}/_simulator/pages", children)
         os.environ.update(environment)
         prepared(data, graph_url)
+        if receiver_url:
+            command = [sys.executable, "-m", "messenger_pipeline.cli", "serve"]
+            command += ["--port", str(receiver_port)]
+            children.append(up.enter_context(child("receiver", command, environment, home, lock)))
+            _wait_for(f"{receiver_url}/readyz", children)
         command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml")]
         command += ["-h", "127.0.0.1", "-p", str(ui_port)]
         children.append(up.enter_context(child("dagster", command, environment, home, lock)))
         _wait_for(f"http://127.0.0.1:{ui_port}/server_info", children)
-        yield Stack(data, graph_url, children, environment)
+        yield Stack(data, graph_url, receiver_url, children, environment)
 
 
 def require_free_port(port: int, option: str) -> None:

@@ -123,15 +123,26 @@ def simulate(
     help="Dagster's UI.",
 )
 @click.option(
+    "--port", "receiver_port", type=click.IntRange(1, 65535), default=8000, show_default=True,
+    help="The webhook receiver.",
+)  # fmt: skip
+@click.option(
     "--real", is_flag=True, help="Your own settings' database and API, nothing simulated."
 )
 @click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
-def dev(ui_port: int, real: bool, conversations: int, page_count: int) -> None:
-    """Run everything on this machine until Ctrl-C, with Dagster's UI."""
+def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_count: int) -> None:
+    """Run everything on this machine until Ctrl-C, with Dagster's UI and the receiver."""
     from messenger_pipeline.demo import serve
 
-    serve(out, ui_port=ui_port, real=real, conversations=conversations, page_count=page_count)
+    serve(
+        out,
+        ui_port=ui_port,
+        receiver_port=receiver_port,
+        real=real,
+        conversations=conversations,
+        page_count=page_count,
+    )
 
 
 @click.command()

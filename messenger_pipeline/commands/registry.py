@@ -110,13 +110,17 @@ _ACTIVE = ("page_id", "mode", "state", "total_synced", "events_created", "open_g
 _STATISTICS = ("page_id", "page_name", "status", "last_synced_at", "conversations", "messages",
                "completed_sessions", "open_sessions", "open_gaps", "quarantined")  # fmt: skip
 
+_BACKLOG = ("state", "page_id", "deliveries", "oldest", "newest", "last_error")
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every column.")
 def status(as_json: bool) -> None:
-    """Show the syncs that are open, and every page with what is stored of it."""
+    """Show the syncs that are open, every page with what is stored of it, and the webhook inbox."""
     with open_registry() as database:
-        views = {"active_syncs": _ACTIVE, "sync_statistics": _STATISTICS}
+        views = {
+            "active_syncs": _ACTIVE, "sync_statistics": _STATISTICS, "webhook_backlog": _BACKLOG
+        }  # fmt: skip
         found = {view: database.rows(view) for view in views}
     if as_json:
         click.echo(to_json(found))

@@ -77,7 +77,7 @@ def sync_facebook_page(
         max_conversations=config.max_conversations,
         max_seconds=config.max_seconds,
     )
-    with _stop_on_signal() as stop, pipeline.engine() as engine:
+    with stop_on_signal() as stop, pipeline.engine() as engine:
         try:
             result = sync_page(engine, request, stop)
         except PipelineError as error:
@@ -155,7 +155,7 @@ def metadata_of(result: SyncResult, asset: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """An event set by SIGINT and SIGTERM, so that a response being loaded is finished first.
 
     Dagster's own handlers raise wherever the program stands.

@@ -78,9 +78,10 @@ class Happenings:
         """The next thing; a message, where there is nothing yet that another thing is about."""
         [kind] = self._chance.choices([*_SHARES], [*_SHARES.values()])
         if kind in self._events and (matter := self._matter(kind)):
-            event = self._events[kind](matter, now)
+            at = self._instant(matter.page, matter.number, now)
+            event = self._events[kind](matter, at)
             if event:
-                return self._note(matter, now, kind, *event)
+                return self._note(matter, at, kind, *event)
         return self._write(now, by_page=kind == "echo")
 
     # -- Messages -----------------------------------------------------------------------------
@@ -133,20 +134,21 @@ class Happenings:
         self._world.unsend(text.page, text.number, text.mid)
         return text.mid, {"message": {"mid": text.mid, "is_deleted": True}}
 
-    def _press(self, thread: _Matter, _: datetime) -> tuple[str | None, Item]:
+    def _press(self, thread: _Matter, now: datetime) -> tuple[str | None, Item]:
         told = {"title": "Get started", "payload": f"START_{self._chance.randrange(9)}"}
         if self._chance.random() < 0.4:
             return None, {"postback": told}
         page = thread.page
-        mid = "m_" + opaque(f"{self._world.seed}:{page.id}:event:{len(page.events)}", 86)
+        name = f"{self._world.seed}:{page.id}:event:{len(page.events)}:{now.isoformat()}"
+        mid = "m_" + opaque(name, 86)
         return mid, {"postback": {"mid": mid, **told}}
 
-    def _read(self, _: _Matter, now: datetime) -> tuple[None, Item]:
-        return None, {"read": {"watermark": _milliseconds(now)}}
+    def _read(self, _: _Matter, at: datetime) -> tuple[None, Item]:
+        return None, {"read": {"watermark": _milliseconds(at)}}
 
-    def _receive(self, thread: _Matter, now: datetime) -> tuple[str | None, Item]:
+    def _receive(self, thread: _Matter, at: datetime) -> tuple[str | None, Item]:
         """What the page wrote last; sometimes, as by old clients, told by the watermark alone."""
-        watermark = {"watermark": _milliseconds(now)}
+        watermark = {"watermark": _milliseconds(at)}
         newest = self._world.messages(thread.page, thread.number, None, 10)
         sent = [one["id"] for one in newest if one["from"]["id"] == thread.page.id]
         if not sent or self._chance.random() < 0.3:
@@ -163,10 +165,9 @@ class Happenings:
         return None, {"optin": {"ref": self._ref()}}
 
     def _note(
-        self, matter: _Matter, now: datetime, kind: str, mid: str | None, told: Item
+        self, matter: _Matter, at: datetime, kind: str, mid: str | None, told: Item
     ) -> Happening:
         page, number = matter.page, matter.number
-        at = self._instant(page, number, now)
         page.events.append(
             {
                 "page_id": page.id,

@@ -144,7 +144,8 @@ class World:
             page.lengths.append(0)
             page.ages.append(0)
         created = now.replace(microsecond=0)
-        serial = f"new:{next(self._injections)}"
+        # With the time: another simulator of the same seed makes up other messages.
+        serial = f"new:{next(self._injections)}:{now.isoformat()}"
         message = Letters(self.seed, page, number).message(serial, created, by_page)
         message |= {"message": text, **(beside or {})}
         page.unplace(number)

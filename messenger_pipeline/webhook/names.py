@@ -18,6 +18,8 @@ from messenger_pipeline.sync import Engine, token_of
 _log = logging.getLogger(__name__)
 _KEPT = 1_000  # contacts that may wait; of more the next sync tells
 
+_GRACE = 5.0  # seconds for those who still wait at the end
+
 
 def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> bool:
     """Ask for a contact's name and store it. False where Meta does not tell it."""
@@ -68,7 +70,8 @@ def find_names(engine: Engine, contacts: Iterable[tuple[str, str]], stop: thread
 
 
 class NameFinder(threading.Thread):
-    """Asks in the background. `close` ends it; who still waits is left to the next sync."""
+    """Asks in the background. `close` gives it a moment; who still waits then is left to the next
+    sync."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(name="names", daemon=True)
@@ -92,9 +95,11 @@ class NameFinder(threading.Thread):
                 _log.warning("a contact's name cannot be stored: %s", error)
 
     def close(self) -> None:
-        self._stop_asking.set()
         try:
             self._waiting.put_nowait(None)
+            self.join(timeout=_GRACE)
         except queue.Full:
-            return
-        self.join(timeout=5)
+            pass
+        self._stop_asking.set()
+        if self.is_alive():
+            self.join(timeout=_GRACE)
