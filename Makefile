@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test test-crash bench format lint types check-imports lock
+.PHONY: setup demo dev test test-crash bench bench-webhook format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,10 @@ bench: setup
 	  && .messenger/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	    'dlt[postgres]==1.31.0'; } || echo "dlt cannot be installed: it will be left out."
 	@$(BIN)/python -m bench $(BENCH)
+
+# A receiver of webhooks under load, held against a bare route.
+bench-webhook: setup
+	@$(BIN)/python -m bench.webhook $(BENCH)
 
 format: setup
 	$(BIN)/ruff format .

@@ -66,7 +66,7 @@ def _message(
         "id": "m_" + base64.urlsafe_b64encode(digest)[:84].decode(),
         "created_time": _written(at),
         "from": sender,
-        "message": _text(chance),
+        "message": make_text(chance),
     }
     if chance.random() < 0.05:
         message["message"] = ""
@@ -74,7 +74,7 @@ def _message(
     return message
 
 
-def _text(chance: random.Random) -> str:
+def make_text(chance: random.Random) -> str:
     """Mostly some words, often a phrase in another script, now and then a long explanation."""
     kind = chance.random()
     if kind < 0.3:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from bench.results import Bar, Results
+from bench.bars import Bar
+from bench.cells import number, row
+from bench.results import Results
 from bench.runner import PASSES, Case
 
 
@@ -13,7 +15,7 @@ def report(results: Results, sizes: list[int], latency_ms: int, bars: list[Bar])
         _latency(results, sizes[0], latency_ms),
         _scale(results, sizes),
         _memory(results),
-        ["Bars", *(_row(bar.verdict, _number(bar.value), bar.sentence) for bar in bars)],
+        ["Bars", *(row(bar.verdict, number(bar.value), bar.sentence) for bar in bars)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if len(block) > 1)
 
@@ -28,11 +30,11 @@ def _rates(results: Results, threads: int) -> list[str]:
                 continue
             rate, ratio = results.rate(case, name), results.ratio((case, name), floor)
             lines.append(
-                _row(
+                row(
                     name,
                     case.contestant,
-                    _number(rate),
-                    _number(ratio),
+                    number(rate),
+                    number(ratio),
                     _spread(results, case, name),
                 )
             )
@@ -48,7 +50,7 @@ def _latency(results: Results, threads: int, latency_ms: int) -> list[str]:
             share = results.allowed(case, name)
             if share is not None:
                 seconds = results.seconds(case, name)
-                lines.append(_row(name, case.contestant, _number(seconds), f"{share:.1%}"))
+                lines.append(row(name, case.contestant, number(seconds), f"{share:.1%}"))
     return lines
 
 
@@ -59,10 +61,10 @@ def _scale(results: Results, sizes: list[int]) -> list[str]:
         two = Case("ours", sizes[0], pages=2)
         if len(sizes) > 1:
             ratio = results.ratio((large, name), (small, name))
-            lines.append(_row(name, f"{sizes[-1]:,} against {sizes[0]:,} threads", _number(ratio)))
+            lines.append(row(name, f"{sizes[-1]:,} against {sizes[0]:,} threads", number(ratio)))
         if results.rounds(two, name):
             ratio = results.ratio((two, name), (small, name))
-            lines.append(_row(name, "two pages at once against one", _number(ratio)))
+            lines.append(row(name, "two pages at once against one", number(ratio)))
     return lines
 
 
@@ -75,7 +77,7 @@ def _memory(results: Results) -> list[str]:
     peaks = ((text, results.peak_rss(name)) for name, text in named.items())
     return [
         "Peak memory, MB",
-        *(_row(f"{peak:.0f}", text) for text, peak in peaks if peak is not None),
+        *(row(f"{peak:.0f}", text) for text, peak in peaks if peak is not None),
     ]
 
 
@@ -86,13 +88,3 @@ def _cases(results: Results, name: str) -> Iterator[Case]:
 def _spread(results: Results, case: Case, name: str) -> str:
     found = [result.seconds for result in results.rounds(case, name)]
     return f"{min(found):.2f} to {max(found):.2f} s"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-
-
-def _row(*cells: str) -> str:
-    return "  " + "  ".join(f"{cell:<12}" for cell in cells).rstrip()

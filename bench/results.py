@@ -1,29 +1,12 @@
 """Medians, ratios, and the bars they are held against. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
 
+from bench.bars import Bar
 from bench.runner import Case, Result
 
 MEGABYTE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A sentence that a run proves or disproves, by a value; None where it was not measured."""
-
-    sentence: str
-    value: float | None
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        assert self.value is not None
-        low = self.least is not None and self.value < self.least
-        high = self.most is not None and self.value > self.most
-        return "FAIL" if low or high else "pass"
 
 
 class Results:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psycopg
 
+from bench.cluster import HOME
 from bench.payloads import MESSAGES
 from bench.replay import TOKEN
-from bench.stage import HOME, Stage
+from bench.stage import Stage
 from bench.turns import Task, Turn
 from messenger_pipeline.project import PROJECT
 

@@ -40,9 +40,7 @@ class PageSummary:
     name: str
     conversations: int
     events: int
-    new_conversations: int
     new_events: int
-    updated: int
     seconds: float
     fetched: int
 
@@ -84,10 +82,13 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
             f" exactly once, as it was last told, and so is each of {others:,} reactions, edits,"
             " reads and other events.[/]"
         )
-        if not any(one.new_conversations or one.new_events or one.updated for one in summaries):
-            console.print(
-                "Nothing had changed since the last sync: no conversation and no event was written."
-            )
+        again = datetime.now(UTC)
+        _sync_all(console, stack, database, ui_port, page_ids, again)
+        if any(_wrote(one) for one in load.list_sessions(database, again)):
+            raise PipelineError("A further sync wrote, although nothing had changed.")
+        console.print(
+            "Nothing had changed since: one more sync wrote no conversation and no event."
+        )
     console.print(
         f"Ended after {time.monotonic() - began:.0f} s. {_where_next(settings)}", soft_wrap=True
     )
@@ -192,6 +193,10 @@ def _sync_all(
     _until(stack, done, "the syncs")
 
 
+def _wrote(session: load.SyncSession) -> bool:
+    return bool(session.inserted or session.updated or session.events_created)
+
+
 def _go_on_live(console: Console, stack: Stack, database: Database, since: datetime) -> None:
     """Show deliveries coming in for a while, then wait until the last is applied."""
     ends = time.monotonic() + _LIVE_SECONDS
@@ -237,9 +242,7 @@ def _summary(database: Database, page_id: str, since: datetime) -> PageSummary:
         stored["page_name"],
         conversations=stored["conversations"],
         events=stored["messages"],
-        new_conversations=sum(session.inserted for session in sessions),
         new_events=sum(session.events_created for session in sessions),
-        updated=sum(session.updated for session in sessions),
         seconds=sum(
             ((session.ended_at or session.updated_at) - session.started_at).total_seconds()
             for session in sessions

@@ -56,7 +56,7 @@ class Webhook:
             elif scope["method"] in ("GET", "HEAD"):
                 await _answer(send, 200, self._challenge(scope["query_string"]))
             else:
-                raise Refused(405, "The webhook takes GET and POST.")
+                raise Refused(405, "The webhook takes GET, HEAD and POST.")
         except Refused as refused:
             body = json.dumps({"error": str(refused)}).encode()
             await _answer(send, refused.status, body, b"application/json")
@@ -95,7 +95,7 @@ class Webhook:
 
         Source: Graph API, Webhooks, Verification Requests.
         """
-        asked = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=50)
+        asked = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         mode, token, challenge = (
             asked.get(f"hub.{name}", [""])[0] for name in ("mode", "verify_token", "challenge")
         )
@@ -146,6 +146,8 @@ async def _answer(
         (b"content-length", str(len(body)).encode()),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if status == 405:
+        headers.append((b"allow", b"GET, HEAD, POST"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

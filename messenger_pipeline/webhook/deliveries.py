@@ -56,6 +56,8 @@ def parse_item(raw: Any, received_at: datetime) -> Item:
 
 def _decoded(body: bytes) -> Any | str:
     """The body's JSON, or why it is none that can be used."""
+    if b"\0" in body:  # it is in another encoding than UTF-8, which JSON between systems is not
+        return "no JSON"
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH} levels"
     try:
@@ -216,8 +218,10 @@ def _has_user_ref(item: dict[str, Any]) -> bool:
 
 def _id(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= 500 else None
+        value = str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= 500:
+        return None
+    return None if "\0" in value else value  # which PostgreSQL takes in no text
 
 
 def _listed(value: Any) -> list[Any]:

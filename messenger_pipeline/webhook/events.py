@@ -28,7 +28,8 @@ _RAW_KINDS: Final = {
 }
 _FLAGS = frozenset({"is_echo", "is_self", "is_deleted", "is_unsupported"})
 _RESERVED = frozenset(
-    {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", *_FLAGS}
+    {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", "raw_mid"}
+    | _FLAGS
 )
 _NOT_BESIDE = frozenset(
     {*_ENVELOPE, *_RESERVED, *CONTENT}
@@ -92,7 +93,7 @@ def _message(told: Told, message: dict[str, Any]) -> EventRow:
     if message.get("is_deleted") is True:
         return _event(told, "unsend", {"sender_id": told.sender_id}, message)
     # A flag that is there is not yet a flag that is set.
-    said = {k: v for k, v in message.items() if k not in _FLAGS or v not in (True, False)}
+    said = {k: v for k, v in message.items() if k not in _FLAGS or not isinstance(v, bool)}
     metadata = _said(said)
     metadata |= {name: True for name in _FLAGS if message.get(name) is True}
     _keep_only_text(metadata)
@@ -169,10 +170,14 @@ def _event(
     tells: str = "",
 ) -> EventRow:
     """The event's row. `tells` is what tells it from others of its kind on the same message."""
-    message_id = _mid((named or {}).get("mid"))
+    told_id = (named or {}).get("mid")
+    message_id = _mid(told_id)
     about: dict[str, Any] = {"source": "webhook"}
     if message_id is not None:
         about["message_id"] = message_id
+    elif told_id:  # one that no index holds; it still tells two messages of one moment apart
+        about["raw_mid"] = told_id
+        tells = f"{tells}:{_digest(told_id)}"
     if told.standby:
         about["standby"] = True
     raw_time = told.item.get("timestamp")
@@ -189,7 +194,7 @@ def _event(
             "event_type": event_type,
             "event_timestamp": told.item_time or _guessed(told),
             "message_id": message_id,
-            "discriminator": tells[:500],
+            "discriminator": _short(tells),
             "as_of": told.as_of,
             "metadata": about | metadata,
         }
@@ -200,7 +205,7 @@ def _event(
         "event_type": event_type,
         "event_timestamp": told.item_time or told.entry_time or EPOCH,
         "message_id": None,
-        "discriminator": tells[:500],
+        "discriminator": _short(tells),
         "as_of": told.as_of,
         "metadata": about | metadata,
     }
@@ -233,7 +238,7 @@ def _moment(told: Told) -> str:
 
 def _mid(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        value = str(value)
     return value if isinstance(value, str) and 0 < len(value) <= 1000 else None
 
 
@@ -243,6 +248,10 @@ def _counted(value: Any) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
         return value
     return None
+
+
+def _short(tells: str) -> str:
+    return tells if len(tells) <= 500 else _digest(tells)
 
 
 def _digest(value: Any) -> str:

@@ -300,12 +300,12 @@ def test_the_checks_fail_on_what_they_are_for(
         connection.execute(damage)
     result = defs.resolve_job_def("check_tables").execute_in_process(instance=instance)
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 3
+    assert len(evaluations) == 5
     assert {one.check_name for one in evaluations if not one.passed} == failing
 
 
 def test_all_that_is_defined_is_described() -> None:
-    for job in ("sync_page", "full_sync_page", "check_tables"):
+    for job in ("sync_page", "full_sync_page", "check_tables", "drain_webhooks", "housekeeping"):
         assert defs.resolve_job_def(job).description
     for sensor in defs.sensors or []:
         assert sensor.description

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_a_message_makes_its_conversation_and_a_redelivery_adds_nothing(page: Da
 def test_the_sync_and_the_webhook_give_one_message_one_row(
     page: Database, sync_first: bool
 ) -> None:
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: load(page, "hello", seconds=1, as_of=60),
         lambda: deliver(page, body(text(1.234, "m1", "hello"))),
     ]
@@ -189,7 +190,7 @@ def test_a_reaction_taken_back_and_given_again_is_three_events(page: Database) -
 
 @pytest.mark.parametrize("anonymous_first", [True, False])
 def test_a_message_with_an_id_claims_the_one_without(page: Database, anonymous_first: bool) -> None:
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: deliver(page, body(item(1.5, message={"text": "hello"}))),
         lambda: load(page, "hello", seconds=1, as_of=60),
     ]

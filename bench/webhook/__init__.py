@@ -1,0 +1,1 @@
+"""Webhook deliveries under load: how many are kept durably, how soon, and what it costs."""

@@ -1,0 +1,177 @@
+"""The drain in Dagster: asset, sensor, checks and retention on a real instance."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from messenger_pipeline.db import inbox
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.definitions import defs
+from messenger_pipeline.defs.resources import Pipeline
+from messenger_pipeline.defs.webhooks import webhook_inbox
+from messenger_pipeline.project import PROJECT
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.webhook.bodies import body, item, text
+
+
+def drain(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    return defs.resolve_job_def("drain_webhooks").execute_in_process(instance=instance)
+
+
+def tick(instance: dg.DagsterInstance) -> Any:
+    context = dg.build_sensor_context(
+        instance=instance, resources={"pipeline": Pipeline()}, definitions=defs
+    )
+    return webhook_inbox.evaluate_tick(context)
+
+
+def said(page_id: str) -> bytes:
+    return body(text(1, "m1", "hi", page=page_id), page=page_id)
+
+
+def wait_long(database: Database, seconds: float) -> None:
+    """Let all deliveries have come so long ago."""
+    query(
+        database,
+        "update webhook_inbox set received_at = received_at - %s, not_before = not_before - %s"
+        " returning id",
+        timedelta(seconds=seconds),
+        timedelta(seconds=seconds),
+    )
+
+
+def test_one_run_applies_all_that_waits_and_tells_what_it_did(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page, other = (page.id for page in registered.pages)
+    told = [body(text(n, f"m{n}", "hi", page=page), page=page) for n in range(250)]
+    told.append(body(text(1, "m1", "hi", page=other), page=other))
+    told.append(body(text(1, "m1", "hi", page="999"), page="999"))
+    told.append(b'{"object": "page", "entry": [{"id": "1", "changes": [{"field": "feed"}]}]}')
+    told.append(b"no JSON")
+    inbox.receive(database, told)
+
+    assert tick(instance).run_requests == [], "the receiver gets its moment"
+    wait_long(database, 3)
+    assert len(tick(instance).run_requests) == 1
+
+    result = drain(instance)
+    assert result.success
+    [found] = result.asset_materializations_for_node("webhook_deliveries")
+    figures: dict[str, Any] = {name: value.value for name, value in found.metadata.items()}
+    expected = {
+        "deliveries": 254, "done": 251, "ignored": 1, "failed": 1, "waiting_for_pages": 1,
+        "retry": 0, "events_created": 251, "conversations_inserted": 2, "quarantined": 1,
+        "waiting_deliveries": 0, "oldest_waiting": None,
+        "events_by_type": {"message_received": 251},
+        "ignored_items": {"a change of feed, not messaging": 1},
+    }  # fmt: skip
+    assert {name: figures[name] for name in expected} == expected
+    assert figures["lag_seconds"] >= 3
+    assert tick(instance).run_requests == []
+
+
+def test_a_run_that_is_at_it_is_left_to_it(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    inbox.receive(database, [said(registered.page.id)])
+    wait_long(database, 3)
+    run = instance.create_run_for_job(
+        defs.resolve_job_def("drain_webhooks"), status=dg.DagsterRunStatus.STARTED
+    )
+    assert "a run is at it" in tick(instance).skip_message
+    instance.report_run_failed(run)
+    assert len(tick(instance).run_requests) == 1
+
+
+def test_new_contacts_get_their_names_where_meta_tells_them(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page, world = registered.page, registered.world
+    contacts = {(one := world.contact(page, n))["id"]: one["name"] for n in range(5)}
+    inbox.receive(
+        database,
+        [
+            body(
+                item(1, sender=one, page=page.id, message={"mid": one, "text": "hi"}), page=page.id
+            )
+            for one in [*contacts, "404"]
+        ],
+    )
+    assert drain(instance).success
+    stored = dict(query(database, "select sender_id, sender_name from messenger_conversations"))
+    assert stored.pop("404") is None, "nobody the page knows; the message is there even so"
+    told = {one: name for one, name in stored.items() if name is not None}
+    assert told
+    assert told.items() <= contacts.items()
+
+
+@pytest.mark.parametrize(("waited", "severity"), [(0, None), (90, "WARN"), (900, "ERROR")])
+def test_the_lag_check_fails_where_deliveries_wait(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database,
+    waited: int, severity: str | None,
+) -> None:  # fmt: skip
+    inbox.receive(database, [said(registered.page.id)])
+    wait_long(database, waited)
+    found = check(instance, "webhook_lag")
+    assert found.passed is (severity is None)
+    assert severity in (None, found.severity.value)
+    assert found.metadata["waiting_deliveries"].value == 1
+
+
+def test_the_quarantine_check_fails_where_much_is_unusable(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    inbox.receive(database, [b"no JSON"] * 4)
+    drain(instance)
+    assert check(instance, "webhook_quarantine_rate").passed, "a few say nothing"
+    inbox.receive(database, [b"no JSON"])
+    drain(instance)
+    found = check(instance, "webhook_quarantine_rate")
+    assert not found.passed
+    assert found.severity.value == "ERROR"
+
+
+def check(instance: dg.DagsterInstance, name: str) -> Any:
+    result = defs.resolve_job_def("check_tables").execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+    [found] = [one for one in result.get_asset_check_evaluations() if one.check_name == name]
+    return found
+
+
+def test_housekeeping_deletes_what_was_kept_long_enough(
+    instance: dg.DagsterInstance,
+    registered: Simulated,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inbox.receive(database, [said(registered.page.id)] * 2)
+    drain(instance)
+    query(
+        database,
+        "update webhook_inbox set settled_at = now() - interval '2 days' where id = 1 returning id",
+    )
+    monkeypatch.setenv("MESSENGER_WEBHOOK_RETENTION_DAYS", "3")
+    job = defs.resolve_job_def("housekeeping")
+    job.execute_in_process(instance=instance)
+    assert query(database, "select count(*) from webhook_inbox") == [(2,)]
+    monkeypatch.setenv("MESSENGER_WEBHOOK_RETENTION_DAYS", "1.5")
+    job.execute_in_process(instance=instance)
+    assert query(database, "select id from webhook_inbox") == [(2,)]
+
+
+def test_syncs_leave_slots_for_drains(instance: dg.DagsterInstance) -> None:
+    limits = instance.get_concurrency_config().run_queue_config
+    assert limits is not None
+    pages = {
+        limit["limit"]
+        for limit in limits.tag_concurrency_limits
+        if limit["key"] == "dagster/partition" and not limit.get("value")
+    }
+    assert pages == {6}
+    assert limits.max_concurrent_runs > 6
+    assert (PROJECT / "dagster.yaml").exists()
