@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 from starlette.types import Receive, Scope, Send
 
 from messenger_pipeline.db.receiving import GroupCommit
@@ -17,23 +18,23 @@ Background = Callable[[], AbstractAsyncContextManager[None]]
 """What runs beside the application, from its start to its end."""
 
 
-class App(FastAPI):
+class App:
     """FastAPI, which deliveries pass by."""
 
-    def __init__(self, webhook: Webhook, **arguments: Any) -> None:
-        super().__init__(title="messenger-pipeline", redoc_url=None, **arguments)
+    def __init__(self, webhook: Webhook, api: FastAPI) -> None:
         self._webhook = webhook
+        self._api = api
+        self.openapi()["paths"][WEBHOOK] = DESCRIPTION
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == WEBHOOK:
             await self._webhook(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            await self._api(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        described = super().openapi()
-        described["paths"].setdefault(WEBHOOK, DESCRIPTION)
-        return described
+        """The description of all routes; made once, and kept."""
+        return self._api.openapi()
 
 
 def create_app(
@@ -46,9 +47,11 @@ def create_app(
         async with background(), commit:
             yield
 
-    app = App(Webhook(commit, app_secrets, verify_token), lifespan=lifespan)
+    api = FastAPIOffline(
+        title="messenger-pipeline", redoc_url=None, static_url="/docs-static", lifespan=lifespan
+    )
 
-    @app.get("/healthz", summary="Whether the process is alive")
+    @api.get("/healthz", summary="Whether the process is alive")
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -56,7 +59,7 @@ def create_app(
         503: {"description": "The database cannot be reached."}
     }
 
-    @app.get("/readyz", summary="Whether deliveries can be kept", responses=unready)
+    @api.get("/readyz", summary="Whether deliveries can be kept", responses=unready)
     async def readyz() -> JSONResponse:
         try:
             await commit.check()
@@ -64,4 +67,4 @@ def create_app(
             return JSONResponse({"status": "not ready", "error": str(error)}, 503)
         return JSONResponse({"status": "ready"})
 
-    return app
+    return App(Webhook(commit, app_secrets, verify_token), api)
