@@ -388,3 +388,12 @@ def test_settled_deliveries_are_deleted_after_their_time_and_no_others(page: Dat
     assert inbox.delete_settled(page, timedelta(days=7)) == 2
     left = query(page, "select id, state from webhook_inbox order by id")
     assert left == [(3, "failed"), (4, "pending"), (5, "done")]
+
+
+def test_a_batch_of_large_bodies_is_a_small_one(page: Database) -> None:
+    def large(number: int) -> bytes:
+        return body(text(number, f"m{number}", "x" * 3 * 2**20))
+
+    inbox.receive(page, [large(number) for number in range(5)])
+    assert [drain_batch(page).deliveries for _ in range(3)] == [3, 2, 0]
+    assert len(messages(page)) == 5
