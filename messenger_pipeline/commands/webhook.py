@@ -88,7 +88,7 @@ def webhook_ingest(files: tuple[BinaryIO, ...], as_json: bool) -> None:
 
 
 @webhook_group.command("replay")
-@click.argument("ids", nargs=-1, type=int)
+@click.argument("ids", nargs=-1, type=click.IntRange(1, 2**63 - 1))
 @click.option("--state", type=click.Choice(_STATES), help="Deliveries in this state.")
 @click.option("--since", metavar="TIME", help="Received at or after, as 2026-05-01 or with time.")
 @click.option("--until", metavar="TIME", help="Received before.")
@@ -132,18 +132,24 @@ def _ingest(database: Database, bodies: list[tuple[str, bytes]], report: _Report
 
 
 def _bodies(file: BinaryIO) -> Iterator[tuple[str, bytes | None]]:
-    """Each body with what to call it: of the whole file if that is JSON, else of each line. None
-    for what is no JSON."""
+    """Each body with what to call it: of each line if the first is JSON, else of the whole file if
+    that is, else of each line if any is an object. None for what is no JSON."""
     name = "standard input" if file.name in ("-", "<stdin>") else file.name
     first = file.readline()
-    if _is_json(first):
-        for number, line in enumerate(_lines(first, file), 1):
-            if line.strip():
-                label = name if number == 1 else f"{name}, line {number}"
-                yield label, line.strip() if _is_json(line) else None
-        return
-    body = first + file.read()
-    yield name, body if _is_json(body) else None
+    lines: Iterable[bytes] = _lines(first, file)
+    if not _is_json(first):
+        body = first + file.read()
+        if _is_json(body):
+            yield name, body
+            return
+        lines = body.splitlines()
+        if not any(line.lstrip().startswith(b"{") and _is_json(line) for line in lines):
+            yield name, None
+            return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            label = name if number == 1 else f"{name}, line {number}"
+            yield label, line.strip() if _is_json(line) else None
 
 
 def _lines(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:

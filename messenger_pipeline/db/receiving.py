@@ -34,22 +34,29 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._inserts: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "GroupCommit":
         self._task = asyncio.create_task(self._commit_forever())
+        self._task.add_done_callback(self._refuse_all)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._disconnect()
+        ending = [self._task, *self._inserts]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.close()
 
     async def keep(self, body: bytes) -> None:
         """Return once the body is committed. Raises DatabaseUnavailable: then it may be kept, or
         not, and is to be sent again."""
         if self._bytes + len(body) > _MOST_WAITING:
             raise DatabaseUnavailable("too many deliveries wait to be committed")
+        if self._task is None or self._task.done():
+            raise DatabaseUnavailable("nothing is committed any more")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, future))
         self._bytes += len(body)
@@ -58,6 +65,8 @@ class GroupCommit:
 
     async def check(self) -> None:
         """Raise DatabaseUnavailable unless a commit is possible."""
+        if self._task is None or self._task.done():
+            raise DatabaseUnavailable("nothing is committed any more")
         with translated():
             connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
@@ -73,6 +82,10 @@ class GroupCommit:
                 self._wake.clear()
                 continue
             error = await self._commit([body for body, _ in batch])
+            if isinstance(error, _Stalled):
+                # Who came meanwhile would wait as long again, and be told too late.
+                while self._waiting:
+                    batch += self._next_batch()
             for _, future in batch:
                 if future.done():
                     continue  # its sender went away
@@ -82,6 +95,13 @@ class GroupCommit:
                     future.set_exception(error)
             if error is None:
                 self._kept(len(batch))
+
+    def _refuse_all(self, _: object) -> None:
+        """Nobody waits for commits that will not come."""
+        for _body, future in self._waiting:
+            if not future.done():
+                future.set_exception(DatabaseUnavailable("nothing is committed any more"))
+        self._waiting.clear()
 
     def _next_batch(self) -> list[tuple[bytes, "asyncio.Future[None]"]]:
         batch: list[tuple[bytes, asyncio.Future[None]]] = []
@@ -94,27 +114,40 @@ class GroupCommit:
 
     async def _commit(self, bodies: list[bytes]) -> PipelineError | None:
         """One insert, committed; or why not."""
+        insert = asyncio.create_task(self._insert(bodies))
+        self._inserts.add(insert)
+        insert.add_done_callback(self._inserts.discard)
+        await asyncio.wait({insert}, timeout=_SECONDS)
+        if not insert.done():
+            # It ends by itself: to a server that is stalled, the request to cancel takes longer
+            # than a sender waits.
+            insert.cancel()
+            return _Stalled(f"no commit within {_SECONDS} seconds")
         try:
-            async with asyncio.timeout(_SECONDS):
-                with translated():
-                    if self._connection is None:
-                        self._connection = await psycopg.AsyncConnection.connect(
-                            self._url,
-                            autocommit=True,
-                            prepare_threshold=None,
-                            connect_timeout=_CONNECT_SECONDS,
-                            application_name="messenger-pipeline receiver",
-                        )
-                    await self._connection.execute(self._statement, [bodies])
+            insert.result()
         except PipelineError as error:
-            await self._disconnect()
             return error
-        except TimeoutError:
-            await self._disconnect()
-            return DatabaseUnavailable(f"no commit within {_SECONDS} seconds")
         return None
 
-    async def _disconnect(self) -> None:
+    async def _insert(self, bodies: list[bytes]) -> None:
+        """Only a connection on which all went well is used again."""
         connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        with translated():
+            if connection is None:
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    prepare_threshold=None,
+                    connect_timeout=_CONNECT_SECONDS,
+                    application_name="messenger-pipeline receiver",
+                )
+            try:
+                await connection.execute(self._statement, [bodies])
+            except BaseException:
+                await connection.close()
+                raise
+        self._connection = connection
+
+
+class _Stalled(DatabaseUnavailable):
+    """The server takes no commit, and does not say why."""

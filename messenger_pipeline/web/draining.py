@@ -20,6 +20,7 @@ from messenger_pipeline.errors import DatabaseUnavailable
 _log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between two looks for what nobody announced: another's, or one to try again
 _PAUSE = 0.5  # seconds after the database could not be reached
+_END = 4.0  # seconds to finish the batch at hand; who stops us waits ten
 _NICE = 5  # an acknowledgement goes first
 
 
@@ -108,8 +109,10 @@ class DrainProcess:
             return
         process.stdin.close()
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=_END)
         except subprocess.TimeoutExpired:
+            # It waits for a server that is away, or for Meta. A batch that is undone is applied
+            # by whoever drains next.
             process.kill()
             process.wait()
 

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -21,7 +22,7 @@ MAX_BYTES = 8 * 2**20
 """Of a body: a delivery of a thousand messages has less than one megabyte."""
 
 _SIGNATURE = b"x-hub-signature-256"
-_PREFIX = b"sha256="
+_WELL_FORMED = re.compile(rb"sha256=[0-9a-f]{64}")
 
 
 class Inbox(Protocol):
@@ -65,10 +66,14 @@ class Webhook:
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        signature = [value for name, value in headers if name == _SIGNATURE]
-        body = await _read(headers, receive)
-        if len(signature) != 1 or not self.signed(body, signature[0]):
-            raise Refused(403, "The signature is missing or wrong: see MESSENGER_APP_SECRET.")
+        signatures = [value for name, value in headers if name == _SIGNATURE]
+        _check_length(headers)
+        # Without one the body is not even read.
+        if len(signatures) != 1 or not _WELL_FORMED.fullmatch(signatures[0]):
+            raise _unsigned()
+        body = await _read(receive)
+        if not self.signed(body, signatures[0]):
+            raise _unsigned()
         try:
             await self._inbox.keep(body)
         except PipelineError as error:
@@ -80,9 +85,7 @@ class Webhook:
 
         Source: Graph API, Webhooks, Validating Payloads.
         """
-        if len(signature) != 71 or not signature.startswith(_PREFIX):
-            return False
-        told = signature[7:]
+        told = signature.removeprefix(b"sha256=")
         # All secrets are tried, so that the time tells nothing of which one it was.
         matches = [
             hmac.compare_digest(hmac.digest(secret, body, hashlib.sha256).hex().encode(), told)
@@ -109,10 +112,13 @@ class _Gone(Exception):
     """Who sent the request went away before it was whole."""
 
 
-async def _read(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
+def _check_length(headers: list[tuple[bytes, bytes]]) -> None:
     for name, value in headers:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > MAX_BYTES:
             raise _too_large()
+
+
+async def _read(receive: Receive) -> bytes:
     message: Any = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         return _limited(message.get("body", b""))
@@ -132,6 +138,10 @@ def _limited(body: bytes) -> bytes:
     if len(body) > MAX_BYTES:
         raise _too_large()
     return body
+
+
+def _unsigned() -> Refused:
+    return Refused(403, "The signature is missing or wrong: see MESSENGER_APP_SECRET.")
 
 
 def _too_large() -> Refused:
@@ -170,18 +180,29 @@ def _parameter(where: str, name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": where, "required": True, "schema": {"type": "string", **schema}}
 
 
+_ASKED = [
+    _parameter("query", "hub.mode", {"enum": ["subscribe"]}),
+    _parameter("query", "hub.verify_token", {}),
+    _parameter("query", "hub.challenge", {"minLength": 1, "maxLength": 1000}),
+]
+
 DESCRIPTION: dict[str, Any] = {
     "get": {
         "summary": "Verification: Meta asks whether this is your webhook",
         "operationId": "verify_webhook",
-        "parameters": [
-            _parameter("query", "hub.mode", {"enum": ["subscribe"]}),
-            _parameter("query", "hub.verify_token", {}),
-            _parameter("query", "hub.challenge", {"minLength": 1, "maxLength": 1000}),
-        ],
+        "parameters": _ASKED,
         "responses": {
             "200": {"description": "The challenge.", **_TEXT},
             "403": {"description": "Wrong mode or verify token.", **_ERROR},
+        },
+    },
+    "head": {
+        "summary": "Verification, without the challenge",
+        "operationId": "verify_webhook_head",
+        "parameters": _ASKED,
+        "responses": {
+            "200": {"description": "The webhook is yours."},
+            "403": {"description": "Wrong mode or verify token."},
         },
     },
     "post": {
@@ -192,7 +213,8 @@ DESCRIPTION: dict[str, Any] = {
         ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}}},
+            # Whatever is signed is kept; what it says is looked at later.
+            "content": {"application/json": {"schema": {}}},
         },
         "responses": {
             "200": {"description": "The raw body is committed.", **_TEXT},

@@ -5,6 +5,7 @@ seconds, texts or 0, lists lone objects, and whole levels of the envelope are mi
 Source: Messenger Platform, Webhooks reference; Instagram Platform, Webhooks.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,9 @@ from messenger_pipeline.webhook.times import parse_time
 
 MAX_DEPTH = 64
 """Levels of nesting: real deliveries have a dozen."""
+# One that is cut off reaches to the end: else it would be looked for again at each quote in it.
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 
 @dataclass(frozen=True)
@@ -71,22 +75,10 @@ def _decoded(body: bytes) -> Any | str:
 
 def _depth(body: bytes) -> int:
     """How deep brackets nest, those in texts left out."""
-    deepest, depth, in_text, escaped = 0, 0, False, False
-    for byte in body:
-        if in_text:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_text = False
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
+    deepest = depth = 0
+    for byte in _TEXT.sub(b"", body).translate(None, _NO_BRACKETS):
+        depth += 1 if byte in b"{[" else -1
+        deepest = max(deepest, depth)
     return deepest
 
 

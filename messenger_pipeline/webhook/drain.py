@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from messenger_pipeline.db import inbox
@@ -168,8 +168,18 @@ def _conversation(contact_id: str, events: list[EventRow]) -> ConversationRow:
         "sender_id": contact_id,
         "sender_name": None,
         "as_of": max(event["as_of"] for event in events),
-        "events": events,
+        "events": [{**event, "as_of": _stated(event)} for event in events],
     }
+
+
+def _stated(event: EventRow) -> datetime:
+    """When an event was stated, so that the load can compare it with answers of the API, whose
+    times are cut to whole seconds. A message was, before any answer that has it: what became of it
+    since is told by answers, and by events of their own. Would it ever count as later than an
+    answer, it mattered whether another that says the same came before it: that is not noted."""
+    if event["event_type"].startswith("message_"):
+        return event["as_of"].replace(microsecond=0) - timedelta(seconds=1)
+    return event["as_of"]
 
 
 def _key(delivery: inbox.Delivery, item: Item) -> str:
