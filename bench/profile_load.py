@@ -24,7 +24,7 @@ from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.graph.models import parse_threads
+from messenger_pipeline.graph.reading import parse_threads
 from messenger_pipeline.threads import plan_threads
 from messenger_pipeline.walk import Limits, Walk, load, prepare
 

@@ -3,7 +3,8 @@
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import Quarantined, resolve_quarantined
 from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
-from messenger_pipeline.graph.models import Reject, parse_message_record, parse_thread_record
+from messenger_pipeline.graph.models import Reject
+from messenger_pipeline.graph.reading import parse_message_record, parse_thread_record
 from messenger_pipeline.rows import ConversationRow
 from messenger_pipeline.threads import Page, parse_history, plan_threads
 from messenger_pipeline.webhook.deliveries import parse_item

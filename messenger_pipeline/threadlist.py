@@ -17,7 +17,8 @@ from messenger_pipeline.errors import (
 )
 from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import Answer
-from messenger_pipeline.graph.models import Thread, UnreadThreads
+from messenger_pipeline.graph.models import Thread
+from messenger_pipeline.graph.reading import UnreadThreads
 from messenger_pipeline.portion import Portion
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.threads import is_unchanged, plan_threads

@@ -32,6 +32,8 @@ from messenger_pipeline.graph.models import (
     Message,
     PageProfile,
     Thread,
+)
+from messenger_pipeline.graph.reading import (
     UnreadThreads,
     parse_cursor,
     parse_messages,

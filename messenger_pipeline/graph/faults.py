@@ -20,7 +20,7 @@ from messenger_pipeline.errors import (
     UnexpectedAnswer,
 )
 from messenger_pipeline.graph.limits import parse_usage
-from messenger_pipeline.graph.models import parse_json
+from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.redaction import redact
 
 _LIMIT_SCOPES = {4: "app", 17: "token", 32: "page", 613: "page"}

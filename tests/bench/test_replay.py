@@ -3,7 +3,7 @@
 from bench.payloads import MESSAGES, make_thread
 from bench.replay import TOKEN, Replay, _place
 from messenger_pipeline.events import messages_of
-from messenger_pipeline.graph.models import parse_threads
+from messenger_pipeline.graph.reading import parse_threads
 
 PAGE = "104000000000001"
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from messenger_pipeline.events import identity
-from messenger_pipeline.graph.models import parse_json
+from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.webhook.deliveries import MAX_DEPTH, Item, parse_delivery, parse_item
 from tests.webhook.shapes import (
     CONTACT,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.graph.models import parse_json
+from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
 from messenger_pipeline.webhook.drain import ATTEMPTS, drain_batch
 from tests.db.test_load import query

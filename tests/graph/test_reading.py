@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messenger_pipeline.errors import UnexpectedAnswer
-from messenger_pipeline.graph.models import (
-    next_cursor,
+from messenger_pipeline.graph.models import next_cursor, without_paging
+from messenger_pipeline.graph.reading import (
     parse_cursor,
     parse_messages,
     parse_one_thread,
     parse_threads,
-    without_paging,
 )
 
 THREAD = {

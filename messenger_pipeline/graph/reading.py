@@ -1,0 +1,267 @@
+"""Bodies of answers to records: validated in compiled code, whole where that works.
+
+Where a whole answer does not fit, its records are tried one by one, and those that do not fit come
+back as rejects.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from messenger_pipeline.errors import UnexpectedAnswer
+from messenger_pipeline.graph.models import (
+    Listing,
+    Message,
+    PageProfile,
+    Paging,
+    Profile,
+    Reject,
+    Thread,
+    next_cursor,
+    without_paging,
+)
+
+
+class _Threads(TypedDict):
+    data: list[Thread]
+    paging: NotRequired[Paging | None]
+
+
+class _MessageList(TypedDict):
+    data: list[Message]
+    paging: NotRequired[Paging | None]
+
+
+class _Unread(TypedDict):
+    data: list[Any]
+    paging: NotRequired[Paging | None]
+
+
+class _Head(TypedDict):
+    """What an answer is, without its records."""
+
+    paging: NotRequired[Paging | None]
+    error: NotRequired[Any]
+    error_code: NotRequired[Any]
+    error_message: NotRequired[Any]
+    error_description: NotRequired[Any]
+
+
+_MESSAGE_KEYS = Message.__annotations__.keys()
+_THREAD_KEYS = Thread.__annotations__.keys()
+
+_threads = TypeAdapter(_Threads)
+_thread = TypeAdapter(Thread)
+_message_list = TypeAdapter(_MessageList)
+_message = TypeAdapter(Message)
+_unread = TypeAdapter(_Unread)
+_head = TypeAdapter(_Head)
+_page = TypeAdapter(PageProfile)
+_profile = TypeAdapter(Profile)
+
+
+@dataclass
+class UnreadThreads:
+    """One answer of the list of threads, of which only the cursor is read so far."""
+
+    body: bytes
+    after: str | None
+    _listing: Listing[Thread] | None = None
+
+    def read(self) -> Listing[Thread]:
+        """Raises UnexpectedAnswer if the body is no list of threads at all."""
+        if self._listing is None:
+            self._listing = parse_threads(self.body)
+        return self._listing
+
+
+def parse_cursor(body: bytes) -> UnreadThreads:
+    """The cursor, in a fifth of the time that the threads take: the next answer can be asked for
+    while they are read. Raises UnexpectedAnswer if the body is no list of threads at all."""
+    try:
+        head = _head.validate_json(body)
+    except ValidationError:
+        head = {}
+    if head.keys() == {"paging"} and head["paging"]:
+        return UnreadThreads(body, next_cursor(head["paging"]))
+    listing = parse_threads(body)
+    return UnreadThreads(body, listing.after, listing)
+
+
+def parse_threads(body: bytes) -> Listing[Thread]:
+    """Raises UnexpectedAnswer if the body is no list of threads at all."""
+    try:
+        answer = _threads.validate_json(body)
+        threads, paging = answer["data"], answer.get("paging")
+        return Listing(threads, next_cursor(paging), unknown=_unknown_in(threads))
+    except ValidationError:
+        unread = _unread_list(body)
+    listing: Listing[Thread] = Listing([], next_cursor(unread.get("paging")))
+    for raw in unread["data"]:
+        thread = _thread_of(raw, listing)
+        if thread:
+            listing.records.append(thread)
+    listing.unknown.update(_unknown_in(listing.records))
+    return listing
+
+
+def parse_one_thread(body: bytes) -> Listing[Thread]:
+    """A thread asked for by its id. Raises UnexpectedAnswer if the body is none."""
+    raw = parse_json(body)
+    if not isinstance(raw, dict) or "id" not in raw:
+        raise UnexpectedAnswer("The answer is not as documented: no thread.")
+    return parse_threads(json.dumps({"data": [raw]}).encode())
+
+
+def parse_messages(body: bytes) -> Listing[Message]:
+    """Raises UnexpectedAnswer if the body is no list of messages at all."""
+    try:
+        answer = _message_list.validate_json(body)
+        messages, paging = answer["data"], answer.get("paging")
+        return Listing(messages, next_cursor(paging), unknown=_unknown_messages(messages))
+    except ValidationError:
+        unread = _unread_list(body)
+    listing: Listing[Message] = Listing([], next_cursor(unread.get("paging")))
+    listing.records.extend(_messages_of(unread["data"], None, listing))
+    listing.unknown.update(_unknown_messages(listing.records))
+    return listing
+
+
+def parse_thread_record(raw: Any) -> Thread | Reject:
+    """A thread that was rejected, looked at again."""
+    listing: Listing[Thread] = Listing([], None)
+    thread = _thread_of(raw, listing)
+    return listing.rejects[0] if listing.rejects or thread is None else thread
+
+
+def parse_message_record(raw: Any) -> Message | Reject:
+    """A message that was rejected, looked at again."""
+    try:
+        message: Message = _message.validate_python(raw)
+        return message
+    except ValidationError as error:
+        return _reject("message", raw, error)
+
+
+def parse_page(body: bytes) -> PageProfile:
+    profile: PageProfile = _parse(_page, body)
+    return profile
+
+
+def parse_profile(body: bytes) -> str | None:
+    """A contact's name, where the profile tells one."""
+    told: Profile = _parse(_profile, body)
+    names = (told.get("first_name"), told.get("last_name"))
+    whole = " ".join(name for name in names if name)
+    return told.get("name") or whole or told.get("username") or None
+
+
+def _unread_list(body: bytes) -> Any:
+    """A list of records not yet looked at. Raises UnexpectedAnswer."""
+    try:
+        told = parse_json(body)
+        return _unread.validate_python(told)
+    except ValidationError as error:
+        reason = "no JSON" if told is None else _reason(error)
+        raise UnexpectedAnswer(f"The answer is not as documented: {reason}.") from None
+
+
+def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise UnexpectedAnswer(f"The answer is not as documented: {_reason(error)}.") from None
+
+
+def _thread_of(raw: Any, listing: Listing[Any]) -> Thread | None:
+    """The thread with those of its messages that can be used."""
+    try:
+        thread: Thread = _thread.validate_python(raw)
+        return thread
+    except ValidationError as error:
+        messages = raw.get("messages") if isinstance(raw, dict) else None
+        if not isinstance(messages, dict) or not isinstance(messages.get("data"), list):
+            listing.rejects.append(_reject("thread", raw, error))
+            return None
+    try:
+        thread = _thread.validate_python({**raw, "messages": {**messages, "data": []}})
+    except ValidationError as error:
+        listing.rejects.append(_reject("thread", raw, error))
+        return None
+    assert thread["messages"] is not None
+    thread["messages"]["data"] = _messages_of(messages["data"], thread["id"], listing)
+    return thread
+
+
+def _messages_of(
+    raws: Iterable[Any], thread_id: str | None, listing: Listing[Any]
+) -> list[Message]:
+    """Those that can be used; the others are noted in the listing."""
+    usable = []
+    for raw in raws:
+        if isinstance(raw, dict) and raw.keys() == {"id"}:
+            # Of old messages Meta tells the ids at most.
+            listing.withheld.add(thread_id)
+            continue
+        try:
+            usable.append(_message.validate_python(raw))
+        except ValidationError as error:
+            listing.rejects.append(_reject("message", raw, error, thread_id))
+    return usable
+
+
+def _unknown_in(threads: list[Thread]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for thread in threads:
+        if not thread.keys() <= _THREAD_KEYS:
+            found.update(f"thread.{name}" for name in thread.keys() - _THREAD_KEYS)
+        nested = thread.get("messages")
+        found.update(_unknown_messages((nested.get("data") or []) if nested else []))
+    return found
+
+
+def _unknown_messages(messages: list[Message]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for message in messages:
+        if not message.keys() <= _MESSAGE_KEYS:
+            found.update(f"message.{name}" for name in message.keys() - _MESSAGE_KEYS)
+    return found
+
+
+def _reject(
+    kind: Literal["thread", "message"],
+    raw: Any,
+    error: ValidationError,
+    thread_id: str | None = None,
+) -> Reject:
+    identity = raw.get("id") if isinstance(raw, dict) else None
+    return Reject(kind, str(identity or ""), _reason(error), without_paging(raw), thread_id)
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'answer'}: {first['msg']}"
+
+
+def parse_json(body: bytes) -> Any:
+    """Any JSON; None if it is none. Half of a surrogate pair, as an emoji that was cut in two
+    leaves it, becomes the replacement character: it is no text in PostgreSQL, nor for pydantic."""
+    try:
+        return _whole(json.loads(body))
+    except ValueError:
+        return None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return value
