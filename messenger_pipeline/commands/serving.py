@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -12,7 +13,7 @@ from messenger_pipeline import runtime
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.receiving import GroupCommit
-from messenger_pipeline.errors import ConfigurationError
+from messenger_pipeline.errors import ConfigurationError, PipelineError
 from messenger_pipeline.settings import Settings, load_settings
 
 _GRACE_SECONDS = 5  # for requests that are under way when asked to end: Meta waits no longer
@@ -32,12 +33,10 @@ def serve(host: str, port: int, drain: bool) -> None:
     """
     settings = load_settings()
     verify_token = _require_secrets(settings)
-    from messenger_pipeline.stack import require_free_port
     from messenger_pipeline.web.app import create_app
     from messenger_pipeline.web.draining import DrainProcess
 
-    require_free_port(port, "--port")
-    with _own_database(settings) as (url, environment):
+    with _listening(host, port) as listener, _own_database(settings) as (url, environment):
         process = DrainProcess(environment)
         commit = GroupCommit(url, settings.database_schema, process.announce)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
@@ -46,16 +45,28 @@ def serve(host: str, port: int, drain: bool) -> None:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
         click.echo(f"Receiving at http://{host}:{port}/api/webhook. Ctrl-C ends it.")
         config = uvicorn.Config(
-            app, host=host, port=port, loop="auto", http="httptools", log_level="warning",
+            app, loop="auto", http="httptools", log_level="warning",
             access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False,
         )  # fmt: skip
         # What is loaded by now stays: a search through it takes longer than a hundred answers.
         gc.collect()
         gc.freeze()
         try:
-            uvicorn.Server(config).run()
+            uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
             click.echo("Ended; every delivery that was answered is kept.")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, before anything is promised of it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise PipelineError(
+            f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port,"
+            " or an address of this machine with --host."
+        ) from None
 
 
 def _require_secrets(settings: Settings) -> str:

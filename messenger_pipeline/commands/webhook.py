@@ -41,7 +41,7 @@ class _Report:
         self.states["waiting" if waits else settled.state] += 1
         types: list[str] = []
         reasons: list[str] = []
-        if settled.outcomes is None and settled.state == "done":
+        if settled.body is not None:
             # All of it was applied.
             for item in parse_delivery(settled.body, settled.received_at):
                 types += [event["event_type"] for event in item.events]

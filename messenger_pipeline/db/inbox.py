@@ -25,10 +25,10 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a delivery."""
+    """What became of a delivery; its body where `outcomes` do not tell what was in it."""
 
     id: int
-    body: bytes
+    body: bytes | None
     state: str
     attempts: int
     outcomes: list[dict[str, Any]] | None

@@ -87,7 +87,12 @@ class DrainProcess:
 
     async def _keep(self) -> None:
         while True:
-            self._process = self._start()
+            try:
+                self._process = self._start()
+            except OSError as error:
+                _log.error("the drain cannot be started, and will be tried again: %s", error)
+                await asyncio.sleep(1)
+                continue
             code = await asyncio.to_thread(self._process.wait)
             _log.error("the drain ended with exit code %s; it is started again", code)
             await asyncio.sleep(1)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json
@@ -20,6 +21,8 @@ from messenger_pipeline.webhook.times import parse_time
 
 MAX_DEPTH = 64
 """Levels of nesting: real deliveries have a dozen."""
+MAX_ITEMS = 5_000
+"""Items of a delivery: Meta's have up to a thousand."""
 # One that is cut off reaches to the end: else it would be looked for again at each quote in it.
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
@@ -47,7 +50,11 @@ def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
     told = _decoded(body)
     if isinstance(told, str):
         return [Item("body", None, None, [], body.decode(errors="replace"), unusable=told)]
-    return _joined_messages(list(_items(told, received_at)))
+    items = list(islice(_items(told, received_at), MAX_ITEMS + 1))
+    if len(items) > MAX_ITEMS:
+        why = f"more than {MAX_ITEMS} items"
+        return [Item("body", None, None, [], body.decode(errors="replace"), unusable=why)]
+    return _joined_messages(items)
 
 
 def parse_item(raw: Any, received_at: datetime) -> Item:

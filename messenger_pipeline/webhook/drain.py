@@ -5,7 +5,6 @@ Any number of drains work side by side, in the receiver, in Dagster and on the c
 order is needed: merges commute.
 """
 
-import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -23,13 +22,12 @@ from messenger_pipeline.errors import (
 )
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
+from messenger_pipeline.webhook.verdict import Verdict, key_of, pause_after
 
 BATCH = 200
-ATTEMPTS = 5
-"""Times that an item is tried before it is quarantined."""
 _CONFLICTS = 4  # times that a batch gives way to others before it fails
 _LOOK = 0.05  # seconds between two looks whether another drain is done
-_FIRST_PAUSE = 2.0  # seconds, doubled with each attempt
+_LONGEST_PAUSE = 600.0  # seconds
 
 
 @dataclass
@@ -71,9 +69,11 @@ def drain_batch(database: Database, limit: int = BATCH, ids: list[int] | None = 
     still to be."""
     conflicts = 0
     while True:
+        claimed: list[inbox.Delivery] = []
         try:
             with inbox.drain_transaction(database) as connection:
-                return _apply(connection, inbox.claim(connection, limit, ids))
+                claimed += inbox.claim(connection, limit, ids)
+                return _apply(connection, claimed)
         except DatabaseConflict:
             conflicts += 1
             if conflicts > _CONFLICTS:
@@ -81,39 +81,31 @@ def drain_batch(database: Database, limit: int = BATCH, ids: list[int] | None = 
         except (DatabaseUnavailable, SchemaError):
             raise
         except DatabaseError as error:
-            if limit > 1:
-                # One of them fails the others: each by itself.
-                return _drain_singly(database, limit, ids)
-            return _note_failure(database, ids, str(error))
+            if len(claimed) == 1:
+                return _put_off(database, claimed[0], str(error))
+            if not claimed:
+                raise
+            # One of them fails the others: each by itself.
+            return _drain_singly(database, [one.id for one in claimed])
 
 
-def _drain_singly(database: Database, limit: int, ids: list[int] | None) -> Drained:
+def _drain_singly(database: Database, ids: list[int]) -> Drained:
     total = Drained()
-    for _ in range(limit):
-        one = drain_batch(database, 1, ids)
-        if not one.deliveries:
-            break
-        total.add(one)
+    for one in ids:
+        total.add(drain_batch(database, 1, [one]))
     return total
 
 
-def _note_failure(database: Database, ids: list[int] | None, error: str) -> Drained:
-    """A delivery that cannot even be settled: it is put off, and in the end given up."""
+def _put_off(database: Database, delivery: inbox.Delivery, error: str) -> Drained:
+    """A delivery that cannot be applied for a reason that is not its own, such as a right that was
+    taken away: it is never given up, but tried more and more rarely."""
     with inbox.drain_transaction(database) as connection:
-        claimed = inbox.claim(connection, 1, ids)
-        total = Drained(deliveries=len(claimed))
-        for delivery in claimed:
-            final = delivery.attempts + 1 >= ATTEMPTS
-            settled: dict[str, Any] = {"id": delivery.id, "error": error, "state": "failed"}
-            if final:
-                record = _delivery_record(delivery, error)
-                inbox.quarantine(connection, "", [record])
-                total.quarantined += 1
-            else:
-                settled |= {"state": "pending", "retry_seconds": _pause(delivery.attempts)}
-            total.states["failed" if final else "retry"] += 1
-            inbox.settle(connection, [settled])
-        return total
+        if not inbox.claim(connection, 1, [delivery.id]):
+            return Drained()  # another drain has it
+        seconds = min(pause_after(delivery.attempts), _LONGEST_PAUSE)
+        settled = {"id": delivery.id, "state": "pending", "error": error, "retry_seconds": seconds}
+        inbox.settle(connection, [settled])
+    return Drained(deliveries=1, states=Counter(retry=1))
 
 
 def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> Drained:
@@ -124,10 +116,13 @@ def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> Drained:
     named = {item.page_id for _, items in parsed for item in items if item.events and item.page_id}
     registered = inbox.find_registered(connection, sorted(named)) if named else set()
     loaded = inbox.load_events(connection, _pages(parsed, registered))
-    refused = {key: one for one in loaded.refused for key in one["record"]["events"][0]["items"]}
+    refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in loaded.refused:
+        for key in one["record"]["events"][0]["items"]:
+            refused[key].append(one)
     settled = []
     for delivery, items in parsed:
-        verdict = _Verdict(delivery, items, registered, refused)
+        verdict = Verdict(delivery, items, registered, refused)
         for page_id, records in verdict.quarantined().items():
             inbox.quarantine(connection, page_id, records)
             total.quarantined += len(records)
@@ -147,17 +142,22 @@ def _pages(
     parsed: Iterable[tuple[inbox.Delivery, list[Item]]], registered: set[str]
 ) -> list[dict[str, Any]]:
     """What the load takes: one conversation a contact, each event marked with where it stood."""
-    found: dict[str, dict[str, list[EventRow]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     for delivery, items in parsed:
         for item in items:
             if item.page_id in registered and item.contact_id:
+                events = found[item.page_id][item.contact_id]
                 for event in item.events:
-                    marked: Any = {**event, "items": [_key(delivery, item)]}
-                    found[item.page_id][item.contact_id].append(marked)
+                    # What was delivered twice is loaded once.
+                    marked = events.setdefault(repr(event), {**event, "items": []})
+                    marked["items"].append(key_of(delivery, item))
     return [
         {
             "page_id": page_id,
-            "conversations": [_conversation(*contact) for contact in contacts.items()],
+            "conversations": [
+                _conversation(contact_id, list(events.values()))
+                for contact_id, events in contacts.items()
+            ],
         }
         for page_id, contacts in found.items()
     ]
@@ -180,131 +180,6 @@ def _stated(event: EventRow) -> datetime:
     if event["event_type"].startswith("message_"):
         return event["as_of"].replace(microsecond=0) - timedelta(seconds=1)
     return event["as_of"]
-
-
-def _key(delivery: inbox.Delivery, item: Item) -> str:
-    return f"{delivery.id}:{item.path}"
-
-
-def _pause(attempts: int) -> float:
-    return _FIRST_PAUSE * 2.0**attempts
-
-
-def _delivery_record(delivery: inbox.Delivery, reason: str) -> dict[str, Any]:
-    return {
-        "source": "webhook",
-        "kind": "delivery",
-        "identity": hashlib.sha256(delivery.body).hexdigest(),
-        "reason": reason[:500],
-        "record": {"delivery": delivery.id, "body": delivery.body.decode(errors="replace")},
-    }
-
-
-def _object(raw: Any) -> dict[str, Any]:
-    return raw if isinstance(raw, dict) else {"item": raw}
-
-
-class _Verdict:
-    """What becomes of one delivery, given what the load refused of it."""
-
-    def __init__(
-        self,
-        delivery: inbox.Delivery,
-        items: list[Item],
-        registered: set[str],
-        refused: dict[str, dict[str, Any]],
-    ) -> None:
-        self._delivery = delivery
-        self._items = items
-        self.applied: Counter[str] = Counter()
-        self.ignored: Counter[str] = Counter()
-        self._waiting = sorted(
-            {one.page_id for one in items if one.events and one.page_id} - registered
-        )
-        self._refused = {
-            item.path: refused[key] for item in items if (key := _key(delivery, item)) in refused
-        }
-        self._again = bool(self._refused) and delivery.attempts + 1 < ATTEMPTS
-        self._outcomes = [self._outcome(item) for item in items]
-        self.name = self._name()
-
-    def settled(self) -> dict[str, Any]:
-        """The delivery as settle_webhook_deliveries takes it."""
-        pending = self.name in ("retry", "waiting")
-        plain = {outcome["outcome"] for outcome in self._outcomes} == {"applied"}
-        reasons = [one["reason"] for one in self._refused.values()]
-        return {
-            "id": self._delivery.id,
-            "state": "pending" if pending else self.name,
-            "retry_seconds": _pause(self._delivery.attempts) if self._again else None,
-            "waiting_for": self._waiting or None,
-            "outcomes": None if plain else self._outcomes,
-            "error": reasons[0] if reasons else None,
-        }
-
-    def quarantined(self) -> dict[str, list[dict[str, Any]]]:
-        """The records to quarantine, by page: once the delivery is not tried again."""
-        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        if self._again:
-            return found
-        for item in self._items:
-            if item.path in self._refused:
-                found[item.page_id or ""].append(self._event_record(item))
-            elif item.unusable:
-                found[item.page_id or ""].append(self._item_record(item))
-        return found
-
-    def _outcome(self, item: Item) -> dict[str, Any]:
-        outcome: dict[str, Any] = {"item": item.path}
-        if item.path in self._refused:
-            how = "to be tried again" if self._again else "quarantined"
-            return outcome | {"outcome": how, "reason": self._refused[item.path]["reason"]}
-        if item.unusable:
-            return outcome | {"outcome": "quarantined", "reason": item.unusable}
-        if item.ignored:
-            self.ignored[item.ignored] += 1
-            return outcome | {"outcome": "ignored", "reason": item.ignored}
-        if item.page_id in self._waiting:
-            why = f"page {item.page_id} is not registered"
-            return outcome | {"outcome": "waiting", "reason": why}
-        self.applied.update(event["event_type"] for event in item.events)
-        types = [event["event_type"] for event in item.events]
-        return outcome | {"outcome": "applied", "events": types}
-
-    def _name(self) -> str:
-        if self._again:
-            return "retry"
-        if self._waiting:
-            return "waiting"
-        outcomes = {outcome["outcome"] for outcome in self._outcomes}
-        if "quarantined" in outcomes:
-            return "failed"
-        return "done" if "applied" in outcomes else "ignored"
-
-    def _event_record(self, item: Item) -> dict[str, Any]:
-        one = self._refused[item.path]
-        record = one["record"]
-        [event] = record["events"]
-        clean = {name: value for name, value in event.items() if name != "items"}
-        return {
-            "source": "webhook",
-            "kind": "event",
-            "identity": (event.get("message_id") or record["sender_id"])[:200],
-            "reason": one["reason"][:500],
-            "record": {**record, "delivery": self._delivery.id, "events": [clean]},
-        }
-
-    def _item_record(self, item: Item) -> dict[str, Any]:
-        if item.path == "body":
-            return _delivery_record(self._delivery, item.unusable or "")
-        return {
-            "source": "webhook",
-            "kind": "item",
-            # The same item delivered again is the same record.
-            "identity": hashlib.sha256(repr(item.raw).encode(errors="replace")).hexdigest(),
-            "reason": item.unusable,
-            "record": {"delivery": self._delivery.id, **_object(item.raw)},
-        }
 
 
 def drain_these(database: Database, ids: list[int]) -> list[inbox.Settled]:

@@ -51,8 +51,9 @@ class Told:
 
     @property
     def as_of(self) -> datetime:
-        """When it was stated: as exactly as is known."""
-        return self.item_time or self.entry_time or self.received_at
+        """When it was stated. Of what nobody tells the time it is before all else: an edit of
+        unknown time is told from another by its number, and an answer of the API counts more."""
+        return self.item_time or self.entry_time or EPOCH
 
 
 def events_in(told: Told) -> list[EventRow] | str:
@@ -69,7 +70,7 @@ def events_in(told: Told) -> list[EventRow] | str:
         return found
     for key, event_type in _RAW_KINDS.items():
         if told.item.get(key):
-            return [_event(told, event_type, {"raw": told.item})]
+            return [_event(told, event_type, {"raw": told.item}, tells=key)]
     others = (value for key, value in told.item.items() if key not in _ENVELOPE)
     if any(value and not isinstance(value, bool) for value in others):
         return [_event(told, "other", {"raw": told.item})]
@@ -120,7 +121,9 @@ def _reaction(told: Told, reaction: dict[str, Any]) -> EventRow:
 
 
 def _postback(told: Told, postback: dict[str, Any]) -> EventRow:
-    return _event(told, "postback", _said(postback), postback)
+    named = _mid(postback.get("mid")) is not None
+    tells = f"{told.sender_id}:{_moment(told)}" if named else ""
+    return _event(told, "postback", _said(postback), postback, tells)
 
 
 def _referral(told: Told, referral: dict[str, Any]) -> EventRow:
@@ -230,9 +233,11 @@ def _keep_only_text(metadata: dict[str, Any]) -> None:
 
 
 def _moment(told: Told) -> str:
-    """What tells two of one kind apart: when, or where nobody told, what."""
+    """What tells two of one kind apart: when; where only the entry tells that, when and what."""
     if told.item_time is not None:
         return str(int(told.item_time.timestamp() * 1000))
+    if told.entry_time is not None:
+        return f"{int(told.entry_time.timestamp() * 1000)}:{_digest(told.item)}"
     return _digest(told.item)
 
 

@@ -7,6 +7,7 @@ profile call does. No message waits for it.
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterable
 
 from messenger_pipeline.db.load import encoded
@@ -18,20 +19,21 @@ from messenger_pipeline.sync import Engine, token_of
 _log = logging.getLogger(__name__)
 _KEPT = 1_000  # contacts that may wait; of more the next sync tells
 
+_PEACE = 300.0  # seconds for a page whose calls fail
 _GRACE = 5.0  # seconds for those who still wait at the end
 
 
-def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> bool:
-    """Ask for a contact's name and store it. False where Meta does not tell it."""
+def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> None:
+    """Ask for a contact's name and store it."""
     page = get_page(engine.database, page_id)
     if page.status != "active":
-        return False
+        return
     token = token_of(engine, page)
     budget = Budget(engine.app_id, token, page_id, engine.calls_per_second)
     with engine.graph.client(token, Pacer(engine.database, budget, stop)) as client:
         answer = client.fetch_profile(contact_id, page.platform)
     if answer.content is None:
-        return False
+        return
     named = {
         "sender_id": contact_id,
         "sender_name": answer.content,
@@ -41,32 +43,33 @@ def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Eve
     engine.database.call(
         "bulk_upsert_conversations_with_events", page_id=page_id, conversations=encoded([named])
     )
-    return True
 
 
-def find_names(engine: Engine, contacts: Iterable[tuple[str, str]], stop: threading.Event) -> int:
-    """Ask for the names of contacts, (page, contact), one after the other; of how many Meta told
-    one. A page whose calls fail is not asked again."""
-    failed: set[str] = set()
-    found = 0
+def find_names(
+    engine: Engine,
+    contacts: Iterable[tuple[str, str]],
+    stop: threading.Event,
+    failing: dict[str, float],
+) -> None:
+    """Ask for the names of contacts, (page, contact), one after the other. A page whose calls fail
+    is left in peace for a while: `failing` is until when, by page."""
     for page_id, contact_id in contacts:
-        if page_id in failed or stop.is_set():
+        if failing.get(page_id, 0) > time.monotonic() or stop.is_set():
             continue
         try:
-            found += find_name(engine, page_id, contact_id, stop)
+            find_name(engine, page_id, contact_id, stop)
         except Stopped:
             break
         except GraphError as error:
             # A contact that is refused says nothing of the next one; anything else does.
             if error.code != 100:
-                failed.add(page_id)
+                failing[page_id] = time.monotonic() + _PEACE
             _log.info("no name for a contact of page %s: %s", page_id, error)
         except DatabaseError:
             raise
         except PipelineError as error:
-            failed.add(page_id)
+            failing[page_id] = time.monotonic() + _PEACE
             _log.info("no names for contacts of page %s: %s", page_id, error)
-    return found
 
 
 class NameFinder(threading.Thread):
@@ -78,6 +81,7 @@ class NameFinder(threading.Thread):
         self._engine = engine
         self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_KEPT)
         self._stop_asking = threading.Event()
+        self._failing: dict[str, float] = {}
 
     def ask(self, contacts: Iterable[tuple[str, str]]) -> None:
         for contact in contacts:
@@ -90,7 +94,7 @@ class NameFinder(threading.Thread):
     def run(self) -> None:
         while (contact := self._waiting.get()) is not None and not self._stop_asking.is_set():
             try:
-                find_names(self._engine, [contact], self._stop_asking)
+                find_names(self._engine, [contact], self._stop_asking, self._failing)
             except DatabaseError as error:
                 _log.warning("a contact's name cannot be stored: %s", error)
 

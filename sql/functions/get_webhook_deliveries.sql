@@ -1,4 +1,4 @@
--- What became of the deliveries with these ids.
+-- What became of the deliveries with these ids; the body only where outcomes do not tell it.
 create or replace function get_webhook_deliveries(p_ids bigint[])
 returns table (
     id bigint, body bytea, state text, attempts integer, outcomes jsonb,
@@ -7,7 +7,7 @@ returns table (
 language sql stable
 set search_path from current
 as $$
-    select i.id, i.body, i.state, i.attempts, i.outcomes, i.waiting_for, i.last_error,
+    select i.id, case when i.state = 'done' and i.outcomes is null then i.body end, i.state, i.attempts, i.outcomes, i.waiting_for, i.last_error,
            i.received_at, i.not_before
     from webhook_inbox i where i.id = any (p_ids) order by i.id
 $$;

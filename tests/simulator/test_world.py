@@ -58,10 +58,11 @@ def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
     world = World(1, 1, 5)
     page = next(iter(world.pages.values()))
     before = world.messages(page, 2, None, 10_000)
-    new = world.inject(page, 2, "new", datetime.now(UTC))
+    now = datetime.now(UTC)
+    new = world.inject(page, 2, "new", now)
     fresh = World(1, 1, 5)
     fresh_page = next(iter(fresh.pages.values()))
-    fresh.inject(fresh_page, 2, "new", datetime.now(UTC))
+    fresh.inject(fresh_page, 2, "new", now)
     for some_world, some_page in ((world, page), (fresh, fresh_page)):
         after = some_world.messages(some_page, 2, None, 10_000)
         assert after[1:] == before

@@ -13,7 +13,8 @@ from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.replay import replay
-from messenger_pipeline.webhook.drain import ATTEMPTS, Drained, drain_batch, drain_these
+from messenger_pipeline.webhook.drain import Drained, drain_batch, drain_these
+from messenger_pipeline.webhook.verdict import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.bodies import CONTACT, NOON, PAGE, at, body, edit, item, text, unsend
 
@@ -275,7 +276,10 @@ def take_again(database: Database) -> None:
 
 
 def due_again(database: Database) -> Drained:
-    query(database, "update webhook_inbox set not_before = now() returning id")
+    query(
+        database,
+        "update webhook_inbox set not_before = now() where not_before > now() returning id",
+    )
     return drain_batch(database)
 
 
@@ -355,20 +359,78 @@ def test_drains_side_by_side_share_the_work(url: str, page: Database) -> None:
 
 
 def test_one_delivery_that_fails_all_does_not_hold_the_others(page: Database) -> None:
-    """An error that is of no item: found by applying one delivery at a time."""
+    """An error that is of no item: found by applying one delivery at a time. It is never given
+    up, as every delivery may fail so until somebody repairs the database."""
     with page.transaction() as connection:
         connection.execute(
             "create function odd() returns trigger language plpgsql as $$ begin"
             " if new.id = 2 and new.state <> 'pending' then"
-            " raise exception 'odd' using errcode = 'XX000'; end if; return new; end $$;"
+            " raise exception 'odd' using errcode = '42501'; end if; return new; end $$;"
             "create trigger odd before update on webhook_inbox for each row execute function odd()"
         )
     ids = inbox.receive(page, [body(text(n, f"m{n}", "x")) for n in range(3)])
     assert ids == [1, 2, 3]
     assert drain_batch(page).states == {"done": 2, "retry": 1}
     assert len(messages(page)) == 2
-    [settled] = inbox.get_deliveries(page, [2])
-    assert (settled.state, settled.attempts, settled.last_error) == ("pending", 1, "odd")
+    for attempt in range(1, ATTEMPTS + 3):
+        [settled] = inbox.get_deliveries(page, [2])
+        assert (settled.state, settled.attempts) == ("pending", attempt)
+        assert "odd" in (settled.last_error or "")
+        assert due_again(page).states == {"retry": 1}
+    with page.transaction() as connection:
+        connection.execute("drop trigger odd on webhook_inbox")
+    assert due_again(page).states == {"done": 1}
+    assert len(messages(page)) == 3
+
+
+def test_different_events_that_are_refused_are_different_records(page: Database) -> None:
+    with page.transaction() as connection:
+        connection.execute(
+            "create function refuse() returns trigger language plpgsql as $$ begin"
+            " raise exception 'not here'; end $$;"
+            "create trigger refuse before insert on contact_interaction_events"
+            " for each row execute function refuse()"
+        )
+    told = [
+        body(item(1, postback={"payload": "A"})),
+        body(item(2, postback={"payload": "B"})),
+        body(text(3, "m1", "a"), item(4, reaction={"mid": "m1", "action": "react"})),
+        # Two events in one item.
+        body(item(5, message={"mid": "m2", "text": "b"}, referral={"ref": "r"})),
+    ]
+    inbox.receive(page, told)
+    for _ in range(ATTEMPTS):
+        due_again(page)
+    take_again(page)
+    records = list(list_quarantined(page))
+    assert len(records) == 6
+    assert [replay(page, record) for record in records] == [None] * 6
+    assert query(page, "select count(*) from contact_interaction_events") == [(6,)]
+
+
+def test_more_items_than_any_delivery_has_are_one_that_cannot_be_used(page: Database) -> None:
+    many = json.dumps({"object": "page", "entry": [1] * 500_000}).encode()
+    bad, good = deliver(page, many, body(text(1, "m1", "a")))
+    assert (bad.state, good.state) == ("failed", "done")
+    assert [record.kind for record in list_quarantined(page)] == ["delivery"]
+
+
+def test_what_comes_many_times_in_one_batch_is_loaded_once(page: Database) -> None:
+    told = body(*(text(n, f"m{n}", "x") for n in range(50)))
+    drained = drain_these(page, inbox.receive(page, [told] * 150))
+    assert {one.state for one in drained} == {"done"}
+    assert len(messages(page)) == 50
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_edits_without_a_time_are_told_apart_by_their_number(
+    page: Database, order: tuple[int, int]
+) -> None:
+    edits = [edit(0, "m1", words, number) for number, words in enumerate(("one", "two"), 1)]
+    deliver(page, body(text(1, "m1", "first") | {"timestamp": 0}, time=0))
+    for which in order:
+        deliver(page, body(edits[which] | {"timestamp": 0}, time=0))
+    assert [row[2] for row in messages(page)] == ["two"]
 
 
 def test_settled_deliveries_are_deleted_after_their_time_and_no_others(page: Database) -> None:

@@ -93,7 +93,9 @@ def row(
         ),
         (
             item(postback={"mid": "m_1", "title": "Go", "payload": "P", "referral": REFERRAL}),
-            row("postback", "m_1", title="Go", payload="P", referral=REFERRAL),
+            row(
+                "postback", "m_1", f"{CONTACT}:{MS}", title="Go", payload="P", referral=REFERRAL
+            ),
         ),
         (item(postback={"payload": "P"}), row("postback", None, payload="P")),
         (item(referral=REFERRAL), row("referral", None, referral=REFERRAL)),
@@ -142,7 +144,8 @@ def test_every_documented_payload_becomes_its_event(
 )
 def test_what_has_no_shape_of_ours_is_kept_raw(name: str, event_type: str) -> None:
     told = item(**{name: {"a": [1]}})
-    assert event_of(told) == row(event_type, None, raw=told)
+    tells = "" if event_type == "other" else name  # a thread is taken and passed in one moment
+    assert event_of(told) == row(event_type, None, tells, raw=told)
 
 
 @pytest.mark.parametrize("flag", ["is_echo", "is_deleted", "is_unsupported", "is_self"])
@@ -289,7 +292,7 @@ def test_without_a_time_of_its_own_the_entrys_counts_and_then_the_receipt(none: 
     assert of_entry["as_of"] == MOMENT
     of_receipt = event_of(told, time=none)
     assert of_receipt["event_timestamp"] == NOW.replace(microsecond=0)
-    assert of_receipt["as_of"] == NOW
+    assert of_receipt["as_of"] == EPOCH, "older than whatever tells its time"
 
 
 def test_without_id_and_time_it_is_one_event_however_often_it_comes() -> None:
@@ -373,3 +376,19 @@ def test_parts_say_together_the_same_in_any_order(parts: list[dict[str, Any]], o
     order.shuffle(shuffled)
     assert joined(shuffled) == whole
     assert joined([whole, *parts]) == whole
+
+
+def test_one_reaction_given_again_after_it_was_taken_back_is_another() -> None:
+    """Told by the entry's time alone."""
+    told = item(reaction={"mid": "m_1", "action": "react"}, timestamp=0)
+    first, again = event_of(told, time=MS), event_of(told, time=MS + 1)
+    assert first["discriminator"] != again["discriminator"]
+    assert event_of(told, time=MS) == first
+
+
+def test_one_button_pressed_twice_is_two_events() -> None:
+    pressed = [
+        event_of(item(postback={"mid": "m_1", "payload": "P"}, timestamp=MS + late))
+        for late in (0, 5)
+    ]
+    assert pressed[0]["discriminator"] != pressed[1]["discriminator"]

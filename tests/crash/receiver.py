@@ -1,0 +1,175 @@
+"""The receiver of webhooks as a process of its own, to be interrupted."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+import psutil
+import requests
+
+from messenger_pipeline.db import pages
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.simulator import World
+from messenger_pipeline.vault import TokenVault, new_key
+from tests.crash.waiting import until
+from tests.simulator.receiving import free_port
+
+SECRET = "an app secret"
+KEY = new_key()
+GRACE = 10.0
+"""Seconds that a receiver may take to end when it is asked to."""
+
+
+def environment(url: str, graph: str = "http://127.0.0.1:1") -> dict[str, str]:
+    """Of whoever works on this database. Nobody answers at the port by default: names are not to
+    be had, which must delay nothing."""
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("MESSENGER_", "DAGSTER_"))},
+        "MESSENGER_DATABASE_URL": url,
+        "MESSENGER_GRAPH_URL": graph,
+        "MESSENGER_APP_SECRET": SECRET,
+        "MESSENGER_VERIFY_TOKEN": "a verify token",
+        "MESSENGER_TOKEN_KEY": KEY,
+        "MESSENGER_CALLS_PER_SECOND": "10000",
+    }
+
+
+def register_pages(url: str, world: World) -> None:
+    with Database(url) as database:
+        for page in world.pages.values():
+            pages.register_page(
+                database,
+                page.id,
+                name=page.name,
+                user_id="owner-1",
+                platform="messenger",
+                token_encrypted=TokenVault([KEY]).encrypt(page.token),
+            )
+
+
+class Receiver:
+    """Its address stays the same however often it is started."""
+
+    def __init__(self, environment: dict[str, str], log: IO[bytes]) -> None:
+        self.port = free_port()
+        self._environment = environment
+        self._log = log
+        self._process: psutil.Popen | None = None
+        self._drains: list[psutil.Process] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/webhook"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return int(self._process.pid)
+
+    def start(self) -> None:
+        """Start it; it is ready when this returns."""
+        self._process = psutil.Popen(
+            [sys.executable, "-m", "messenger_pipeline.cli", "serve", "--port", str(self.port)],
+            env=self._environment,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        until(self.is_ready, "the receiver")
+
+    def is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the receiver ended"
+        try:
+            return self.status_of("readyz") == 200
+        except requests.RequestException:
+            return False
+
+    def status_of(self, path: str) -> int:
+        return requests.get(f"http://127.0.0.1:{self.port}/{path}", timeout=10).status_code
+
+    def drain(self) -> psutil.Process:
+        """Its drain, once there is one."""
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            assert self._process is not None
+            with contextlib.suppress(psutil.NoSuchProcess):
+                children = self._process.children()
+                found[:] = [one for one in children if one.status() != psutil.STATUS_ZOMBIE]
+            return bool(found)
+
+        until(look, "the drain")
+        self._drains = [one for one in self._drains if one.is_running()] + found
+        return found[0]
+
+    def kill_alone(self) -> None:
+        """SIGKILL for it, not for its drain."""
+        assert self._process is not None
+        self.drain()
+        self._process.kill()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL for it and its drain."""
+        drain = self.drain()
+        self.kill_alone()
+        drain.kill()
+
+    def terminate(self) -> None:
+        """SIGTERM, as whoever stops a service sends it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def exit_code(self, seconds: float = GRACE) -> int:
+        assert self._process is not None
+        return int(self._process.wait(seconds))
+
+    def end(self) -> None:
+        """Leave no process behind, whatever happened."""
+        if self._process is not None and self._process.poll() is None:
+            for child in self._process.children():
+                child.kill()
+            self._process.kill()
+            self._process.wait()
+        for drain in self._drains:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                drain.kill()
+
+
+@contextlib.contextmanager
+def receiving(environment: dict[str, str]) -> Iterator[Receiver]:
+    """A receiver that was started; what it logged is in the message if the test fails."""
+    with tempfile.TemporaryFile() as log:
+        receiver = Receiver(environment, log)
+        try:
+            receiver.start()
+            yield receiver
+        except BaseException:
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace")[-5000:])
+            raise
+        finally:
+            receiver.end()
+
+
+@contextlib.contextmanager
+def draining(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A drain without a receiver."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "messenger_pipeline.web.draining"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.kill()  # it may be asking for names
+        process.wait()
