@@ -25,8 +25,10 @@ CONTENT: Final = (
     "reply_to",
     "story",
     "is_unsupported",
+    "stated_text",
 )
-"""What a message says, as keys of metadata: the latest statement of it replaces the others."""
+"""What a message says, as keys of metadata: the latest statement of it replaces the others.
+stated_text is what it said before it was edited; only PostgreSQL writes it."""
 
 _EDGES: Final = ("attachments", "shares", "reactions")
 _PLAIN: Final = ("sticker", "reply_to", "story", "is_unsupported")
@@ -171,14 +173,19 @@ def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
     content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
     metadata = rest if "unsent_at" in rest else rest | content
     changed = lasting_content(metadata) != lasting_content(stored["metadata"])
+    earlier = (
+        stated["as_of"] < stored["as_of"]
+        and "unsent_at" not in stored["metadata"]
+        and _content_rank(stated)[2] == _content_rank(stored)[2]
+    )
     return {
         # An unknown direction, "message", is the least.
         "event_type": max(stored["event_type"], stated["event_type"]),
         "event_timestamp": finer_time(stored["event_timestamp"], stated["event_timestamp"]),
         "message_id": stored["message_id"],
         "discriminator": stored.get("discriminator", ""),
-        # A content that is stated again keeps the time of its first statement.
-        "as_of": stated["as_of"] if later and changed else stored["as_of"],
+        # A content that is stated again has the time of its earliest statement.
+        "as_of": stated["as_of"] if (later and changed) or earlier else stored["as_of"],
         "metadata": metadata,
     }
 

@@ -16,7 +16,9 @@ as $$
                 and n.message_id is not null
                 and n.event_timestamp >= date_trunc('second', e.event_timestamp)
                 and n.event_timestamp < date_trunc('second', e.event_timestamp) + interval '1 second'
-                and n.metadata ->> 'text' is not distinct from e.metadata ->> 'text')
+                -- Of an unsent message nobody knows what it said.
+                and (n.metadata ? 'unsent_at'
+                     or base_of(n.metadata) ->> 'text' is not distinct from e.metadata ->> 'text'))
         returning e.conversation_id
     )
     select g.conversation_id, count(*)::integer from gone g group by g.conversation_id

@@ -4,7 +4,7 @@
 --
 -- What edits and unsends say stands in events of their own, so that the order in which they and
 -- their message come does not matter. An edit states the text alone, later than the content of the
--- message (as_of) or not; of several the latest counts, then the one with the greater num_edit.
+-- message (as_of) or not; what it said before stays as stated_text. Of several edits the latest counts, then the one with the greater num_edit.
 -- Unsending is final: the row stays, without what it said.
 --
 -- Whoever calls this holds the conversations of the messages.
@@ -45,12 +45,13 @@ as $$
                         'unsent_at', to_char(c.unsent_at at time zone 'UTC',
                                              'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
                     when s.metadata ? 'unsent_at' then s.metadata
-                    when c.edited_at >= s.as_of
-                    then s.metadata || jsonb_build_object('text', c.text)
-                    else s.metadata end as new
+                    when c.edited_at >= s.as_of and c.text is distinct from s.base -> 'text'
+                    then s.base || jsonb_build_object(
+                        'text', c.text, 'stated_text', coalesce(s.base -> 'text', 'null'))
+                    else s.base end as new
         from changes c
         cross join lateral (
-            select e.id, e.as_of, e.metadata
+            select e.id, e.as_of, e.metadata, base_of(e.metadata) as base
             from contact_interaction_events e
             where e.page_id = p_page_id and e.message_id is not null
               and (case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)

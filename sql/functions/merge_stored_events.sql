@@ -5,8 +5,10 @@
 -- Python, and a test holds the two together): of two directions the greater, an unknown one being
 -- the least; of two times the finer, then the earlier; of two contents the later stated, then the
 -- greater; what is no content (source, ids, what only a webhook tells) is kept from both (see
--- merge_rest). An unsent message keeps no content. A content that is stated again keeps the time
--- of its first statement: to note each repetition would write every row that is read again.
+-- merge_rest). An unsent message keeps no content. A content that is stated again has the time
+-- of its earliest statement: to note each repetition would write every row that is read again.
+-- (So a content that is taken back and comes again, told in another order, may lose.) What an edit
+-- changed is put aside here; merge_changes puts it on again.
 --
 -- Whoever calls this holds the conversations that the events belong to: nobody else changes them
 -- between reading and writing.

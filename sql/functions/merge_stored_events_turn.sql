@@ -26,6 +26,9 @@ as $$
     ), paired as (
         select
             s.id, s.conversation_id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
+            i.as_of < s.as_of and not s.metadata ? 'unsent_at'
+            and lasting_content(content_of(i.metadata)) = lasting_content(content_of(s.metadata))
+                as earlier,
             i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
             i.as_of as i_as_of, i.metadata as i_metadata,
             (i.as_of, coalesce(i.metadata ->> 'text', '') collate "C",
@@ -34,7 +37,9 @@ as $$
                lasting_content(content_of(s.metadata)) collate "C") as later
         from stated i
         cross join lateral (
-            select * from contact_interaction_events e
+            select e.id, e.conversation_id, e.event_type, e.event_timestamp, e.as_of,
+                   base_of(e.metadata) as metadata
+            from contact_interaction_events e
             where e.page_id = p_page_id
               and e.message_id is not null
               and (case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)
@@ -68,11 +73,13 @@ as $$
             event_timestamp = m.new_event_timestamp,
             metadata = m.new_metadata,
             as_of = case
-                when m.later and lasting_content(m.new_metadata) <> lasting_content(m.metadata)
+                when m.earlier
+                  or m.later and lasting_content(m.new_metadata) <> lasting_content(m.metadata)
                 then m.i_as_of else m.as_of end
         from merged m
         where m.id = e.id
-          and (m.event_type <> m.new_event_type
+          and (m.earlier
+               or m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
                or lasting_content(m.metadata) <> lasting_content(m.new_metadata))
         returning e.conversation_id, m.i_as_of

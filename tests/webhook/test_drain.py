@@ -459,3 +459,38 @@ def test_a_batch_of_large_bodies_is_a_small_one(page: Database) -> None:
     inbox.receive(page, [large(number) for number in range(5)])
     assert [drain_batch(page).deliveries for _ in range(3)] == [3, 2, 0]
     assert len(messages(page)) == 5
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_an_answer_that_repeats_what_was_said_before_an_edit_does_not_take_it_back(
+    page: Database, order: tuple[int, ...]
+) -> None:
+    steps: list[Callable[[], object]] = [
+        lambda: deliver(page, body(text(10, "m1", "a"))),
+        lambda: load(page, "a", seconds=10, as_of=30),
+        lambda: deliver(page, body(edit(20, "m1", "b"))),
+    ]
+    for which in order:
+        steps[which]()
+    [(metadata,)] = query(
+        page,
+        "select metadata - 'source' from contact_interaction_events"
+        " where event_type = 'message_received'",
+    )
+    assert metadata == {"message_id": "m1", "text": "b", "stated_text": "a"}
+    assert conversation(page)[:2] == (1, "b")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("change", [edit(20, "m1", "b"), unsend(20, "m1")])
+def test_a_message_without_an_id_is_claimed_whatever_became_of_the_one_with_it(
+    page: Database, change: Any, order: tuple[int, ...]
+) -> None:
+    told = [item(10.1, message={"text": "a"}), text(10.2, "m1", "a"), change]
+    for which in order:
+        deliver(page, body(told[which]))
+    assert [row[1] for row in messages(page)] == ["m1"]
+    assert conversation(page)[:2] == (1, "b" if "message_edit" in change else None)
+    everything = query(page, "select metadata::text from contact_interaction_events")
+    if "message_edit" not in change:
+        assert not any('"a"' in metadata for (metadata,) in everything), "it was taken back"
