@@ -12,7 +12,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from messenger_pipeline.errors import DatabaseUnavailable
@@ -121,8 +121,6 @@ class DrainProcess:
             process.kill()
             process.wait()
 
-
-Announce = Callable[[int], None]
 
 if __name__ == "__main__":
     sys.exit(main())

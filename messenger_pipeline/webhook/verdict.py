@@ -103,13 +103,14 @@ class Verdict:
         record = refused["record"]
         [event] = record["events"]
         clean = {name: value for name, value in event.items() if name != "items"}
+        # All that tells it from others: who replays one must not lose another.
         names = ("event_type", "message_id", "event_timestamp", "discriminator")
-        identity = [record["sender_id"], *(event.get(name) for name in names)]
+        parts = (record["sender_id"], *(event.get(name) for name in names))
+        identity = " ".join(str(part) for part in parts if part)
         return {
             "source": "webhook",
             "kind": "event",
-            # All that tells it from others: who replays one must not lose another.
-            "identity": _hash(repr(identity).encode(errors="replace")),
+            "identity": identity if len(identity) <= 200 else _hash(identity.encode()),
             "reason": refused["reason"][:500],
             "record": {**record, "delivery": self._delivery.id, "events": [clean]},
         }
