@@ -143,10 +143,10 @@ class GroupCommit:
                 )
             try:
                 await connection.execute(self._statement, [bodies])
-            except BaseException:
-                await connection.close()
-                raise
-        self._connection = connection
+                self._connection = connection
+            finally:
+                if self._connection is not connection:
+                    await connection.close()
 
 
 class _Stalled(DatabaseUnavailable):
