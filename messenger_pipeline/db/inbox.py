@@ -1,7 +1,6 @@
 """The inbox of webhook deliveries."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,13 +71,6 @@ def receive(database: Database, bodies: Sequence[bytes]) -> list[int]:
     """Keep raw bodies, in one commit. Returns their ids, in the same order."""
     rows = database.call("receive_webhook_deliveries", bodies=list(bodies))
     return [row[0] for row in rows]
-
-
-@contextmanager
-def drain_transaction(database: Database) -> Iterator[Connection]:
-    """A transaction in which deliveries are claimed, applied and settled."""
-    with database.transaction() as connection:
-        yield connection
 
 
 def claim(connection: Connection, limit: int, ids: list[int] | None = None) -> list[Delivery]:

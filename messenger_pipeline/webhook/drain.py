@@ -71,7 +71,7 @@ def drain_batch(database: Database, limit: int = BATCH, ids: list[int] | None = 
     while True:
         claimed: list[inbox.Delivery] = []
         try:
-            with inbox.drain_transaction(database) as connection:
+            with database.transaction() as connection:
                 claimed += inbox.claim(connection, limit, ids)
                 return _apply(connection, claimed)
         except DatabaseConflict:
@@ -99,7 +99,7 @@ def _drain_singly(database: Database, ids: list[int]) -> Drained:
 def _put_off(database: Database, delivery: inbox.Delivery, error: str) -> Drained:
     """A delivery that cannot be applied for a reason that is not its own, such as a right that was
     taken away: it is never given up, but tried more and more rarely."""
-    with inbox.drain_transaction(database) as connection:
+    with database.transaction() as connection:
         if not inbox.claim(connection, 1, [delivery.id]):
             return Drained()  # another drain has it
         seconds = min(pause_after(delivery.attempts), _LONGEST_PAUSE)

@@ -29,7 +29,7 @@ _RAW_KINDS: Final = {
 _FLAGS = frozenset({"is_echo", "is_self", "is_deleted", "is_unsupported"})
 _RESERVED = frozenset(
     {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", "raw_mid"}
-    | _FLAGS
+    | {"stated_text", *_FLAGS}
 )
 _NOT_BESIDE = frozenset(
     {*_ENVELOPE, *_RESERVED, *CONTENT}

@@ -242,7 +242,7 @@ def test_a_page_registered_while_a_drain_finds_it_missing_is_not_missed(url: str
     """Registering waits for the drain, and sees what it left waiting."""
     with Database(url) as one, Database(url) as other:
         [id_] = inbox.receive(one, [body(text(1, "m1", "a"))])
-        with inbox.drain_transaction(one) as connection:
+        with one.transaction() as connection:
             inbox.claim(connection, 1)
             assert inbox.find_registered(connection, [PAGE]) == set()
             with psycopg.connect(url) as third:
@@ -350,7 +350,7 @@ def test_changes_are_announced_by_page_and_conversation(page: Database, url: str
 
 def test_drains_side_by_side_share_the_work(url: str, page: Database) -> None:
     inbox.receive(page, [body(text(n, f"m{n}", "x")) for n in range(6)])
-    with Database(url) as other, inbox.drain_transaction(other) as connection:
+    with Database(url) as other, other.transaction() as connection:
         held = inbox.claim(connection, 2)
         assert drain_batch(page).deliveries == 4
         assert len(held) == 2

@@ -392,3 +392,9 @@ def test_one_button_pressed_twice_is_two_events() -> None:
         for late in (0, 5)
     ]
     assert pressed[0]["discriminator"] != pressed[1]["discriminator"]
+
+
+def test_a_name_of_ours_in_a_payload_means_nothing() -> None:
+    said = event_of(item(message={"mid": "m_1", "text": "hi", "stated_text": "x", "unsent_at": 1}))
+    assert said["metadata"]["payload_of_meta"] == {"stated_text": "x", "unsent_at": 1}
+    assert not {"stated_text", "unsent_at"} & said["metadata"].keys()
