@@ -22,6 +22,7 @@ from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.graph.reading import parse_threads
@@ -65,8 +66,11 @@ def main(responses: int) -> None:
             session = open_session(database, page_id, fence, "full", "profile", None)
             assert session is not None
             page = get_page(database, page_id)
+            pacer = Pacer(database, Budget("app", TOKEN, page_id, 1000), threading.Event())
             with GraphApi(stage.replay_url, "v26.0").client(TOKEN) as client:
-                walk = Walk(database, client, page, session, fence, Limits(threading.Event()))
+                walk = Walk(
+                    database, client, pacer, page, session, fence, Limits(threading.Event())
+                )
                 stage.checkpoint()
                 load_page(walk, ListClient(stage.replay_url, page_id, TOKEN), watch)
         with psycopg.connect(url) as connection:

@@ -8,10 +8,16 @@ from messenger_pipeline.defs.checks import (
     no_conversation_without_events,
     no_duplicate_events,
 )
+from messenger_pipeline.defs.console import json_console
 from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
-from messenger_pipeline.defs.sensors import continue_open_syncs, page_registry, reap_dead_runs
+from messenger_pipeline.defs.sensors import (
+    continue_open_syncs,
+    page_registry,
+    reap_dead_runs,
+    requested_syncs,
+)
 from messenger_pipeline.defs.webhooks import (
     drain_job,
     housekeeping,
@@ -33,8 +39,9 @@ defs = dg.Definitions(
     ],
     jobs=[sync_page_job, full_sync_page_job, check_job, drain_job, housekeeping],
     schedules=[sync_due_pages, full_sync_weekly, check_tables_hourly, housekeeping_hourly],
-    sensors=[page_registry, continue_open_syncs, reap_dead_runs, webhook_inbox],
+    sensors=[page_registry, continue_open_syncs, reap_dead_runs, requested_syncs, webhook_inbox],
     resources={"pipeline": Pipeline()},
+    loggers={"console": json_console},
     # One process a run: each further one adds seconds of imports, and the lease needs no more.
     executor=dg.in_process_executor,
 )

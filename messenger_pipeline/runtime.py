@@ -76,7 +76,10 @@ def environment(settings: Settings, data: str) -> dict[str, str]:
         "MESSENGER_CALLS_PER_SECOND": str(settings.calls_per_second),
         "MESSENGER_APP_ID": settings.app_id,
         "MESSENGER_APP_SECRET": _joined(settings.app_secret),
-        "MESSENGER_VERIFY_TOKEN": _joined([settings.verify_token] if settings.verify_token else []),
+        "MESSENGER_VERIFY_TOKEN": _text(settings.verify_token),
+        "MESSENGER_API_KEY": _text(settings.api_key),
+        "MESSENGER_ALERT_URL": _text(settings.alert_url),
+        "MESSENGER_LISTEN_URL": _text(settings.listen_url),
         "MESSENGER_WEBHOOK_RETENTION_DAYS": str(settings.webhook_retention_days),
         "MESSENGER_TOKEN_KEY": key_in(settings.home.resolve())
         if settings.embedded and not keys
@@ -86,6 +89,10 @@ def environment(settings: Settings, data: str) -> dict[str, str]:
 
 def _joined(secrets: list[SecretStr]) -> str:
     return ",".join(secret.get_secret_value() for secret in secrets)
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def graph_api(settings: Settings) -> GraphApi:

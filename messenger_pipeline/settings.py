@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from messenger_pipeline.errors import ConfigurationError
+from messenger_pipeline.redaction import remember_secret
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
@@ -37,6 +38,12 @@ def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value):
         raise ValueError("give a URL such as https://graph.facebook.com")
     return value.rstrip("/")
+
+
+def _secret_http_url(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"https?://\S+", value.get_secret_value()):
+        raise ValueError("give a URL such as https://hooks.slack.com/services/…")
+    return value
 
 
 def _comma_separated(value: Any) -> Any:
@@ -63,6 +70,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".messenger")
     database_url: PostgresUrl | None = None
+    listen_url: PostgresUrl | None = None
     database_schema: str = Field(
         "public", pattern=r"^[a-z_][a-z0-9_]*$", description="give a name such as messenger"
     )
@@ -76,6 +84,8 @@ class Settings(BaseSettings):
     app_id: str = Field("default", pattern=r"^\w+$", description="give the app's id, digits only")
     app_secret: Annotated[list[SecretStr], NoDecode] = []
     verify_token: SecretStr | None = None
+    api_key: SecretStr | None = None
+    alert_url: Annotated[SecretStr, AfterValidator(_secret_http_url)] | None = None
     webhook_retention_days: float = Field(
         7.0, gt=0, le=3650, description="give a number of days such as 7"
     )
@@ -111,9 +121,14 @@ class Settings(BaseSettings):
 def load_settings(**overrides: Any) -> Settings:
     """Read and check the settings. Raises ConfigurationError."""
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+    for value in dict(settings).values():
+        for secret in value if isinstance(value, list) else [value]:
+            if isinstance(secret, SecretStr):
+                remember_secret(secret.get_secret_value())
+    return settings
 
 
 def _explain(error: ValidationError) -> str:

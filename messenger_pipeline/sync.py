@@ -8,10 +8,11 @@ to go on.
 """
 
 import gc
+import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,10 +42,14 @@ from messenger_pipeline.errors import (
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.history import walk_gaps
 from messenger_pipeline.known import walk_known
+from messenger_pipeline.logs import bound
+from messenger_pipeline.runlog import counted, say_beginning, say_list_read, tell_waits
 from messenger_pipeline.sweep import sweep
 from messenger_pipeline.threadlist import walk_list
 from messenger_pipeline.vault import TokenVault
 from messenger_pipeline.walk import Limits, Walk
+
+_log = logging.getLogger(__name__)
 
 Mode = Literal["auto", "incremental", "full"]
 
@@ -109,38 +114,62 @@ class Engine:
     app_id: str = "default"
 
 
-def sync_page(engine: Engine, request: SyncRequest, stop: threading.Event) -> SyncResult:
+def sync_page(
+    engine: Engine,
+    request: SyncRequest,
+    stop: threading.Event,
+    began: Callable[[UUID], None] = lambda _session: None,
+) -> SyncResult:
     """Walk a page until its session is complete, or until told to stop.
 
-    Raises SyncInProgress while another run walks the page, PageOwnerMustAct when its token or
-    permissions are gone (the page is then marked), and whatever else ended the run; what was
-    loaded stays.
+    `began` is told of the session once it is known. Raises SyncInProgress while another run walks
+    the page, PageOwnerMustAct when its token or permissions are gone (the page is then marked), and
+    whatever else ended the run; what was loaded stays.
     """
     page = get_page(engine.database, request.page_id)
+    with bound(page_id=page.facebook_page_id, run_id=request.run_id):
+        # Before anything can fail: a page that fails is due again at its interval, not at every
+        # look.
+        postpone_next_sync(engine.database, page.facebook_page_id)
+        token = token_of(engine, page)
+        with held_lease(engine.database, page.facebook_page_id, request.run_id) as fence:
+            session = load.open_session(
+                engine.database, page.facebook_page_id, fence, request.mode, request.run_id,
+                request.session,
+            )  # fmt: skip
+            if session is None:
+                # The one asked for was completed by another run.
+                return SyncResult(str(request.session), request.mode)
+            began(session.sync_session_id)
+            with bound(session_id=str(session.sync_session_id)):
+                return _sync(engine, request, stop, page, token, session, fence)
+
+
+def _sync(
+    engine: Engine,
+    request: SyncRequest,
+    stop: threading.Event,
+    page: PageRecord,
+    token: str,
+    session: load.SyncSession,
+    fence: int,
+) -> SyncResult:
     database = engine.database
-    # Before anything can fail: a page that fails is due again at its interval, not at every look.
-    postpone_next_sync(database, page.facebook_page_id)
-    token = token_of(engine, page)
-    with held_lease(database, page.facebook_page_id, request.run_id) as fence:
-        session = load.open_session(
-            database, page.facebook_page_id, fence, request.mode, request.run_id, request.session
-        )
-        if session is None:
-            # The one asked for was completed by another run.
-            return SyncResult(str(request.session), request.mode)
-        budget = Budget(
-            app=engine.app_id,
-            token=token,
-            page=page.facebook_page_id,
-            calls_per_second=engine.calls_per_second,
-            spare=_SPARE[session.mode],
-        )
-        pacer = Pacer(database, budget, stop)
-        with engine.graph.client(token, pacer) as client, _threads_in_step():
-            limits = Limits(stop, request.max_conversations, request.max_seconds)
-            walk = Walk(database, client, page, session, fence, limits)
-            stopped = _run(walk)
-        return _result(walk, pacer.waited, stopped)
+    budget = Budget(
+        app=engine.app_id,
+        token=token,
+        page=page.facebook_page_id,
+        calls_per_second=engine.calls_per_second,
+        spare=_SPARE[session.mode],
+    )
+    pacer = Pacer(database, budget, stop, tell_waits(database, session))
+    with engine.graph.client(token, pacer) as client, _threads_in_step():
+        limits = Limits(stop, request.max_conversations, request.max_seconds)
+        walk = Walk(database, client, pacer, page, session, fence, limits)
+        say_beginning(walk)
+        with counted(walk) as run:
+            run.stopped = _run(walk)
+    return _result(walk, pacer.waited, run.stopped)
 
 
 @contextmanager
@@ -193,10 +222,12 @@ def _run(walk: Walk) -> str | None:
 def _walk(walk: Walk) -> None:
     """The list, what of history lies below it, and, of a full walk, what it did not show."""
     walk_list(walk)
+    say_list_read(walk)
     if walk.session.list_refused:
         walk_known(walk)
     walk_gaps(walk)
     if walk.full:
+        _log.info("looks for threads that Meta no longer lists")
         sweep(walk)
     session_id = walk.session.sync_session_id
     load.complete_session(walk.database, session_id, walk.fence)

@@ -6,9 +6,10 @@ from there. Memory holds a few responses, however long the page is.
 """
 
 import json
+import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -20,11 +21,16 @@ from pydantic_core import to_json
 from messenger_pipeline.db import load as sessions
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.rate import Pacer
 from messenger_pipeline.errors import Stopped, UnexpectedAnswer
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.graph.models import Reject
+from messenger_pipeline.logs import carried
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.threads import Page, Plan, states_after
+
+_log = logging.getLogger(__name__)
+_SAY_SECONDS = 10.0  # between two lines about how far a run is
 
 Item = TypeVar("Item")
 
@@ -44,6 +50,7 @@ class Walk:
 
     database: Database
     client: GraphClient
+    pacer: Pacer
     page: PageRecord
     session: sessions.SyncSession
     fence: int
@@ -54,11 +61,14 @@ class Walk:
     quarantined: int = 0
     failed_batches: int = 0
     loaded: sessions.Loaded = field(default_factory=sessions.Loaded)
-    _counted_calls: int = 0
+    said_at: float = 0.0
+    _counted: "_Counted" = field(init=False)
     _coming: deque[dict[str, ThreadState]] = field(default_factory=lambda: deque(maxlen=3))
 
     def __post_init__(self) -> None:
         self.step = self.session.step
+        self.said_at = self.started
+        self._counted = _Counted(self.started)
 
     @property
     def full(self) -> bool:
@@ -75,10 +85,28 @@ class Walk:
             known |= {one: coming[one] for one in thread_ids if one in coming}
         return known
 
-    def calls_since(self) -> int:
-        """Calls to Meta since this was last asked."""
-        before, self._counted_calls = self._counted_calls, self.client.calls
-        return self._counted_calls - before
+    def effort_since(self) -> dict[str, Any]:
+        """What the run did since this was last asked: calls to Meta, errors by code, seconds."""
+        now = _Counted(
+            time.monotonic(), self.client.calls, self.client.errors.copy(), self.pacer.waited
+        )
+        before, self._counted = self._counted, now
+        return {
+            "api_calls": now.calls - before.calls,
+            "api_errors": dict(now.errors - before.errors),
+            "seconds": round(now.at - before.at, 3),
+            "waited_seconds": round(now.waited - before.waited, 3),
+        }
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What a run had done at a time."""
+
+    at: float
+    calls: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    waited: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +151,7 @@ def prepare(
         "holes": len(unnamed),
         "unknown_fields": unknown or {},
         "fetched": fetched,
-        "api_calls": walk.calls_since(),
+        **walk.effort_since(),
         **moves,
     }
     return Prepared(sessions.encoded_response(response), fetched, len(rejects))
@@ -140,6 +168,30 @@ def load(walk: Walk, prepared: Prepared) -> None:
     refused = prepared.quarantined + loaded.refused
     walk.quarantined += refused
     walk.failed_batches += bool(refused)
+    _say_progress(walk, refused)
+
+
+def _say_progress(walk: Walk, refused: int) -> None:
+    """A line now and then for whoever reads the run's log, and at once for what was refused."""
+    now = time.monotonic()
+    if refused:
+        _log.warning("%s records cannot be used and are quarantined", refused)
+    if now - walk.said_at < _SAY_SECONDS:
+        return
+    walk.said_at = now
+    loaded = walk.loaded
+    facts = {
+        "conversations": walk.fetched, "inserted": loaded.inserted, "updated": loaded.updated,
+        "events": loaded.events_created, "api_calls": walk.client.calls,
+        "waited_seconds": round(walk.pacer.waited, 1),
+    }  # fmt: skip
+    _log.info(
+        "%s conversations read, %s new, %s changed, %s new events; %.1f conversations a second",
+        *(f"{count:,}" for count in (walk.fetched, loaded.inserted, loaded.updated)),
+        f"{loaded.events_created:,}",
+        walk.fetched / (now - walk.started),
+        extra=facts,
+    )
 
 
 def check_limits(walk: Walk) -> None:
@@ -156,9 +208,10 @@ def check_limits(walk: Walk) -> None:
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items, each made in a thread of its own while the one before is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
-        coming = maker.submit(next, items, None)
+        make = carried(next)  # what is logged there names the page and session, too
+        coming = maker.submit(make, items, None)
         while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
+            coming = maker.submit(make, items, None)
             yield item
 
 

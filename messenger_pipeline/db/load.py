@@ -60,6 +60,12 @@ class SyncSession:
     unknown_fields: dict[str, int]
     deleted: int
     last_load: dict[str, Any] | None
+    changes: int
+    expected: int | None
+    worked_seconds: float
+    waited_seconds: float
+    waiting_until: datetime | None
+    waiting_for: str | None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from messenger_pipeline.db.pool import Database
@@ -9,6 +10,7 @@ from messenger_pipeline.errors import RateLimited, Stopped
 
 PATIENCE = 30.0
 """Seconds that a run waits for its turn; for a longer pause it ends, and another goes on."""
+_NOTICED = 2.0  # seconds of a wait that is worth telling: calls are spaced anyway
 _TELLING = 25  # percent of use below which nothing slows down, so nothing need be noted
 
 
@@ -37,13 +39,24 @@ class Budget:
 
 
 class Pacer:
-    """Waits for a run's turns, and keeps the shared budget told."""
+    """Waits for a run's turns, and keeps the shared budget told.
 
-    def __init__(self, database: Database, budget: Budget, stop: threading.Event) -> None:
+    `say` is told of each wait that somebody would notice: for how many seconds, and for what.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        budget: Budget,
+        stop: threading.Event,
+        say: Callable[[float, str], None] = lambda _seconds, _what: None,
+    ) -> None:
         self._database = database
         self._budget = budget
         self._scopes = budget.scopes
         self._stop = stop
+        self._say = say
+        self._limit: str | None = None
         self._told: dict[str, int] = {}
         self.waited = 0.0
         """Seconds waited so far because of Meta's limits."""
@@ -63,6 +76,10 @@ class Pacer:
             raise error
         if seconds > 0:
             self.waited += seconds
+            if seconds >= _NOTICED:
+                limit = self._limit or "quota, which is nearly used up"
+                self._say(seconds, f"Meta's {limit}")
+            self._limit = None
             if self._stop.wait(seconds):
                 raise Stopped("told to terminate")
 
@@ -87,4 +104,5 @@ class Pacer:
         paused: float = self._database.value(
             "pause_graph_api", scope=self._scopes[scope], seconds=seconds
         )
+        self._limit = f"limit of the {scope}"
         return paused

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
+from messenger_pipeline.db.asking import SyncRequested
 from messenger_pipeline.db.load import Continuation
+from messenger_pipeline.defs.console import CONSOLE
 
 PARTITION = "dagster/partition"
 MODE = "messenger/mode"
 SESSION = "messenger/session"
+CAUSE = "messenger/cause"
 
 # Retrying is the continuation's business: a second layer would only repeat it.
 _TAGS = {"dagster/max_retries": "0"}
@@ -21,6 +24,7 @@ sync_page_job = dg.define_asset_job(
     selection=_ASSETS,
     description="Fetch what is new on one page, or go on with a sync that is not complete.",
     tags=_TAGS,
+    config={"loggers": CONSOLE},
 )
 
 full_sync_page_job = dg.define_asset_job(
@@ -28,7 +32,7 @@ full_sync_page_job = dg.define_asset_job(
     selection=_ASSETS,
     description="Walk all threads of one page from the newest to the last.",
     tags=_TAGS,
-    config={"ops": {"sync_facebook_page": {"config": {"mode": "full"}}}},
+    config={"ops": {"sync_facebook_page": {"config": {"mode": "full"}}}, "loggers": CONSOLE},
 )
 
 check_job = dg.define_asset_job(
@@ -40,7 +44,7 @@ check_job = dg.define_asset_job(
 
 def config_of(**fields: object) -> dict[str, object]:
     """The run config of a sync job."""
-    return {"ops": {"sync_facebook_page": {"config": fields}}}
+    return {"ops": {"sync_facebook_page": {"config": fields}}, "loggers": CONSOLE}
 
 
 def incremental_request(page_id: str, run_key: str) -> dg.RunRequest:
@@ -60,6 +64,17 @@ def continuation_request(continuation: Continuation) -> dg.RunRequest:
         partition_key=continuation.page_id,
         run_config=config_of(session=session),
         tags={MODE: "continuation", SESSION: session, "dagster/priority": "-1"},
+    )
+
+
+def requested_run(request: SyncRequested) -> dg.RunRequest:
+    """A run for a sync that somebody asked for and waits for."""
+    session = str(request.sync_session_id)
+    return dg.RunRequest(
+        run_key=f"request:{request.id}:{request.attempt}",
+        partition_key=request.page_id,
+        run_config=config_of(session=session, max_conversations=request.max_conversations),
+        tags={MODE: "request", CAUSE: "request", SESSION: session, "dagster/priority": "5"},
     )
 
 

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from messenger_pipeline.db.asking import take_requests
 from messenger_pipeline.db.load import list_expired_leases, request_continuations
 from messenger_pipeline.db.pages import list_pages
 from messenger_pipeline.defs.assets import facebook_pages
@@ -10,6 +11,7 @@ from messenger_pipeline.defs.jobs import (
     SESSION,
     continuation_request,
     partition_changes,
+    requested_run,
     sync_page_job,
 )
 from messenger_pipeline.defs.resources import Pipeline
@@ -70,6 +72,29 @@ def continue_open_syncs(
         found = request_continuations(database, sorted(busy))
     requests = [continuation_request(one) for one in found if one.page_id in known]
     return requests or dg.SkipReason("No open sync is to be continued now.")
+
+
+@dg.sensor(
+    name="requested_syncs",
+    description="Makes each sync that somebody asked for a run, once, ahead of all others.",
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    job=sync_page_job,
+)
+def requested_syncs(
+    context: dg.SensorEvaluationContext, pipeline: Pipeline
+) -> list[dg.RunRequest] | dg.SkipReason:
+    runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    busy = {run.tags[PARTITION] for run in runs if PARTITION in run.tags}
+    with pipeline.database() as database:
+        requests = take_requests(database, sorted(busy))
+    if not requests:
+        return dg.SkipReason("Nobody waits for a sync that a run could begin with now.")
+    # A page that was registered a moment ago has no partition yet.
+    context.instance.add_dynamic_partitions(
+        "facebook_pages", sorted({one.page_id for one in requests})
+    )
+    return [requested_run(one) for one in requests]
 
 
 @dg.sensor(

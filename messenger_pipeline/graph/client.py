@@ -5,7 +5,9 @@ import hmac
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -41,7 +43,7 @@ from messenger_pipeline.graph.reading import (
     parse_page,
     parse_profile,
 )
-from messenger_pipeline.redaction import RedactingFilter, redact
+from messenger_pipeline.redaction import RedactingFilter, kept_secret, redact
 
 # The proof stands in the query, which urllib3 logs.
 logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
@@ -122,11 +124,15 @@ class GraphClient:
         self._pace = pace
         self.calls = 0
         """Calls made so far, those that failed too."""
+        self.errors: Counter[str] = Counter()
+        """How many of them failed, by Meta's code, else by HTTP status, else `no answer`."""
         self._session = requests.Session()
         # A bearer token, not access_token= in the query: addresses end up in logs.
         self._session.headers["Authorization"] = f"Bearer {token}"
+        self._open = ExitStack()
 
     def __enter__(self) -> "GraphClient":
+        self._open.enter_context(kept_secret(self._token))
         return self
 
     def __exit__(
@@ -136,6 +142,7 @@ class GraphClient:
         trace: TracebackType | None,
     ) -> None:
         self._session.close()
+        self._open.close()
 
     def fetch_page(self, page_id: str) -> Answer[PageProfile]:
         return self._get(page_id, {"fields": "id,name"}, parse_page)
@@ -216,6 +223,7 @@ class GraphClient:
             ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             # Not chained: the original names the address with its proof.
+            self.errors["no answer"] += 1
             raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
         date = _date(response.headers.get("Date"))
         usage = parse_usage(response.headers)
@@ -223,9 +231,10 @@ class GraphClient:
         self._pace.tell(usage.app, max(usage.page, usage.business))
         try:
             content = self._content(response, body, parse)
-        except RateLimited as limited:
-            raise _Refused(limited) from None
         except GraphError as error:
+            self.errors[_name(error)] += 1
+            if isinstance(error, RateLimited):
+                raise _Refused(error) from None
             error.date = date
             raise
         if usage.regain_seconds:
@@ -279,6 +288,13 @@ class _Refused(Exception):
     def __init__(self, limited: RateLimited) -> None:
         super().__init__(str(limited))
         self.limited = limited
+
+
+def _name(error: GraphError) -> str:
+    """What an error counts as."""
+    if error.code is not None:
+        return str(error.code)
+    return f"HTTP {error.status}" if error.status else "no answer"
 
 
 def _fields(messages: int) -> str:

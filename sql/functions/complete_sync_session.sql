@@ -10,7 +10,8 @@ declare
     v_full uuid;
 begin
     update sync_state s
-    set outcome = case when s.truncated is null then 'completed' else 'truncated' end, ended_at = now(), updated_at = now(), last_error = null
+    set outcome = case when s.truncated is null then 'completed' else 'truncated' end, ended_at = now(), updated_at = now(),
+        last_error = null, waiting_until = null, waiting_for = null, changes = changes + 1
     where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
       and not exists (
           select from thread_gaps g where g.sync_session_id = p_session and not g.unreadable)
@@ -19,6 +20,9 @@ begin
         return false;
     end if;
     perform check_fence(v_session.page_id, p_fence);
+    perform announce_sync(v_session.page_id, p_session);
+    perform add_to_sync_totals(v_session.page_id, jsonb_build_object(
+        'sessions', jsonb_build_object(v_session.mode || ' ' || v_session.outcome, 1)));
 
     if v_session.mode = 'incremental' then
         -- Between the runs of a full walk only that walk can vouch for what is older: what this

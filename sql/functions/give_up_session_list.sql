@@ -10,7 +10,7 @@ declare
     v_page_id text;
 begin
     update sync_state
-    set list_refused = true, next_watermark = null, listed_at = now(), updated_at = now(),
+    set list_refused = true, next_watermark = null, listed_at = now(), updated_at = now(), changes = changes + 1,
         truncated = 'Meta does not list the threads of this page; those that are known were asked'
             ' for one by one, new ones come by webhook. ' || p_reason
     where sync_session_id = p_session and step = p_step and outcome is null
@@ -20,5 +20,6 @@ begin
             using errcode = 'MPS01', hint = 'Another run went on with it.';
     end if;
     perform check_fence(v_page_id, p_fence);
+    perform announce_sync(v_page_id, p_session);
 end
 $$;

@@ -16,7 +16,7 @@
 --   gap_moved: {id, resume_cursor, newest_time}, {id, closed: true}, {id, cursor_died: true} or
 --     {id, unreadable: true, reason},
 --   quarantined: [{source, kind, identity, thread_id, reason, record}], holes, unknown_fields,
---   fetched, api_calls; and only if the session's place in the list moves with it: cursor,
+--   fetched, api_calls, api_errors, seconds, waited_seconds (since the last load); and only if the session's place in the list moves with it: cursor,
 --   cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
 --   boundary_ignored}
 create or replace function load_sync_response(
@@ -166,13 +166,26 @@ begin
         quarantined = s.quarantined + jsonb_array_length(v_quarantined),
         failed_batches = s.failed_batches + (v_quarantined <> '[]')::integer,
         holes = s.holes + coalesce((p_response ->> 'holes')::integer, 0),
+        worked_seconds = s.worked_seconds
+            + coalesce((p_response ->> 'seconds')::double precision, 0),
+        waited_seconds = s.waited_seconds
+            + coalesce((p_response ->> 'waited_seconds')::double precision, 0),
+        waiting_until = null, waiting_for = null,
         unknown_fields = add_counts(s.unknown_fields, p_response -> 'unknown_fields'),
         last_load = jsonb_build_object(
             'load_id', p_response ->> 'load_id', 'inserted', v_inserted, 'updated', v_updated,
             'unchanged', v_unchanged, 'events_created', v_events,
             'refused', jsonb_array_length(v_refused)),
-        updated_at = now()
+        updated_at = now(), changes = s.changes + 1
     where s.sync_session_id = p_session;
+    perform announce_sync(v_session.page_id, p_session);
+    perform add_to_sync_totals(v_session.page_id, jsonb_build_object(
+        'conversations', jsonb_build_object(
+            'inserted', v_inserted, 'updated', v_updated, 'unchanged', v_unchanged),
+        'events_created', v_events, 'quarantined', jsonb_array_length(v_quarantined),
+        'api_calls', coalesce((p_response ->> 'api_calls')::integer, 0),
+        'api_errors', p_response -> 'api_errors',
+        'waited_seconds', coalesce((p_response ->> 'waited_seconds')::double precision, 0)));
 
     return query select v_inserted, v_updated, v_unchanged, v_events, jsonb_array_length(v_refused);
 end

@@ -45,7 +45,7 @@ begin
         returning c.id
     )
     select count(*) into v_deleted from marked;
-    update sync_state set deleted = deleted + v_deleted, updated_at = now()
+    update sync_state set deleted = deleted + v_deleted, updated_at = now(), changes = changes + 1
     where sync_session_id = p_session;
 end
 $$;

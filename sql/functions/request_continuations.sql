@@ -18,6 +18,9 @@ as $$
     from facebook_pages p
     where s.outcome is null and s.not_before <= now()
       and p.facebook_page_id = s.page_id and p.status = 'active'
+      -- What somebody asked for has a sensor of its own.
+      and not exists (
+          select from sync_requests r where r.page_id = s.page_id and r.ended_at is null)
       and s.page_id <> all (p_busy) and s.sync_session_id::text <> all (p_busy)
       and not exists (
           select from sync_locks l where l.page_id = s.page_id and l.expires_at > clock_timestamp())

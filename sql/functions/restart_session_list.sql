@@ -29,13 +29,14 @@ begin
         set step = step + 1,
             truncated = format('Meta''s list ends early: its cursors lead no deeper than %s. %s',
                                v_reached, p_reason),
-            listed_at = now(), updated_at = now()
+            listed_at = now(), updated_at = now(), changes = changes + 1
         where sync_session_id = p_session;
     else
         update sync_state
         set step = step + 1, dead_cursor_time = v_reached, last_cursor = null, last_updated_time = null,
-            last_error = p_reason, updated_at = now()
+            last_error = p_reason, updated_at = now(), changes = changes + 1
         where sync_session_id = p_session;
     end if;
+    perform announce_sync(v_session.page_id, p_session);
 end
 $$;

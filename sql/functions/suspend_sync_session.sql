@@ -13,9 +13,11 @@ begin
     set not_before = greatest(
             now() + make_interval(secs => p_seconds),
             case when p_error is not null and stalls > 0 then not_before end),
-        last_error = p_error, updated_at = now()
+        last_error = p_error, waiting_until = null, waiting_for = null, updated_at = now(),
+        changes = changes + 1
     where sync_session_id = p_session and outcome is null
     returning page_id into v_page_id;
     perform check_fence(v_page_id, p_fence);
+    perform announce_sync(v_page_id, p_session);
 end
 $$;

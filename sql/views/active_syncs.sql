@@ -6,12 +6,9 @@ select
     s.sync_session_id,
     s.user_id,
     s.mode,
-    case
-        when l.expires_at > now() and s.run_id = l.locked_by then 'running'
-        when p.status <> 'active' then p.status
-        when s.not_before > now() then 'waiting'
-        else 'to be continued'
-    end as state,
+    describe_sync_state(
+        s.outcome, l.expires_at > now() and s.run_id = l.locked_by, s.waiting_until,
+        r.id is not null, p.status, s.not_before) as state,
     s.total_synced,
     s.inserted,
     s.updated,
@@ -22,6 +19,9 @@ select
      where g.sync_session_id = s.sync_session_id and not g.unreadable) as open_gaps,
     s.attempts,
     s.not_before,
+    s.waiting_until,
+    s.waiting_for,
+    r.requested_at,
     l.locked_by,
     l.locked_at,
     l.expires_at,
@@ -31,4 +31,5 @@ select
 from sync_state s
 left join facebook_pages p on p.facebook_page_id = s.page_id
 left join sync_locks l on l.page_id = s.page_id
+left join sync_requests r on r.sync_session_id = s.sync_session_id and r.ended_at is null
 where s.outcome is null;

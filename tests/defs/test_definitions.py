@@ -7,13 +7,19 @@ import dagster as dg
 import pytest
 
 from messenger_pipeline.db import pages
+from messenger_pipeline.db.asking import request_sync
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
-from messenger_pipeline.defs.jobs import MODE, PARTITION, SESSION
+from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, SESSION
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import full_sync_weekly, sync_due_pages
-from messenger_pipeline.defs.sensors import continue_open_syncs, page_registry, reap_dead_runs
+from messenger_pipeline.defs.sensors import (
+    continue_open_syncs,
+    page_registry,
+    reap_dead_runs,
+    requested_syncs,
+)
 from messenger_pipeline.errors import DatabaseUnavailable, PageOwnerMustAct, SyncInProgress
 from tests.conftest import Simulated
 from tests.db.test_load import query
@@ -314,3 +320,27 @@ def test_all_that_is_defined_is_described() -> None:
         assert isinstance(schedule, dg.ScheduleDefinition)
         assert schedule.description
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+
+
+def test_a_sync_that_somebody_asked_for_becomes_one_run_and_is_told_by_its_tags(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page_id = registered.page.id
+    asked = request_sync(
+        database, page_id, mode="auto", session=None, max_conversations=20, requested_by="test"
+    )
+    session = str(asked.sync_session_id)
+
+    tick = tick_sensor(requested_syncs, instance)
+    # Nobody had told Dagster of the page yet.
+    assert instance.get_dynamic_partitions("facebook_pages") == [page_id]
+    [request] = tick.run_requests
+    assert request.tags[PARTITION] == page_id
+    assert (request.tags[CAUSE], request.tags[SESSION]) == ("request", session)
+    assert tick_sensor(requested_syncs, instance).skip_message
+
+    config = request.run_config["ops"]["sync_facebook_page"]["config"]
+    assert sync(instance, page_id, **config).success
+    assert query(database, "select run_id is not null from sync_requests") == [(True,)]
+    [(total,)] = query(database, "select total_synced from sync_state")
+    assert total == 20

@@ -1,0 +1,10 @@
+drop table webhook_totals;
+drop table sync_totals;
+drop table sync_requests;
+alter table sync_state
+    drop column changes,
+    drop column expected,
+    drop column worked_seconds,
+    drop column waited_seconds,
+    drop column waiting_until,
+    drop column waiting_for;

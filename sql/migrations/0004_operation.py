@@ -1,0 +1,14 @@
+"""What asking for syncs, watching and counting them needs."""
+
+from messenger_pipeline.db.migrate import run_beside
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")
