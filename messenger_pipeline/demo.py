@@ -10,13 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from messenger_pipeline import runtime
 from messenger_pipeline.db import inbox, load
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.settings import Settings, load_settings
+from messenger_pipeline.settings import Settings
 from messenger_pipeline.simulated import (
-    APP_SECRET,
     compare,
     live,
     register_pages,
@@ -28,7 +26,6 @@ from messenger_pipeline.stack import Stack, free_port, running_stack
 
 _PATIENCE_SECONDS = 600.0
 _LIVE_PER_SECOND = 20.0  # messages, reactions, edits … while the demonstration lasts
-_DEV_PER_SECOND = 1.0
 _LIVE_SECONDS = 6.0  # that they go on after the syncs
 
 
@@ -92,68 +89,6 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
     console.print(
         f"Ended after {time.monotonic() - began:.0f} s. {_where_next(settings)}", soft_wrap=True
     )
-
-
-def serve(
-    console: Console,
-    *,
-    ui_port: int,
-    receiver_port: int,
-    real: bool,
-    conversations: int,
-    page_count: int,
-) -> None:
-    """Keep the stack up until Ctrl-C. With real pages, the receiver needs its secrets."""
-    settings = load_settings() if real else simulated_settings()
-
-    def prepared(data: str, graph: str) -> None:
-        if real:
-            runtime.token_vault(settings)
-        else:
-            register_pages(settings, data, graph, console)
-        _fail_dead_runs(settings, data, console)
-
-    receives = bool(settings.app_secret and settings.verify_token)
-    console.print("Starting …")
-    with running_stack(
-        settings,
-        ui_port=ui_port,
-        receiver_port=receiver_port if receives else None,
-        simulated=None if real else simulator_arguments(conversations, page_count),
-        prepared=prepared,
-    ) as stack:
-        console.print(f"Dagster: http://127.0.0.1:{ui_port}. Ctrl-C ends everything.")
-        console.print(
-            f"Webhooks: {stack.receiver_url}/api/webhook"
-            if receives
-            else "No webhooks: MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN are not both set."
-        )
-        if not real:
-            live(stack.graph_url, _DEV_PER_SECOND)
-            console.print(
-                "For commands in another terminal:\n"
-                f"  export MESSENGER_HOME={settings.home.resolve()}\n"
-                f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
-                f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
-                "  export MESSENGER_CALLS_PER_SECOND=1000",
-                soft_wrap=True,
-            )
-        try:
-            while True:
-                stack.check()
-                time.sleep(1)
-        except KeyboardInterrupt:
-            console.print("Ending …")
-
-
-def _fail_dead_runs(settings: Settings, data: str, console: Console) -> None:
-    from messenger_pipeline.defs import launch  # seconds to import
-
-    with Database(data, schema=settings.database_schema) as database:
-        if dead := launch.fail_runs_of_dead_stack(database):
-            console.print(
-                f"{dead} runs that an earlier stack left unfinished are marked as failed."
-            )
 
 
 def _sync_all(

@@ -19,6 +19,8 @@ from messenger_pipeline.settings import Settings, load_settings
 
 _MARK = "simulated"  # a file in a home whose pages are simulated
 APP_SECRET = "the-simulated-apps-secret"  # noqa: S105 - nobody has anything to hide here
+API_KEY = "the-simulated-apps-api-key"
+_CALLS_PER_SECOND = 1000.0
 _VERIFY_TOKEN = "the-simulated-apps-verify-token"  # noqa: S105
 
 
@@ -47,6 +49,11 @@ def simulated_settings() -> Settings:
             "app_secret": [SecretStr(APP_SECRET)],
             "verify_token": SecretStr(_VERIFY_TOKEN),
             "token_key": [],
+            # Whoever wants to watch it slowly says so.
+            "calls_per_second": settings.calls_per_second
+            if "calls_per_second" in settings.model_fields_set
+            else _CALLS_PER_SECOND,
+            "api_key": settings.api_key or SecretStr(API_KEY),
             "dagster_home": None,
             "dagster_pg_url": None,
         }

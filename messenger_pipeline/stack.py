@@ -166,7 +166,7 @@ def running_stack(
                 secret = settings.app_secret[0].get_secret_value()
                 command += ["--app-secret", secret, "--webhook-url", f"{receiver_url}/api/webhook"]
             children.append(up.enter_context(child("simulator", command, {}, home, lock)))
-            environment |= {"MESSENGER_GRAPH_URL": graph_url, "MESSENGER_CALLS_PER_SECOND": "1000"}
+            environment["MESSENGER_GRAPH_URL"] = graph_url
             _wait_for(f"{graph_url}/_simulator/pages", children)
         os.environ.update(environment)
         prepared(data, graph_url)

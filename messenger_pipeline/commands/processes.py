@@ -133,9 +133,9 @@ def simulate(
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
 def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_count: int) -> None:
     """Run everything on this machine until Ctrl-C, with Dagster's UI and the receiver."""
-    from messenger_pipeline.demo import serve
+    from messenger_pipeline.dev import keep_up
 
-    serve(
+    keep_up(
         out,
         ui_port=ui_port,
         receiver_port=receiver_port,
