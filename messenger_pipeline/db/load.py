@@ -283,14 +283,14 @@ def request_continuations(database: Database, busy: list[str]) -> list[Continuat
 
 
 @dataclass(frozen=True)
-class ExpiredLease:
-    """A lease that ran out and was never released."""
+class Lease:
+    """A lease that was not released; it may have run out."""
 
     page_id: str
     locked_by: str
     expires_at: datetime
 
 
-def list_expired_leases(database: Database, grace_seconds: int) -> list[ExpiredLease]:
-    """The leases that ran out that long ago: their runs are dead."""
-    return database.call("list_expired_leases", ExpiredLease, grace_seconds=grace_seconds)
+def list_leases(database: Database) -> list[Lease]:
+    """The leases that runs hold, or left behind."""
+    return database.call("list_leases", Lease)

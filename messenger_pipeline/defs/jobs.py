@@ -1,17 +1,22 @@
 """Jobs, and the run requests that sensors and schedules make of them."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from messenger_pipeline.db.asking import SyncRequested
-from messenger_pipeline.db.load import Continuation
+from messenger_pipeline.db.load import Continuation, Lease
 from messenger_pipeline.defs.console import CONSOLE
 
 PARTITION = "dagster/partition"
 MODE = "messenger/mode"
 SESSION = "messenger/session"
 CAUSE = "messenger/cause"
+
+# A lease is renewed three times in its life; this also covers a restart of the database.
+_GRACE = timedelta(seconds=30)
+_LEASELESS = timedelta(minutes=5)
 
 # Retrying is the continuation's business: a second layer would only repeat it.
 _TAGS = {"dagster/max_retries": "0"}
@@ -38,7 +43,8 @@ full_sync_page_job = dg.define_asset_job(
 check_job = dg.define_asset_job(
     "check_tables",
     selection=dg.AssetSelection.all_asset_checks(),
-    description="Look for conversations without events and for duplicate events, in all pages.",
+    description="Look at all pages: for what must never be, and for what somebody must know.",
+    config={"loggers": CONSOLE},
 )
 
 
@@ -52,7 +58,7 @@ def incremental_request(page_id: str, run_key: str) -> dg.RunRequest:
         run_key=run_key,
         partition_key=page_id,
         run_config=config_of(mode="incremental"),
-        tags={MODE: "incremental"},
+        tags={MODE: "incremental", CAUSE: "schedule"},
     )
 
 
@@ -63,7 +69,12 @@ def continuation_request(continuation: Continuation) -> dg.RunRequest:
         run_key=f"{session}:{continuation.attempt}",
         partition_key=continuation.page_id,
         run_config=config_of(session=session),
-        tags={MODE: "continuation", SESSION: session, "dagster/priority": "-1"},
+        tags={
+            MODE: "continuation",
+            CAUSE: "continuation",
+            SESSION: session,
+            "dagster/priority": "-1",
+        },
     )
 
 
@@ -76,6 +87,18 @@ def requested_run(request: SyncRequested) -> dg.RunRequest:
         run_config=config_of(session=session, max_conversations=request.max_conversations),
         tags={MODE: "request", CAUSE: "request", SESSION: session, "dagster/priority": "5"},
     )
+
+
+def death_of(lease: Lease | None, started: datetime, now: datetime) -> str | None:
+    """Why a run that is said to walk a page is dead; None while it may live."""
+    if lease is None:
+        # It has one within seconds of its start, and ends within seconds of giving it back.
+        if now - started < _LEASELESS:
+            return None
+        return "It holds no lease on its page, and has not ended: it is dead."
+    if now - lease.expires_at < _GRACE:
+        return None
+    return f"Its lease on page {lease.page_id} ran out at {lease.expires_at}: it is dead."
 
 
 def partition_changes(

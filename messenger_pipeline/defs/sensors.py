@@ -1,15 +1,18 @@
 """Sensors: thin over what the database says and the pure decisions in jobs.py."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from messenger_pipeline.db.asking import take_requests
-from messenger_pipeline.db.load import list_expired_leases, request_continuations
+from messenger_pipeline.db.load import list_leases, request_continuations
 from messenger_pipeline.db.pages import list_pages
 from messenger_pipeline.defs.assets import facebook_pages
 from messenger_pipeline.defs.jobs import (
     PARTITION,
     SESSION,
     continuation_request,
+    death_of,
     partition_changes,
     requested_run,
     sync_page_job,
@@ -23,9 +26,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-# A lease is renewed three times in its life; this also covers a restart of the database.
-GRACE_SECONDS = 30
 
 
 @dg.sensor(
@@ -101,21 +101,29 @@ def requested_syncs(
     name="reap_dead_runs",
     description=(
         "Fails runs whose process is gone: they show as started, but their lease ran out and was"
-        " never released. Until then such a run keeps its page from being synced."
+        " never released, or somebody took it away. Until then such a run keeps its page from"
+        " being synced."
     ),
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     jobs=[sync_page_job],
 )
 def reap_dead_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
+    at_work = context.instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    )
+    walking = [record for record in at_work if PARTITION in record.dagster_run.tags]
+    if not walking:
+        return dg.SkipReason("No run walks a page.")
     with pipeline.database() as database:
-        expired = list_expired_leases(database, GRACE_SECONDS)
+        leases = {lease.locked_by: lease for lease in list_leases(database)}
+    now = datetime.now(UTC)
     reaped = 0
-    for lease in expired:
-        run = context.instance.get_run_by_id(lease.locked_by)
-        if run and run.status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING):
-            context.instance.report_run_failed(
-                run, f"Its lease on page {lease.page_id} ran out at {lease.expires_at}: it is dead."
-            )
+    for record in walking:
+        run = record.dagster_run
+        started = record.start_time or record.create_timestamp.timestamp()
+        why = death_of(leases.get(run.run_id), datetime.fromtimestamp(started, UTC), now)
+        if why:
+            context.instance.report_run_failed(run, why)
             reaped += 1
-    return dg.SkipReason(f"{reaped} dead runs failed, {len(expired)} leases ran out.")
+    return dg.SkipReason(f"{reaped} dead runs failed, of {len(walking)} that walk pages.")

@@ -1,6 +1,6 @@
 """Runs, sensors, schedules and checks on a real instance."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -11,7 +11,7 @@ from messenger_pipeline.db.asking import request_sync
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
-from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, SESSION
+from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, SESSION, death_of
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (
@@ -267,6 +267,20 @@ def test_a_run_whose_lease_ran_out_unreleased_is_failed(
     assert status(alive) == dg.DagsterRunStatus.STARTED
 
 
+def test_a_run_whose_lease_somebody_took_away_is_failed_once_it_should_have_ended(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    run = started(instance, registered.page.id)
+    tick_sensor(reap_dead_runs, instance)
+    found = instance.get_run_by_id(run.run_id)
+    assert found
+    assert found.status == dg.DagsterRunStatus.STARTED  # it may be about to take it
+
+    began, lease = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
+    assert death_of(None, began, began + lease * 0.9) is None
+    assert death_of(None, began, began + lease * 1.1)
+
+
 def test_a_starting_stack_fails_what_a_dead_one_left(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
@@ -306,7 +320,7 @@ def test_the_checks_fail_on_what_they_are_for(
         connection.execute(damage)
     result = defs.resolve_job_def("check_tables").execute_in_process(instance=instance)
     evaluations = result.get_asset_check_evaluations()
-    assert len(evaluations) == 5
+    assert len(evaluations) == 12
     assert {one.check_name for one in evaluations if not one.passed} == failing
 
 
