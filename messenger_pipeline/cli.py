@@ -10,6 +10,7 @@ import sys
 import click
 
 from messenger_pipeline.commands import (
+    alerts,
     processes,
     quarantine,
     registry,
@@ -62,6 +63,7 @@ for command in (
     registry.pages_group,
     syncing.sync,
     registry.status,
+    alerts.alerts,
     quarantine.quarantine_group,
     serving.serve,
     webhook.webhook_group,

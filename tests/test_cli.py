@@ -195,7 +195,7 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
-    ended(run("db", "downgrade", "--yes", **mine), 0, "Taken back: 0004, 0003, 0002, 0001")
+    ended(run("db", "downgrade", "--yes", **mine), 0, "Taken back: 0005, 0004, 0003, 0002, 0001")
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
     ended(printed, 0, "create table sync_state", "commit;")
 

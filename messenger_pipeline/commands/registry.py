@@ -38,7 +38,8 @@ def pages_add(
     The token is checked against the API and stored encrypted.
     """
     if not page_id.isdigit():
-        raise UsageError(f"{page_id} is no page id: Facebook's are digits only.")
+        # Not repeated: it may be the token.
+        raise UsageError("That is no page id: Facebook's are digits only.")
     if token_file.isatty():
         click.echo(f"Page access token of {page_id}, ended by Enter: ", nl=False, err=True)
     token = token_file.readline().strip()

@@ -83,10 +83,17 @@ def find_registered(connection: Connection, page_ids: list[str]) -> set[str]:
     return {page_id for (page_id,) in rows}
 
 
-def load_events(connection: Connection, pages: list[dict[str, Any]]) -> LoadedEvents:
-    """Load events of several pages, except those that PostgreSQL refuses."""
+def load_events(
+    connection: Connection, pages: list[dict[str, Any]], received: list[dict[str, Any]]
+) -> LoadedEvents:
+    """Load events of several pages, except those that PostgreSQL refuses. `received` is counted:
+    how many `items` of a `page_id` came in an hour, between `first_at` and `last_at`."""
     rows: list[LoadedEvents] = call(
-        connection, "load_webhook_events", LoadedEvents, pages=encoded(pages)
+        connection,
+        "load_webhook_events",
+        LoadedEvents,
+        pages=encoded(pages),
+        received=encoded(received),
     )
     return rows[0]
 

@@ -1,5 +1,6 @@
 """The registry of pages."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -27,6 +28,7 @@ class PageRecord:
     watermark: datetime | None
     created_at: datetime
     updated_at: datetime
+    vain_starts: int
 
 
 def get_page(database: Database, page_id: str) -> PageRecord:
@@ -39,6 +41,11 @@ def get_page(database: Database, page_id: str) -> PageRecord:
 
 def unknown(page_id: str) -> UnknownPage:
     """The error for a page that is not in the registry, or no longer."""
+    if not re.fullmatch(r"[\d-]{1,40}|[0-9a-fA-F-]{36}", page_id):
+        # Not repeated: somebody may have pasted a token.
+        return UnknownPage(
+            "That is no page of the registry. `messenger-pipeline pages list` shows which are."
+        )
     return UnknownPage(
         f"Page {page_id} is not in the registry. `messenger-pipeline pages list` shows which"
         f" are, `messenger-pipeline pages add {page_id}` adds it."

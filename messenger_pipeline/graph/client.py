@@ -25,6 +25,12 @@ from messenger_pipeline.errors import (
     TransientError,
     UnexpectedAnswer,
 )
+from messenger_pipeline.graph.access import (
+    SubscribedApp,
+    TokenState,
+    parse_subscribed_apps,
+    parse_token_state,
+)
 from messenger_pipeline.graph.faults import fault_in
 from messenger_pipeline.graph.limits import parse_usage
 from messenger_pipeline.graph.models import (
@@ -175,6 +181,21 @@ class GraphClient:
         """
         fields = "first_name,last_name" if platform == "messenger" else "name,username"
         return self._get(contact_id, {"fields": fields}, parse_profile)
+
+    def fetch_token_state(self, token: str) -> Answer[TokenState]:
+        """What Meta says of a page's token, which this client, the app's or the page's, asks about.
+
+        Source: Graph API reference, debug_token. It takes the token in its query and not elsewhere.
+        """
+        return self._get("debug_token", {"input_token": token}, parse_token_state)
+
+    def fetch_subscribed_apps(self, page_id: str) -> Answer[list[SubscribedApp]]:
+        """The apps that get the page's webhooks; a page's token is shown its own app alone.
+
+        Source: Graph API reference, Page Subscribed Apps.
+        """
+        fields = {"fields": "id,subscribed_fields"}
+        return self._get(f"{page_id}/subscribed_apps", fields, parse_subscribed_apps)
 
     def redact(self, text: str) -> str:
         """`text` without what is secret, this client's token too."""

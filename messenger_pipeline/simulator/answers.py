@@ -13,6 +13,9 @@ from messenger_pipeline.simulator.wire import Fields, Refused, gone, show_messag
 
 Body = dict[str, Any]
 
+APP_ID = "1500000000000001"
+"""The app whose calls these are."""
+
 _WITHOUT_VALUE = ("id", "snippet", "can_reply", "link", "name", "tags")
 _MESSAGE_FIELDS = frozenset({
     "created_time", "from", "to", "message", "attachments", "shares", "sticker", "reactions",
@@ -33,10 +36,22 @@ def answer(call: Call) -> Any:
     if call.edge == "messages":
         return _messages(call, call.number, call.fields, call.limit, call.top)
     if call.request.path_params.get("edge") == "subscribed_apps":
-        return {"data": []}
+        return _subscribed_apps(call)
     page = call.page
     about = {"id": page.id, "name": page.name, "category": "Shopping/retail"}
     return {name: about[name] for name in call.fields if name in about}
+
+
+def _subscribed_apps(call: Call) -> Body:
+    """The one app there is, if it is subscribed."""
+    if call.page.subscribed_fields is None:
+        return {"data": []}
+    app = {
+        "id": APP_ID,
+        "name": "A simulated app",
+        "subscribed_fields": call.page.subscribed_fields,
+    }
+    return {"data": [{name: value for name, value in app.items() if name in call.fields}]}
 
 
 def _list(call: Call) -> Body:

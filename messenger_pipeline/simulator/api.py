@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from messenger_pipeline.simulator.answers import answer
+from messenger_pipeline.simulator.answers import APP_ID, answer
 from messenger_pipeline.simulator.backstage import Backstage
 from messenger_pipeline.simulator.call import Call, parse_call
 from messenger_pipeline.simulator.faults import Faults
@@ -100,12 +100,42 @@ class _Api:
         return call.spoil(response) if call.spoil else response
 
     async def answer_debug_token(self, request: Request) -> Response:
+        """Whether a token is good and until when. Anybody may ask who gives a token, the app's
+        (`ID|SECRET`) as well as a page's, as long as it is not one that expired."""
+        self._check_asker(request)
         page = self._page_of(request.query_params.get("input_token", ""))
-        valid = page is not None and page.access == "valid" and not self._faults.killed(page)
-        data: dict[str, Any] = {"is_valid": valid, "type": "PAGE", "expires_at": 0}
-        if page:
-            data |= {"profile_id": page.id, "scopes": ["pages_messaging", "pages_show_list"]}
+        if page is None:
+            error = {"code": 190, "message": "The access token could not be decrypted"}
+            return JSONResponse({"data": {"is_valid": False, "scopes": [], "error": error}})
+        valid = page.access == "valid" and not self._expired(page) and not self._faults.killed(page)
+        data = {
+            "app_id": APP_ID,
+            "type": "PAGE",
+            "is_valid": valid,
+            "expires_at": page.expires_at,
+            "data_access_expires_at": page.data_access_expires_at,
+            "profile_id": page.id,
+            "scopes": ["pages_messaging", "pages_show_list"],
+        }
+        if not valid:
+            message = "Error validating access token: Session has expired"
+            data["error"] = {"code": 190, "message": message, "subcode": 463}
         return JSONResponse({"data": data})
+
+    def _check_asker(self, request: Request) -> None:
+        asker = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        asker = asker or request.query_params.get("access_token", "")
+        app, _, secret = asker.partition("|")
+        if secret:
+            if self._secret and (app, secret) != (APP_ID, self._secret):
+                raise Refused(400, 190, "Invalid OAuth access token signature")
+            return
+        page = self._page_of(asker)
+        if page and (page.access == "expired" or self._expired(page)):
+            raise Refused(400, 190, "Error validating access token: Session has expired", 463)
+
+    def _expired(self, page: SimulatedPage) -> bool:
+        return 0 < page.expires_at <= time.time()
 
     def _page_of(self, token: str) -> SimulatedPage | None:
         return next((page for page in self._world.pages.values() if page.token == token), None)
@@ -127,7 +157,7 @@ class _Api:
         self._ledger.note(page.id, line, at)
 
     def _check_access(self, request: Request, token: str, page: SimulatedPage) -> None:
-        if page.access == "expired":
+        if page.access == "expired" or self._expired(page):
             raise Refused(400, 190, "Error validating access token: Session has expired", 463)
         if page.access == "revoked":
             raise Refused(

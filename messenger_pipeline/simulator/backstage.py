@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from messenger_pipeline.simulator.faults import Faults, UnknownFault
 from messenger_pipeline.simulator.ledger import Ledger
 from messenger_pipeline.simulator.live import Live, WrongOrder
-from messenger_pipeline.simulator.page import SimulatedPage
+from messenger_pipeline.simulator.page import FIELDS, SimulatedPage
 from messenger_pipeline.simulator.wire import Refused
 from messenger_pipeline.simulator.world import World
 
@@ -37,6 +37,7 @@ class Backstage:
             Route("/faults", self.clear_faults, methods=["DELETE"]),
             Route("/faults", self.show_faults),
             Route("/pages/{page_id}/token", self.set_token, methods=["POST"]),
+            Route("/pages/{page_id}/subscription", self.set_subscription, methods=["POST"]),
         ]
         return Mount("/_simulator", routes=routes)
 
@@ -139,10 +140,30 @@ class Backstage:
         return Response(status_code=204)
 
     async def set_token(self, request: Request) -> Response:
-        """{state}: valid, expired (the token is dead) or revoked (a permission is missing)."""
+        """{state?, expires_at?, data_access_expires_at?}: valid, expired (the token is dead) or
+        revoked (a permission is missing); and until when, in seconds since 1970, 0 for ever. A
+        token that expires dies at that time by itself; of the access to data it is only told."""
         page = self._page(request.path_params["page_id"])
-        page.access = (await request.json())["state"]
-        return JSONResponse({"id": page.id, "state": page.access})
+        asked = await request.json()
+        page.access = asked.get("state", page.access)
+        for name in ("expires_at", "data_access_expires_at"):
+            setattr(page, name, int(asked.get(name, getattr(page, name))))
+        told = {
+            "expires_at": page.expires_at,
+            "data_access_expires_at": page.data_access_expires_at,
+        }
+        return JSONResponse({"id": page.id, "state": page.access, **told})
+
+    async def set_subscription(self, request: Request) -> Response:
+        """{subscribed, fields?}: whether the app is subscribed to the page's webhooks, and to which
+        fields: all, if they are not given. Only GET …/subscribed_apps tells of it: live traffic is
+        delivered as it was ordered."""
+        page = self._page(request.path_params["page_id"])
+        asked = await request.json()
+        fields = asked.get("fields", [*FIELDS])
+        page.subscribed_fields = [str(one) for one in fields] if asked["subscribed"] else None
+        told = {"subscribed": page.subscribed_fields is not None, "fields": page.subscribed_fields}
+        return JSONResponse({"id": page.id, **told})
 
     def _page(self, page_id: str) -> SimulatedPage:
         try:

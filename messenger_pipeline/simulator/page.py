@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+FIELDS = (
+    "messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries",
+    "message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins", "standby",
+)  # fmt: skip
+"""What a page's webhooks can tell of."""
+
 
 @dataclass(frozen=True, order=True)
 class ThreadKey:
@@ -24,6 +30,11 @@ class SimulatedPage:
     name: str
     token: str
     access: str = "valid"
+    # Of the token, in seconds since 1970; 0: never.
+    expires_at: int = 0
+    data_access_expires_at: int = 0
+    # The fields of which the app gets webhooks; None: it is not subscribed.
+    subscribed_fields: list[str] | None = field(default_factory=lambda: [*FIELDS])
     lengths: list[int] = field(default_factory=list)  # seeded messages of each thread, by number
     ages: list[int] = field(default_factory=list)  # of each thread's newest seeded message
     moved: dict[int, int] = field(default_factory=dict)  # ages of threads with newer ones

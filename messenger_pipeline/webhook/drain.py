@@ -115,7 +115,8 @@ def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> Drained:
     parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
     named = {item.page_id for _, items in parsed for item in items if item.events and item.page_id}
     registered = inbox.find_registered(connection, sorted(named)) if named else set()
-    loaded = inbox.load_events(connection, _pages(parsed, registered))
+    pages, received = _pages(parsed, registered), _received(parsed, registered)
+    loaded = inbox.load_events(connection, pages, received)
     refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in loaded.refused:
         for key in one["record"]["events"][0]["items"]:
@@ -160,6 +161,22 @@ def _pages(
             ],
         }
         for page_id, contacts in found.items()
+    ]
+
+
+def _received(
+    parsed: Iterable[tuple[inbox.Delivery, list[Item]]], registered: set[str]
+) -> list[dict[str, Any]]:
+    """How many items came of each page in each hour; what is tried again was counted before."""
+    times: dict[tuple[str, datetime], list[datetime]] = defaultdict(list)
+    for delivery, items in parsed:
+        hour = delivery.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        for item in items if delivery.attempts == 0 else []:
+            if item.page_id in registered:
+                times[item.page_id, hour].append(delivery.received_at)
+    return [
+        {"page_id": page_id, "items": len(at), "first_at": min(at), "last_at": max(at)}
+        for (page_id, _), at in times.items()
     ]
 
 

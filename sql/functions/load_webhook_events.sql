@@ -2,12 +2,13 @@
 -- channel messenger_changes, as {"page_id", "conversation_id"}.
 --
 -- p_pages: [{page_id, conversations}], for conversations see bulk_upsert_conversations_with_events.
+-- p_received: what count_webhook_items takes.
 -- refused: [{page_id, reason, record}], each a conversation with one event.
 -- new_contacts: [{page_id, sender_id}] of the conversations that are new.
 --
 -- A crash of the server undoes these rows together with what settles their deliveries, and they
 -- are applied again: so the commit need not wait for the disk.
-create or replace function load_webhook_events(p_pages jsonb)
+create or replace function load_webhook_events(p_pages jsonb, p_received jsonb default '[]')
 returns table (
     events_created integer, inserted integer, updated integer, refused jsonb, new_contacts jsonb
 )
@@ -47,6 +48,8 @@ begin
             'page_id', v_page.page_id, 'conversation_id', c ->> 'conversation_id')::text)
         from jsonb_array_elements(v_loaded.changed) as c;
     end loop;
+    -- Last: all drains of a page want the same row, and wait for each other from here on.
+    perform count_webhook_items(p_received);
     return next;
 end
 $$;

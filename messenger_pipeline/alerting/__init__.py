@@ -1,0 +1,1 @@
+"""Knowing that something is wrong, and telling it."""

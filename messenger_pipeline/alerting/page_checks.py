@@ -1,0 +1,137 @@
+"""The daily check of a page: is its token still good, for how long, and does Meta still send its
+webhooks to this app.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+from messenger_pipeline.db.page_checks import PageCheck, record_page_check
+from messenger_pipeline.db.pages import PageRecord, get_page
+from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.errors import (
+    GraphError,
+    PipelineError,
+    RateLimited,
+    TokenDead,
+    TransientError,
+    UsageError,
+)
+from messenger_pipeline.graph.access import TokenState
+from messenger_pipeline.graph.client import GraphClient
+from messenger_pipeline.redaction import redact
+from messenger_pipeline.sync import Engine, token_of
+
+_SPARE = 25  # percent of Meta's quota left to what is more urgent
+_NO_APP = "default"
+"""MESSENGER_APP_ID where nobody set it."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Checked:
+    """What checking pages came to."""
+
+    pages: int = 0
+    dead: int = 0
+    unsubscribed: int = 0
+    incomplete: int = 0
+    """Something could not be asked; it is, in an hour."""
+
+
+def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> Checked:
+    """Check pages one after the other. What is wrong with one leaves the others. Raises Stopped."""
+    total = Checked()
+    for page_id in page_ids:
+        if stop.is_set():
+            break
+        total.pages += 1
+        try:
+            check = check_page(engine, page_id, stop)
+        except (GraphError, UsageError) as error:
+            # A limit is hit, or the page is gone or its token cannot be read.
+            _log.warning("page %s was not checked: %s", page_id, error)
+            total.incomplete += 1
+            continue
+        total.dead += check.token_valid is False
+        total.unsubscribed += check.subscribed is False
+        total.incomplete += check.error is not None
+    return total
+
+
+def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck:
+    """Ask Meta about a page's token and subscription, and note what it says; a page whose token is
+    dead is marked for re-authorization. Raises RateLimited, Stopped."""
+    page = get_page(engine.database, page_id)
+    try:
+        token = token_of(engine, page)
+    except PipelineError as error:
+        check = PageCheck(error=str(error))
+        record_page_check(engine.database, page, check)
+        return check
+    budget = Budget(
+        engine.app_id, token, page.facebook_page_id, engine.calls_per_second, spare=_SPARE
+    )
+    pacer = Pacer(engine.database, budget, stop)
+    with engine.graph.client(token, pacer) as client:
+        check, dead = _ask_of_token(engine, client, pacer, token)
+        if not dead:
+            check = _ask_of_subscription(engine, client, page, check, token)
+    record_page_check(engine.database, page, check, dead)
+    return check
+
+
+def _ask_of_token(
+    engine: Engine, client: GraphClient, pacer: Pacer, token: str
+) -> tuple[PageCheck, str | None]:
+    """What is told, and why the token is dead, if it is."""
+    try:
+        state = _token_state(engine, client, pacer, token)
+    except RateLimited:
+        raise
+    except TokenDead as error:
+        return PageCheck(token_valid=False), redact(str(error), token)
+    except GraphError as error:
+        return PageCheck(error=redact(str(error), token)), None
+    check = PageCheck(
+        token_valid=state.valid,
+        token_expires_at=state.expires_at,
+        data_access_expires_at=state.data_access_expires_at,
+        scopes=state.scopes,
+    )
+    if state.valid:
+        return check, None
+    return check, redact(f"Meta says that the token is not valid: {state.reason or ''}", token)
+
+
+def _token_state(engine: Engine, client: GraphClient, pacer: Pacer, token: str) -> TokenState:
+    """Asked as the app, which is told of dead tokens too; where there is none, or it is refused (as
+    with the secret of another app), as the page."""
+    secret = engine.graph.app_secret
+    if engine.app_id != _NO_APP and secret:
+        with engine.graph.client(f"{engine.app_id}|{secret}", pacer) as app:
+            try:
+                return app.fetch_token_state(token).content
+            except (RateLimited, TransientError):
+                raise
+            except GraphError as error:
+                _log.info("debug_token refuses the app: %s", redact(str(error), token))
+    return client.fetch_token_state(token).content
+
+
+def _ask_of_subscription(
+    engine: Engine, client: GraphClient, page: PageRecord, check: PageCheck, token: str
+) -> PageCheck:
+    """The check with what is told. A refusal may be for want of a permission that syncs do not
+    need: it says nothing of the page."""
+    try:
+        apps = client.fetch_subscribed_apps(page.facebook_page_id).content
+    except RateLimited:
+        raise
+    except GraphError as error:
+        reasons = [check.error, redact(str(error), token)]
+        return replace(check, error="; ".join(reason for reason in reasons if reason))
+    ours = [app for app in apps if engine.app_id in (_NO_APP, app.id) or app.id is None]
+    fields = sorted({field for app in ours for field in app.fields})
+    return replace(check, subscribed=bool(ours), subscribed_fields=fields)

@@ -1,0 +1,7 @@
+drop index quarantined_records_last_seen;
+alter table facebook_pages drop column vain_starts;
+drop index sync_state_ended;
+drop table heartbeats;
+drop table webhook_habits;
+drop table page_checks;
+drop table alerts;

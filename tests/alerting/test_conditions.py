@@ -1,0 +1,439 @@
+"""Each kind of alert opens when it should, and closes: on real rows, and by real syncs where the
+simulator can be made to fail."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from messenger_pipeline.alerting.page_checks import check_pages
+from messenger_pipeline.db import inbox, pages
+from messenger_pipeline.db.alerts import beat_heart, list_alerts, update_alerts
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
+from messenger_pipeline.sync import Engine
+from messenger_pipeline.vault import TokenVault, new_key
+from messenger_pipeline.webhook.drain import drain_batch
+from tests.alerting.looking import alert, change, kinds, kinds_in_the_end
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.walking import Connect, Simulate, walk
+from tests.webhook.bodies import body, text
+
+AddPages = Callable[..., list[str]]
+
+
+@pytest.fixture
+def simulated(simulate: Simulate) -> Simulated:
+    return simulate(conversations=60)
+
+
+@pytest.fixture
+def engine(connect: Connect, simulated: Simulated) -> Engine:
+    return connect(simulated)
+
+
+def check(engine: Engine, *page_ids: str) -> None:
+    check_pages(engine, list(page_ids), threading.Event())
+
+
+def session(database: Database, page_id: str, **columns: Any) -> None:
+    """A row of sync_state."""
+    named = {"page_id": page_id, "mode": "incremental", **columns}
+    change(
+        database,
+        f"insert into sync_state ({', '.join(named)}) values ({', '.join(['%s'] * len(named))})",
+        *named.values(),
+    )
+
+
+def ago(**span: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**span)
+
+
+def test_of_pages_that_are_well_nothing_is_told(engine: Engine, simulated: Simulated) -> None:
+    walk(engine, simulated.page.id)
+    check(engine, simulated.page.id)
+    assert kinds(engine.database) == []
+
+
+def test_a_token_that_expires_opens_an_alert_and_a_new_one_closes_it(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    with pytest.raises(PageOwnerMustAct):
+        walk(engine, page.id)
+    opened = alert(database, "page_needs_reauthorization")
+    assert opened.severity == "error"
+    assert "Session has expired" in opened.summary
+    assert f"pages add {page.id}" in opened.summary
+    assert page.token not in str(opened)
+
+    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "valid"})
+    pages.register_page(
+        database, page.id, name=None, user_id=None, platform=None,
+        token_encrypted=engine.vault.encrypt(page.token),
+    )  # fmt: skip
+    walk(engine, page.id)
+    assert kinds(database) == [("page_needs_reauthorization", page.id)], "one look is none"
+    assert kinds_in_the_end(database) == []
+
+    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    with pytest.raises(PageOwnerMustAct):
+        walk(engine, page.id)
+    assert alert(database, "page_needs_reauthorization").id > opened.id, "a new row"
+
+
+def test_paused_and_removed_pages_have_no_alerts(
+    engine: Engine, simulated: Simulated, add_pages: AddPages
+) -> None:
+    page, database = simulated.page, engine.database
+    change(database, "update facebook_pages set last_synced_at = now() - interval '9 hours',"
+                     " updated_at = now() - interval '9 hours'")  # fmt: skip
+    assert kinds(database) == [("page_stale", page.id)]
+    for status in ("paused", "removed"):
+        pages.set_page_status(database, page.id, status)
+        change(database, "update facebook_pages set updated_at = now() - interval '9 hours'")
+        assert kinds_in_the_end(database) == []
+
+
+def test_a_sync_that_makes_no_progress_is_failing_until_it_does(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    simulated.fault("bad_proof", page=page.id)
+    for _ in range(4):
+        with pytest.raises(PipelineError):
+            walk(engine, page.id)
+        assert kinds(database) == []
+        change(database, "update sync_state set not_before = now()")
+        assert len(database.call("request_continuations", busy=[])) == 1
+        if query(database, "select stalls from sync_state") == [(3,)]:
+            break
+    failing = alert(database, "sync_failing")
+    assert "Invalid appsecret_proof" in failing.summary
+    assert "3 attempts" in failing.summary
+
+    simulated.clear_faults()
+    walk(engine, page.id)
+    assert kinds_in_the_end(database) == []
+
+
+def test_syncs_that_fail_before_they_begin_are_told(engine: Engine, simulated: Simulated) -> None:
+    """As where the key that encrypted the token is lost."""
+    page, database = simulated.page, engine.database
+    walk(engine, page.id)
+    other = Engine(database, engine.graph, TokenVault([new_key()]), 1_000)
+    for _ in range(3):
+        assert kinds(database) == []
+        with pytest.raises(PipelineError):
+            walk(other, page.id)
+        # As if it had been a while ago.
+        change(database, "update facebook_pages set next_sync_at = next_sync_at + interval '1 s'")
+    assert kinds(database) == [("sync_failing", page.id)]
+    assert "MESSENGER_TOKEN_KEY" in alert(database, "sync_failing").summary
+    walk(engine, page.id)
+    assert kinds_in_the_end(database) == []
+
+
+def test_a_list_that_ends_early_is_told_until_a_sync_completes(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    simulated.fault("list_refused", page=page.id)
+    assert walk(engine, page.id).outcome == "truncated"
+    assert alert(database, "sync_truncated").severity == "warning"
+    simulated.clear_faults()
+    change(database, "update facebook_pages set last_synced_at = null")
+    assert walk(engine, page.id).outcome == "completed"
+    assert kinds_in_the_end(database) == []
+
+
+def test_what_a_full_sync_warns_of_stands_until_the_next_full_one(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page] = add_pages()
+    ended = {"outcome": "completed", "started_at": ago(hours=1)}
+    session(
+        database, page, mode="full", warning="half of it is gone", ended_at=ago(minutes=50), **ended
+    )
+    session(database, page, ended_at=ago(minutes=40), **ended)
+    assert alert(database, "sync_warning").summary.endswith("warns: half of it is gone")
+    session(database, page, mode="full", ended_at=ago(minutes=30), **ended)
+    assert kinds_in_the_end(database) == []
+    session(database, page, warning="odd", ended_at=ago(minutes=20), **ended)
+    assert kinds(database) == [("sync_warning", page)]
+
+
+def test_a_run_that_holds_its_page_and_loads_nothing_is_stuck(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page] = add_pages()
+    session(database, page, run_id="r1", step=3, updated_at=ago(minutes=16))
+    change(database, "insert into sync_locks values (%s, 'r1', now() - interval '20 minutes',"
+                     " now() + interval '1 minute', 1)", page)  # fmt: skip
+    assert "Run r1 holds" in alert(database, "sync_stuck").summary
+    # It waits for Meta, and will go on.
+    change(database, "update sync_state set waiting_until = now() + interval '1 minute'")
+    assert kinds_in_the_end(database) == []
+    change(database, "update sync_state set waiting_until = null")
+    assert kinds(database) == [("sync_stuck", page)]
+    change(database, "update sync_state set updated_at = now()")
+    assert kinds_in_the_end(database) == []
+
+
+def test_a_session_that_nobody_goes_on_with_is_stuck(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page] = add_pages()
+    old = ago(minutes=61)
+    session(database, page, not_before=old, updated_at=old)
+    assert "no run does" in alert(database, "sync_stuck").summary
+    change(database, "update sync_state set not_before = now() + interval '1 minute'")
+    assert kinds_in_the_end(database) == []
+
+
+@pytest.mark.parametrize(
+    ("interval", "synced_before", "stale"),
+    [
+        ("1 minute", 29, False),
+        ("1 minute", 31, True),
+        ("15 minutes", 59, False),
+        ("15 minutes", 61, True),
+        ("6 hours", 23 * 60, False),
+        ("6 hours", 25 * 60, True),
+    ],
+)
+def test_a_page_is_stale_by_its_own_interval(
+    database: Database, add_pages: AddPages, interval: str, synced_before: int, stale: bool
+) -> None:
+    [page] = add_pages()
+    at = ago(minutes=synced_before)
+    change(database, "update facebook_pages set sync_interval = %s::interval, last_synced_at = %s,"
+                     " updated_at = %s", interval, at, at)  # fmt: skip
+    assert kinds(database) == ([("page_stale", page)] if stale else [])
+
+
+def test_a_stale_page_tells_whether_dagster_is_down(
+    database: Database, add_pages: AddPages
+) -> None:
+    add_pages()
+    old = ago(hours=5)
+    change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
+    assert "Does Dagster run?" in alert(database, "page_stale").summary
+    beat_heart(database, "dagster")
+    # It was away, and has much to do: all pages are stale that it comes back to.
+    assert kinds_in_the_end(database) == []
+    change(database, "update heartbeats set since = now() - interval '2 hours'")
+    assert "Dagster is up" in alert(database, "page_stale").summary
+    change(database, "update heartbeats set at = now() - interval '2 hours'")
+    assert "Dagster seems to be down" in alert(database, "page_stale").summary
+    change(database, "update facebook_pages set last_synced_at = now()")
+    assert kinds_in_the_end(database) == [("dagster_silent", None)]
+
+
+def test_a_long_full_walk_does_not_make_its_page_stale(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page] = add_pages()
+    old = ago(hours=5)
+    change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
+    session(database, page, mode="full", step=500, updated_at=ago(minutes=5))
+    assert kinds(database) == []
+
+
+def test_dagster_that_was_never_there_is_not_missed(database: Database) -> None:
+    assert kinds(database) == []
+    beat_heart(database, "dagster")
+    assert kinds(database) == []
+    change(database, "update heartbeats set at = now() - interval '181 s'")
+    assert alert(database, "dagster_silent").severity == "error"
+    beat_heart(database, "dagster")
+    assert kinds_in_the_end(database) == []
+
+
+def test_deliveries_that_wait_for_minutes_are_told(database: Database, add_pages: AddPages) -> None:
+    [page] = add_pages()
+    inbox.receive(database, [body(text(0, "m", "hi", page=page), page=page)])
+    assert kinds(database) == []
+    change(database, "update webhook_inbox set not_before = now() - interval '121 s'")
+    assert alert(database, "inbox_lag").page_id is None
+    drain_batch(database)
+    assert kinds_in_the_end(database) == []
+
+
+def quarantined(
+    database: Database, page: str, count: int, first: str, last: str, seen: int
+) -> None:
+    change(
+        database,
+        "insert into quarantined_records (page_id, source, identity, reason, record,"
+        " first_seen_at, last_seen_at, seen_count) select %s, 'sync', %s || n, 'no time', '{}',"
+        " now() - %s::interval, now() - %s::interval, %s from generate_series(1, %s) n",
+        page, first + last, first, last, seen, count,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([(9, "5 min", "5 min", 1)], False),
+        ([(10, "5 min", "5 min", 1)], True),
+        ([(10, "2 hours", "5 min", 2)], True),  # seen again, but hardly before
+        ([(50, "9 days", "5 min", 900)], False),  # each sync meets them
+        ([(50, "9 days", "5 min", 900), (300, "5 min", "5 min", 1)], True),
+        ([(20, "5 min", "5 min", 1), (240, "5 hours", "5 hours", 1)], False),  # ten an hour
+        ([(51, "5 min", "5 min", 1), (240, "5 hours", "5 hours", 1)], True),
+        ([(500, "2 hours", "2 hours", 1)], False),
+    ],
+)
+def test_quarantine_that_grows_is_told(
+    database: Database, add_pages: AddPages, rows: list[tuple[int, str, str, int]], told: bool
+) -> None:
+    [page] = add_pages()
+    for row in rows:
+        quarantined(database, page, *row)
+    assert kinds(database) == ([("quarantine_growth", page)] if told else [])
+    change(database, "update quarantined_records set last_seen_at = now() - interval '2 hours',"
+                     " first_seen_at = first_seen_at - interval '2 hours'")  # fmt: skip
+    assert kinds_in_the_end(database) == []
+
+
+def test_quarantine_that_grows_by_little_on_each_of_many_pages_is_told_once(
+    database: Database, add_pages: AddPages
+) -> None:
+    for page in add_pages(12):
+        quarantined(database, page, 2, "5 min", "5 min", 1)
+    found = alert(database, "quarantine_growth")
+    assert found.page_id is None
+    assert found.summary.startswith("All pages together: 24 records")
+
+
+@pytest.mark.parametrize("which", ["expires_at", "data_access_expires_at"])
+def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
+    engine: Engine, simulated: Simulated, which: str
+) -> None:
+    page, database = simulated.page, engine.database
+
+    def expire_in(**span: float) -> None:
+        at = int((datetime.now(UTC) + timedelta(**span)).timestamp())
+        simulated.backstage("POST", f"pages/{page.id}/token", {which: at})
+        check(engine, page.id)
+
+    expire_in(days=8)
+    assert kinds(database) == []
+    expire_in(days=6.9)
+    opened = alert(database, "token_expiring")
+    assert opened.severity == "warning"
+    change(database, "update alerts set sent_at = now()")
+    expire_in(hours=23)
+    last = alert(database, "token_expiring")
+    assert (last.id, last.severity, last.sent_at) == (opened.id, "error", None), "it is sent again"
+    # Another token is not that one, whatever it will turn out to be.
+    pages.register_page(
+        database, page.id, name=None, user_id=None, platform=None,
+        token_encrypted=engine.vault.encrypt(page.token),
+    )  # fmt: skip
+    assert kinds_in_the_end(database) == []
+    simulated.backstage("POST", f"pages/{page.id}/token", {which: 0})
+    check(engine, page.id)
+    assert kinds_in_the_end(database) == []
+
+
+@pytest.mark.parametrize(
+    ("subscription", "told"),
+    [
+        ({"subscribed": True}, False),
+        ({"subscribed": False}, True),
+        ({"subscribed": True, "fields": ["messages"]}, False),
+        ({"subscribed": True, "fields": ["message_reads"]}, True),
+        ({"subscribed": True, "fields": []}, True),
+    ],
+)
+def test_a_subscription_that_is_lost_is_told(
+    engine: Engine, simulated: Simulated, subscription: dict[str, Any], told: bool
+) -> None:
+    page, database = simulated.page, engine.database
+    check(engine, page.id)
+    simulated.backstage("POST", f"pages/{page.id}/subscription", subscription)
+    check(engine, page.id)
+    assert kinds(database) == ([("page_not_subscribed", page.id)] if told else [])
+    simulated.backstage("POST", f"pages/{page.id}/subscription", {"subscribed": True})
+    check(engine, page.id)
+    assert kinds_in_the_end(database) == []
+
+
+def test_a_page_that_never_was_subscribed_is_not_missed_until_webhooks_came(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    simulated.backstage("POST", f"pages/{page.id}/subscription", {"subscribed": False})
+    check(engine, page.id)
+    assert kinds(database) == []
+    inbox.receive(database, [body(text(0, "m", "hi", page=page.id), page=page.id)])
+    drain_batch(database)
+    assert kinds(database) == [("page_not_subscribed", page.id)]
+
+
+def test_a_condition_that_flaps_is_one_alert(database: Database) -> None:
+    for _ in range(5):
+        change(
+            database,
+            "insert into heartbeats values ('dagster', now() - interval '1 h', now())"
+            " on conflict (name) do update set at = excluded.at",
+        )
+        assert kinds(database) == [("dagster_silent", None)]
+        beat_heart(database, "dagster")
+        for _ in range(3):
+            assert kinds(database) == [("dagster_silent", None)]
+    assert query(database, "select count(*), max(gone_at) is not null from alerts") == [(1, True)]
+    assert kinds_in_the_end(database) == []
+    assert list_alerts(database) == []
+
+
+def test_alerts_are_listed_with_errors_first_and_those_that_are_over_last(
+    database: Database, add_pages: AddPages
+) -> None:
+    add_pages(2)
+    rows = [
+        ("a", "warning", "1 hour", None), ("b", "error", "2 hours", None),
+        ("c", "error", "1 hour", None), ("d", "error", "9 hours", "1 hour"),
+        ("e", "error", "9 hours", "30 minutes"),
+    ]  # fmt: skip
+    for kind, severity, opened, closed in rows:
+        change(
+            database,
+            "insert into alerts (kind, page_id, severity, summary, opened_at, closed_at) values"
+            " (%s, '100', %s, '', now() - %s::interval, now() - %s::interval)",
+            kind, severity, opened, closed,
+        )  # fmt: skip
+    assert [one.kind for one in list_alerts(database)] == ["c", "b", "a"]
+    everything = [one.kind for one in list_alerts(database, open_only=False)]
+    assert everything == ["c", "b", "a", "e", "d"]
+    assert [one.kind for one in list_alerts(database, open_only=False, limit=4)] == everything[:4]
+
+
+def test_two_looks_at_once_open_no_alert_twice(
+    url: str, database: Database, add_pages: AddPages
+) -> None:
+    add_pages(200)
+    change(database, "update facebook_pages set status = 'needs_reauthorization'")
+    together = threading.Barrier(5)
+    found: list[Any] = []
+
+    def look() -> None:
+        with Database(url, timeout=10, size=1) as own:
+            together.wait()
+            found.append(update_alerts(own))
+
+    threads = [threading.Thread(target=look) for _ in range(5)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(found) == 5
+    assert sum(one.opened for one in found if one) == 200
+    assert query(database, "select count(*) from alerts") == [(200,)]
