@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test test-crash bench bench-webhook format lint types check-imports lock
+.PHONY: setup demo dev test test-crash test-backfill bench bench-webhook runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,11 @@ CRASH ?= 400
 test-crash: setup
 	@MESSENGER_CRASH_KILLS=$(CRASH) $(BIN)/pytest tests/crash
 
+# A backfill of so many pages in a real stack: two minutes for 8 pages on two cores.
+BACKFILL ?= 8
+test-backfill: setup
+	@MESSENGER_BACKFILL_PAGES=$(BACKFILL) $(BIN)/pytest tests/end_to_end/test_backfill.py
+
 # Ratios against a floor and against peers. dlt is one of these: it has an environment of its own.
 bench: setup
 	@test -x .messenger/bench-venv/bin/dlt || { $(PYTHON) -m venv .messenger/bench-venv \
@@ -43,6 +48,10 @@ bench: setup
 # A receiver of webhooks under load, held against a bare route.
 bench-webhook: setup
 	@$(BIN)/python -m bench.webhook $(BENCH)
+
+# Records docs/runthrough.md with its screenshots; needs Debian's chromium.
+runthrough: setup
+	@$(BIN)/python -m runthrough
 
 format: setup
 	$(BIN)/ruff format .

@@ -201,7 +201,7 @@ def _run(walk: Walk) -> str | None:
     except RateLimited as limited:
         # Said by Meta or by the shared budget: always with how long.
         seconds = limited.seconds or 0
-        load.suspend_session(database, session_id, fence, seconds, str(limited))
+        load.suspend_session(database, session_id, fence, seconds, waiting_for=str(limited))
         return f"rate limit, to be continued in {seconds:.0f} s: {limited}"
     except PageOwnerMustAct as error:
         # Not if the lease went to another run: that one sees for itself.

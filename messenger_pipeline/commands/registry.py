@@ -107,7 +107,7 @@ def pages_remove(page_id: str) -> None:
 
 
 _ACTIVE = ("page_id", "mode", "state", "total_synced", "events_created", "open_gaps",
-           "locked_by", "not_before", "last_error")  # fmt: skip
+           "locked_by", "not_before", "waiting_for", "last_error")  # fmt: skip
 _STATISTICS = ("page_id", "page_name", "status", "last_synced_at", "conversations", "messages",
                "completed_sessions", "open_sessions", "open_gaps", "quarantined")  # fmt: skip
 

@@ -1,22 +1,28 @@
-"""serve: the webhook receiver."""
+"""serve: the webhook receiver, the control API and the status page."""
 
 import gc
-import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 import uvicorn
+from pydantic import SecretStr
 
-from messenger_pipeline import runtime
+from messenger_pipeline import logs, runtime
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.errors import ConfigurationError, PipelineError
 from messenger_pipeline.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from messenger_pipeline.web.app import Control
+
 _GRACE_SECONDS = 5  # for requests that are under way when asked to end: Meta waits no longer
+_WAIT_SECONDS = 5.0  # for a connection, of who uses the control API
+_CONTROL_CONNECTIONS = 4
 
 
 @click.command()
@@ -27,25 +33,32 @@ _GRACE_SECONDS = 5  # for requests that are under way when asked to end: Meta wa
     help="Apply deliveries at once; without it, Dagster's sensor alone does.",
 )  # fmt: skip
 def serve(host: str, port: int, drain: bool) -> None:
-    """Receive webhook deliveries until told to end.
+    """Receive webhook deliveries until told to end, and serve the control API and status page.
 
     A delivery is committed before it is answered, and applied right after.
     """
     settings = load_settings()
     verify_token = _require_secrets(settings)
-    from messenger_pipeline.web.app import create_app
+    from messenger_pipeline.web.app import Control, create_app
     from messenger_pipeline.web.draining import DrainProcess
 
-    with _listening(host, port) as listener, _own_database(settings) as (url, environment):
-        process = DrainProcess(environment)
+    with (
+        _listening(host, port) as listener,
+        _own_database(settings) as (url, environment),
+        Database(
+            url, schema=settings.database_schema, timeout=_WAIT_SECONDS, size=_CONTROL_CONNECTIONS
+        ) as database,
+    ):
+        process = DrainProcess(environment, drain=drain)
         commit = GroupCommit(url, settings.database_schema, process.announce)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
-        background = process.running if drain else nullcontext
-        app = create_app(commit, secrets, verify_token, background)
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        control = Control(database, _secret(settings.listen_url) or url, _secret(settings.api_key))
+        app = create_app(commit, secrets, verify_token, process.running, control)
+        logs.configure("receiver")
         click.echo(f"Receiving at http://{host}:{port}/api/webhook. Ctrl-C ends it.")
+        _say_control(control, f"http://{host}:{port}/")
         config = uvicorn.Config(
-            app, loop="auto", http="httptools", log_level="warning",
+            app, loop="auto", http="httptools", log_config=None, log_level="warning",
             access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False,
         )  # fmt: skip
         # What is loaded by now stays: a search through it takes longer than a hundred answers.
@@ -55,6 +68,20 @@ def serve(host: str, port: int, drain: bool) -> None:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
             click.echo("Ended; every delivery that was answered is kept.")
+
+
+def _say_control(control: "Control", address: str) -> None:
+    if control.api_key is None:
+        click.echo(
+            "The control API and the status page are closed: set MESSENGER_API_KEY to a long random"
+            " text to open them."
+        )
+    else:
+        click.echo(f"The status page is {address}; it asks for MESSENGER_API_KEY.")
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() if value else None
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -1,23 +1,29 @@
 """sync: one page, now."""
 
 import json
+import os
 import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from messenger_pipeline.commands.console import dagster_environment, err, say_error
 from messenger_pipeline.db import load, migrate, pages
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.db.progress import list_progress
+from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
+from messenger_pipeline.progress import describe, fraction_done
 
 PARTIAL = 3
+_LOOK_SECONDS = 0.5
 
 
 @click.command()
@@ -97,16 +103,16 @@ def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
         return
     began, ended = datetime.now(UTC), threading.Event()
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("conversations, {task.fields[events]} events"), TimeElapsedColumn(),
+        TextColumn("page {task.fields[page]}"), BarColumn(), TimeElapsedColumn(),
+        TextColumn("{task.description}"),
     )  # fmt: skip
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(f"page {page_id}", total=None, events=0)
+    with _terminal() as console, Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("begins", total=None, page=escape(page_id))
 
         def follow() -> None:
-            while not ended.wait(0.5):
-                for session in load.list_sessions(database, began, page_id):
-                    bar.update(task, completed=session.total_synced, events=session.events_created)
+            while not ended.wait(_LOOK_SECONDS):
+                with suppress(DatabaseUnavailable):  # the run waits for it; so does the bar
+                    _show(bar, task, database, page_id, began)
 
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
@@ -115,3 +121,27 @@ def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
         finally:
             ended.set()
             follower.join()
+
+
+@contextmanager
+def _terminal() -> Iterator[Console]:
+    """The terminal that standard error is now: while the run works, Dagster leads that elsewhere,
+    into the run's log."""
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+        yield Console(file=terminal)
+
+
+def _show(bar: Progress, task: TaskID, database: Database, page_id: str, began: datetime) -> None:
+    """What those who watch the session's events are told."""
+    moved = [one.sync_session_id for one in load.list_sessions(database, began, page_id)]
+    if not moved:
+        return
+    now = datetime.now(UTC)
+    session = max(list_progress(database, moved).values(), key=lambda one: one.updated_at)
+    fraction = fraction_done(session)
+    bar.update(
+        task,
+        total=None if fraction is None else 1.0,
+        completed=fraction or 0.0,
+        description=escape(describe(session, now)),
+    )

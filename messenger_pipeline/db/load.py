@@ -257,11 +257,21 @@ def complete_session(database: Database, session: UUID, fence: int) -> bool:
 
 
 def suspend_session(
-    database: Database, session: UUID, fence: int, seconds: float, error: str | None = None
+    database: Database,
+    session: UUID,
+    fence: int,
+    seconds: float,
+    error: str | None = None,
+    waiting_for: str | None = None,
 ) -> None:
-    """Leave a session for a later run to go on with."""
+    """Leave a session for a later run to go on with: after an error, or what is waited for."""
     database.call(
-        "suspend_sync_session", session=session, fence=fence, seconds=seconds, error=error
+        "suspend_sync_session",
+        session=session,
+        fence=fence,
+        seconds=seconds,
+        error=error,
+        waiting_for=waiting_for,
     )
 
 

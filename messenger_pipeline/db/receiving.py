@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from messenger_pipeline.db.pool import translated
+from messenger_pipeline.distribution import Distribution
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
 
 _MOST = 500  # bodies in one commit
@@ -21,10 +22,13 @@ class GroupCommit:
     """Keeps bodies; those that come while a commit is under way share the next one.
 
     Use as an asynchronous context manager. `kept` is called after each commit, with how many.
+    `sizes` are the commits by how many shared one, `failures` those that did not succeed.
     """
 
     def __init__(self, url: str, schema: str, kept: Callable[[int], None]) -> None:
-        self._url = url
+        self.url, self.schema = url, schema
+        self.sizes = Distribution((1, 2, 5, 10, 20, 50, 100, 200, _MOST))
+        self.failures = 0
         self._kept = kept
         self._statement = sql.SQL("select count(*) from {}(%b)").format(
             sql.Identifier(schema, "receive_webhook_deliveries")
@@ -69,7 +73,7 @@ class GroupCommit:
             raise DatabaseUnavailable("nothing is committed any more")
         with translated():
             connection = await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+                self.url, autocommit=True, connect_timeout=_CONNECT_SECONDS
             )
             async with connection:
                 await connection.execute("select 1")
@@ -94,7 +98,10 @@ class GroupCommit:
                 else:
                     future.set_exception(error)
             if error is None:
+                self.sizes.add(len(batch))
                 self._kept(len(batch))
+            else:
+                self.failures += 1
 
     def _refuse_all(self, _: object) -> None:
         """Nobody waits for commits that will not come."""
@@ -135,7 +142,7 @@ class GroupCommit:
         with translated():
             if connection is None:
                 connection = await psycopg.AsyncConnection.connect(
-                    self._url,
+                    self.url,
                     autocommit=True,
                     prepare_threshold=None,
                     connect_timeout=_CONNECT_SECONDS,

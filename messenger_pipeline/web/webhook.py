@@ -8,6 +8,7 @@ import hmac
 import json
 import logging
 import re
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope, Send
 
 from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.web.tally import GONE, Tally
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +43,11 @@ class Refused(Exception):
 class Webhook:
     """The ASGI application of /api/webhook.
 
-    `app_secrets`: each may have signed, as during a rotation.
+    `app_secrets`: each may have signed, as during a rotation. `tally` counts the deliveries.
     """
 
     def __init__(self, inbox: Inbox, app_secrets: Sequence[str], verify_token: str) -> None:
+        self.tally = Tally()
         self._inbox = inbox
         self._secrets = [secret.encode() for secret in app_secrets]
         self._verify_token = verify_token.encode()
@@ -52,8 +55,7 @@ class Webhook:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] == "POST":
-                await self._take(scope, receive)
-                await _answer(send, 200, b"EVENT_RECEIVED")
+                await self._deliver(scope, receive, send)
             elif scope["method"] in ("GET", "HEAD"):
                 await _answer(send, 200, self._challenge(scope["query_string"]))
             else:
@@ -63,6 +65,22 @@ class Webhook:
             await _answer(send, refused.status, body, b"application/json")
         except _Gone:
             return
+
+    async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        try:
+            await self._take(scope, receive)
+            await _answer(send, 200, b"EVENT_RECEIVED")
+            self.tally.acknowledged(time.perf_counter() - began)
+        except Refused as refused:
+            self.tally.refused(refused.status)
+            raise
+        except _Gone:
+            self.tally.refused(GONE)
+            raise
+        except Exception:
+            self.tally.refused(500)
+            raise
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -79,6 +97,7 @@ class Webhook:
         except PipelineError as error:
             _log.warning("a delivery could not be kept, Meta will repeat it: %s", error)
             raise Refused(503, "The database cannot be reached; send it again.") from None
+        self.tally.kept_bytes += len(body)
 
     def signed(self, body: bytes, signature: bytes) -> bool:
         """Whether a header's value is the HMAC of the raw body, with one of the secrets.

@@ -1,6 +1,7 @@
 -- What became of the deliveries that were settled within p_span until now, and the seconds that
--- the applied ones took from received to applied, replayed ones left out.
-create or replace function get_inbox_figures(p_span interval)
+-- the applied ones took from received to applied, replayed ones left out. Of more than p_most the
+-- last ones.
+create or replace function get_inbox_figures(p_span interval, p_most bigint default null)
 returns table (
     done bigint, ignored bigint, failed bigint,
     lag_median double precision, lag_max double precision
@@ -14,6 +15,7 @@ as $$
                filter (where state = 'done' and not_before <= received_at),
            max(extract(epoch from settled_at - received_at))
                filter (where state = 'done' and not_before <= received_at)
-    from webhook_inbox
-    where settled_at > now() - p_span
+    from (select state, received_at, not_before, settled_at from webhook_inbox
+          where settled_at > now() - p_span
+          order by settled_at desc limit p_most) i
 $$;

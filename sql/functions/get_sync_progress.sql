@@ -28,7 +28,8 @@ as $$
                 when l.page_id is not null and s.waiting_until > now() then s.waiting_until
                 when l.page_id is null and s.not_before > now() and r.id is null then s.not_before
            end,
-           case when l.page_id is not null and s.waiting_until > now() then s.waiting_for end,
+           case when case when l.page_id is null then s.not_before > now() and r.id is null
+                          else s.waiting_until > now() end then s.waiting_for end,
            case when l.page_id is not null then s.run_id end,
            s.outcome, coalesce(s.last_error, r.error), coalesce(s.truncated, s.warning),
            s.started_at, s.updated_at, s.ended_at

@@ -1,3 +1,4 @@
+drop index quarantined_records_open;
 drop index quarantined_records_last_seen;
 alter table facebook_pages drop column vain_starts;
 drop index sync_state_ended;

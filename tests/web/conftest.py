@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,11 +18,12 @@ import uvicorn
 from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.receiving import GroupCommit
-from messenger_pipeline.web.app import WEBHOOK, create_app
+from messenger_pipeline.web.app import WEBHOOK, Control, create_app
 from tests.db.test_load import query
 
 OLD, NEW = "the old app secret", "the new app secret"
 TOKEN = "a verify token & more"
+KEY = "the API key, läng"
 
 
 def signature(body: bytes, secret: str = NEW) -> str:
@@ -51,6 +53,13 @@ class Receiving:
     def webhook(self) -> str:
         return self.url + WEBHOOK
 
+    def ask(self, method: str, path: str, *, key: str | None = KEY, **asked: Any) -> Any:
+        """A control route's answer."""
+        headers = asked.pop("headers", {})
+        if key is not None:
+            headers = {"X-API-Key": key.encode(), **headers}
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **asked)
+
     def post(self, body: bytes, **headers: str) -> requests.Response:
         """Deliver it, rightly signed unless a signature is given."""
         signed = {"X-Hub-Signature-256": signature(body), "Content-Type": "application/json"}
@@ -58,13 +67,21 @@ class Receiving:
 
 
 @contextmanager
-def received_at(url: str) -> Iterator[Receiving]:
+def received_at(url: str, api_key: str | None = KEY) -> Iterator[Receiving]:
     """A receiver that keeps deliveries in the database of this URL, and applies none."""
+    with Database(url, timeout=2) as database:
+        yield from _received_at(database, url, api_key)
+
+
+def _received_at(database: Database, url: str, api_key: str | None) -> Iterator[Receiving]:
     kept: list[int] = []
     commit = Asked(url, "public", kept.append)
-    app = create_app(commit, [OLD, NEW], TOKEN, nullcontext)
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="error", http="httptools", lifespan="on")
+    control = Control(database, url, api_key)
+    app = create_app(commit, [OLD, NEW], TOKEN, nullcontext, control)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=500)
+    config = uvicorn.Config(
+        app, log_level="error", http="httptools", lifespan="on", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -96,6 +113,17 @@ def web_database(web_url: str) -> Iterator[Database]:
 def served(web_url: str) -> Iterator[Receiving]:
     with received_at(web_url) as receiving:
         yield receiving
+
+
+@pytest.fixture(scope="package")
+def away(server: str) -> Iterator[Receiving]:
+    """A receiver whose database has gone away."""
+    name = f"away_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        with received_at(database_url(server, name)) as receiving:
+            connection.execute(f"drop database {name} with (force)")
+            yield receiving
 
 
 @pytest.fixture

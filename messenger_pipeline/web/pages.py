@@ -1,0 +1,180 @@
+"""What the status page shows: the pages, and figures over all of them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from messenger_pipeline.db import overview
+from messenger_pipeline.db.alerts import Alert, list_alerts
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.progress import list_progress
+from messenger_pipeline.progress import StatusAnswer, status_answer
+from messenger_pipeline.web.failures import described
+
+PAGE_SIZE = 50
+_ALERTS = 50
+_ALIVE_SECONDS = 180.0  # without a word from Dagster's daemon; it is heard of every half a minute
+
+Status = Literal["active", "paused", "needs_reauthorization", "removed"]
+
+
+class PageShown(BaseModel):
+    """A page, what is stored of it, and its open syncs. `more`: of conversations there are more
+    than were counted."""
+
+    id: UUID
+    pageId: str
+    pageName: str | None
+    status: str
+    statusReason: str | None
+    hasToken: bool
+    lastSyncedAt: datetime | None
+    nextSyncAt: datetime
+    lagSeconds: float | None
+    conversations: int
+    messages: int
+    more: bool
+    quarantined: int
+    sessions: list[StatusAnswer]
+
+
+class PagesShown(BaseModel):
+    """`page` of `pageCount`, with `found` pages on all of them."""
+
+    page: int
+    pageCount: int
+    found: int
+    pages: list[PageShown]
+
+
+class AlertShown(BaseModel):
+    """What is wrong, and what to do."""
+
+    id: int
+    kind: str
+    severity: str
+    summary: str
+    pageId: str | None
+    pageName: str | None
+    openedAt: datetime
+
+
+class Overview(BaseModel):
+    """Figures over all pages. `dagsterAlive` is null where its daemon was never heard of."""
+
+    pages: dict[str, int]
+    openSessions: int
+    running: int
+    waitingRequests: int
+    oldestRequest: datetime | None
+    openAlerts: int
+    openErrors: int
+    alerts: list[AlertShown]
+    inboxWaiting: int
+    inboxOldest: datetime | None
+    deliveriesAMinute: int
+    quarantined: int
+    dagsterAlive: bool | None
+    dagsterSeenAt: datetime | None
+    now: datetime
+
+
+def page_routes(database: Database) -> APIRouter:
+    router = APIRouter(tags=["status page"])
+
+    @router.get(
+        "/api/pages",
+        summary="The pages, those whose owner must act first, then by name",
+        responses=described(_422="A parameter is wrong."),
+    )
+    def list_pages(
+        search: Annotated[
+            str, Query(max_length=100, description="A part of the name, or of Facebook's id.")
+        ] = "",
+        status: Annotated[
+            Status | Literal[""], Query(description="Nothing: all that are not removed.")
+        ] = "",
+        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    ) -> PagesShown:
+        rows = overview.list_page_states(
+            database,
+            search=search.replace("\0", "").strip(),  # PostgreSQL's texts hold no NUL
+            status=status or None,
+            offset=(page - 1) * PAGE_SIZE,
+            limit=PAGE_SIZE,
+        )
+        found = rows[0].found if rows else 0
+        names = [name for row in rows for name in row.open_sessions]
+        now = datetime.now(UTC)
+        told = {
+            name: status_answer(row, now)
+            for name, row in (list_progress(database, names) if names else {}).items()
+        }
+        return PagesShown(
+            page=page,
+            pageCount=-(-found // PAGE_SIZE),
+            found=found,
+            pages=[
+                _shown(row, [told[name] for name in row.open_sessions if name in told])
+                for row in rows
+            ],
+        )
+
+    @router.get("/api/overview", summary="What whoever is on call looks at first")
+    def get_overview() -> Overview:
+        figures = overview.get_overview(database)
+        now = datetime.now(UTC)
+        seen = figures.dagster_seen_at
+        return Overview(
+            pages=figures.pages,
+            openSessions=figures.open_sessions,
+            running=figures.running_sessions,
+            waitingRequests=figures.waiting_requests,
+            oldestRequest=figures.oldest_request,
+            openAlerts=figures.open_alerts,
+            openErrors=figures.open_errors,
+            alerts=[_alert(one) for one in list_alerts(database, True, _ALERTS)],
+            inboxWaiting=figures.inbox_waiting,
+            inboxOldest=figures.inbox_oldest,
+            deliveriesAMinute=figures.deliveries_a_minute,
+            quarantined=figures.quarantined,
+            dagsterAlive=None if seen is None else (now - seen).total_seconds() < _ALIVE_SECONDS,
+            dagsterSeenAt=seen,
+            now=now,
+        )
+
+    return router
+
+
+def _shown(row: overview.PageState, sessions: list[StatusAnswer]) -> PageShown:
+    return PageShown(
+        id=row.id,
+        pageId=row.page_id,
+        pageName=row.page_name,
+        status=row.status,
+        statusReason=row.status_reason,
+        hasToken=row.has_token,
+        lastSyncedAt=row.last_synced_at,
+        nextSyncAt=row.next_sync_at,
+        lagSeconds=row.lag_seconds,
+        conversations=row.conversations,
+        messages=row.messages,
+        more=row.conversations_more,
+        quarantined=row.quarantined,
+        sessions=sessions,
+    )
+
+
+def _alert(one: Alert) -> AlertShown:
+    return AlertShown(
+        id=one.id,
+        kind=one.kind,
+        severity=one.severity,
+        summary=one.summary,
+        pageId=one.page_id,
+        pageName=one.page_name,
+        openedAt=one.opened_at,
+    )

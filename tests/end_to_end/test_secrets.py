@@ -1,0 +1,272 @@
+"""Secrets are planted wherever one can stand, everything is let go wrong, and they are found
+nowhere: no output, no log, no answer, no row, no file."""
+
+import hashlib
+import hmac
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import psycopg
+import pytest
+import requests
+
+from messenger_pipeline.db.embedded import database_url
+from messenger_pipeline.vault import new_key
+from tests.conftest import Simulated
+from tests.end_to_end.test_stack import COMMAND, free_port
+from tests.webhook.bodies import body, text
+
+APP_SECRET = "canary-app-secret-b81fc0aa"
+VERIFY_TOKEN = "canary-verify-token-55d0e1"
+API_KEY = "canary-api-key-90ce7d21"
+PASSWORD = "canary-password-7711ab"
+SINK = "canary-path-of-the-sink-3f09"
+DEAD = "http://127.0.0.1:9"
+
+
+@dataclass
+class Ground:
+    """Where everything is planted, and what was heard."""
+
+    environment: dict[str, str]
+    folder: Path
+    said: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str, given: str = "", **settings: str) -> None:
+        """A command, whatever comes of it."""
+        self._hear([*COMMAND, *arguments], given, settings)
+
+    def run_job(self, name: str, **settings: str) -> None:
+        """A Dagster job, as a run that the instance keeps."""
+        program = (
+            "import sys; from messenger_pipeline.commands.console import dagster_environment\n"
+            "from messenger_pipeline.definitions import defs\n"
+            "from messenger_pipeline.defs.launch import instance_of_home\n"
+            "with dagster_environment(), instance_of_home() as instance:\n"
+            f"    defs.resolve_job_def('{name}').execute_in_process("
+            "instance=instance, raise_on_error=False)\n"
+        )
+        self._hear([sys.executable, "-c", program], "", settings)
+
+    def _hear(self, command: list[str], given: str, settings: dict[str, str]) -> None:
+        done = subprocess.run(
+            command, input=given, env=self.environment | settings, cwd=self.folder,
+            capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        self.said.append(done.stdout + done.stderr)
+
+
+@pytest.fixture
+def sink() -> Iterator[str]:
+    """An address for alerts that takes none, and repeats what it was asked."""
+
+    class Sink(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(self.path.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/{SINK}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def ground(server: str, url: str, simulated: Simulated, sink: str, tmp_path: Path) -> Ground:
+    name = url.partition("?")[0].rpartition("/")[2]
+    return Ground(
+        {
+            **os.environ,
+            "MESSENGER_DATABASE_URL": _with_password(url),
+            "DAGSTER_PG_URL": _with_password(database_url(server, f"{name}_dagster")),
+            "MESSENGER_HOME": str(tmp_path / "home"),
+            "MESSENGER_GRAPH_URL": simulated.url,
+            "MESSENGER_CALLS_PER_SECOND": "1000",
+            "MESSENGER_APP_ID": "4711",
+            "MESSENGER_APP_SECRET": APP_SECRET,
+            "MESSENGER_VERIFY_TOKEN": VERIFY_TOKEN,
+            "MESSENGER_API_KEY": API_KEY,
+            "MESSENGER_ALERT_URL": sink,
+            "MESSENGER_TOKEN_KEY": new_key(),
+        },
+        tmp_path,
+    )
+
+
+@pytest.fixture
+def simulated(simulate: Callable[..., Simulated]) -> Simulated:
+    return simulate(conversations=120, pages=2, app_secret=APP_SECRET)
+
+
+def _with_password(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    credentials, at, place = rest.partition("@")
+    user = credentials.partition(":")[0] if at else "postgres"
+    return f"{scheme}://{user}:{PASSWORD}@{place if at else rest}"
+
+
+@contextmanager
+def served(ground: Ground) -> Iterator[str]:
+    """The receiver; what it says is heard when it has ended."""
+    port = free_port()
+    said = ground.folder / "receiver.log"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", port],
+            env=ground.environment, cwd=ground.folder, stdout=output, stderr=output,
+        )  # fmt: skip
+        address = f"http://127.0.0.1:{port}"
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    requests.get(f"{address}/readyz", timeout=5)
+                    break
+                except requests.ConnectionError:
+                    assert time.monotonic() < deadline, said.read_text()
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+    ground.said.append(said.read_text())
+
+
+def use_the_receiver(ground: Ground, address: str, page: str, other: str) -> None:
+    """Everything that it answers to, rightly and wrongly asked."""
+    key = {"X-API-Key": API_KEY}
+    signed = body(text(1, "m1", f"hi {page}", page=page), page=page)
+
+    def ask(method: str, path: str, **options: object) -> requests.Response:
+        answer = requests.request(method, address + path, timeout=30, **options)  # type: ignore[arg-type]
+        ground.said.append(f"{answer.headers}\n{answer.text}")
+        return answer
+
+    for name, given in (
+        ("X-Hub-Signature-256", _signature(signed)),
+        ("X-Hub-Signature-256", API_KEY),
+    ):
+        ask("POST", "/api/webhook", data=signed, headers={name: given})
+    ask("GET", "/api/webhook", params={"hub.mode": "subscribe", "hub.verify_token": VERIFY_TOKEN,
+                                       "hub.challenge": "1"})  # fmt: skip
+    ask("GET", "/api/webhook", params={"hub.mode": "x", "hub.verify_token": VERIFY_TOKEN})
+    ask("POST", "/login", json={"key": API_KEY})
+    ask("POST", "/login", json={"key": API_KEY + "wrong"})
+    ask("POST", "/login", json={"key": [API_KEY]})
+    for headers in ({}, key, {"X-API-Key": API_KEY + "x"}, {"Authorization": f"Bearer {API_KEY}"}):
+        ask("POST", "/api/conversations/sync", json={"pageId": page}, headers=headers)
+    ask("POST", "/api/conversations/sync", data=APP_SECRET, headers=key)
+    ask("POST", "/api/conversations/sync", json={"pageId": API_KEY, "mode": "no"}, headers=key)
+    session = ask("POST", "/api/conversations/sync", json={"pageId": other}, headers=key).json()
+    for path in ("", "/events"):
+        with requests.get(
+            f"{address}/api/conversations/sync/{session.get('sync_session_id')}{path}",
+            headers=key, stream=True, timeout=30,
+        ) as answer:  # fmt: skip
+            ground.said.append(next(answer.iter_lines(decode_unicode=True), ""))
+    for path in ("/", "/metrics", "/docs", "/openapi.json", "/healthz", "/readyz",
+                 "/api/overview", "/api/pages", f"/nothing/{API_KEY}"):  # fmt: skip
+        ask("GET", path, headers=key)
+
+
+def _signature(signed: bytes) -> str:
+    return "sha256=" + hmac.new(APP_SECRET.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def rows_of(url: str) -> str:
+    """Every row of every table, as text."""
+    found = []
+    with psycopg.connect(url) as connection:
+        tables = connection.execute(
+            "select format('%I.%I', schemaname, tablename) from pg_tables"
+            " where schemaname not in ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        for (table,) in tables:
+            rows = connection.execute(f"select t::text from {table} t").fetchall()
+            found += [f"{table}: {row}" for (row,) in rows]
+            if table.endswith("webhook_inbox"):
+                rows = connection.execute(f"select encode(body, 'escape') from {table}").fetchall()
+                found += [row for (row,) in rows]
+    assert len(found) > 200
+    return "\n".join(found)
+
+
+def test_a_secret_is_found_nowhere(
+    ground: Ground, simulated: Simulated, url: str, server: str
+) -> None:
+    page, other = simulated.pages
+    for one in simulated.pages:
+        ground.run("pages", "add", one.id, given=one.token)
+    ground.run("pages", "add", page.id, given=page.token, MESSENGER_GRAPH_URL=DEAD)
+    ground.run("pages", "add", page.id, given=page.token, MESSENGER_APP_SECRET="canary-wrong")
+    ground.run("pages", "add", page.token, given=page.id)
+    ground.run("sync", page.token)
+    ground.run("pages", "remove", page.token)
+    # Records that cannot be used are kept raw, with the addresses that Meta put into them.
+    simulated.fault("participants_page_only", times=2)
+    simulated.fault("message_without_time", times=3)
+    simulated.fault("code_2", times=2)
+    ground.run("sync", page.id)
+    ground.run("sync", page.id, "--full", "--json", MESSENGER_GRAPH_URL=DEAD)
+    ground.run("sync", page.id, MESSENGER_TOKEN_KEY=new_key())
+    ground.run("sync", page.id, MESSENGER_APP_SECRET="canary-wrong")
+    ground.run("sync", page.id, MESSENGER_DATABASE_URL=f"postgresql://u:{PASSWORD}@127.0.0.1:9/x")
+    ground.run("status", MESSENGER_DATABASE_URL=f"postgresql://u:{PASSWORD}@@127.0.0.1:9/x")
+    ground.run("status", MESSENGER_ALERT_URL=f"no address {SINK}")
+    ground.run("sync", page.id, MESSENGER_TOKEN_KEY="canary-no-key")
+    for name in ("html", "json_cut", "connection_cut"):
+        simulated.fault(name, times=1)
+    ground.run("sync", page.id, "--full")
+    ground.run_job("check_pages_daily")
+    simulated.clear_faults()
+    for one in simulated.pages:
+        one.access = "expired"
+    ground.run("sync", page.id)
+    ground.run_job("check_tables")
+    with psycopg.connect(url) as connection:  # all are due for their daily check once more
+        connection.execute("update page_checks set checked_at = checked_at - interval '2 days'")
+    ground.run_job("check_pages_daily", MESSENGER_GRAPH_URL=DEAD)
+    with served(ground) as address:
+        use_the_receiver(ground, address, page.id, other.id)
+    ground.run("serve", "--port", "0", MESSENGER_VERIFY_TOKEN="")
+    for command in (("status", "--json"), ("alerts", "--json"), ("quarantine", "list")):
+        ground.run(*command)
+
+    places = {
+        "what was said": "\n".join(ground.said),
+        "the data": rows_of(url),
+        "Dagster's rows": rows_of(
+            database_url(server, url.partition("?")[0].rpartition("/")[2] + "_dagster")
+        ),
+        "files": "\n".join(
+            path.read_text(errors="replace") for path in ground.folder.rglob("*") if path.is_file()
+        ),
+    }
+    secrets = {
+        "page token": page.token, "other page's token": other.token, "app secret": APP_SECRET,
+        "wrong app secret": "canary-wrong", "verify token": VERIFY_TOKEN, "API key": API_KEY,
+        "password": PASSWORD, "sink": SINK, "bad key": "canary-no-key",
+        "token key": ground.environment["MESSENGER_TOKEN_KEY"],
+    }  # fmt: skip
+    found = [
+        f"the {name} in {place}: …{told[max(0, told.index(secret) - 300) :][:400]}…"
+        for name, secret in secrets.items()
+        for place, told in places.items()
+        if secret in told
+    ]
+    assert not found, "\n\n".join(found)
+    # Everything was really there to be told.
+    for word in ("is registered; its token works", "Session has expired", '"level"', "quarantine"):
+        assert word in places["what was said"], word

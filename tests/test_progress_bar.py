@@ -1,0 +1,56 @@
+"""The bar of `sync` on a terminal: what those who watch the events are told."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.vault import TokenVault
+from tests.conftest import Simulated, register
+from tests.test_cli import environment
+
+__all__ = ["environment"]  # a fixture
+
+
+def shown_on_a_terminal(command: list[str], given: dict[str, str], folder: Path) -> tuple[int, str]:
+    """Exit code and what a terminal shows of standard error."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, env={**os.environ, **given, "COLUMNS": "200", "TERM": "xterm"}, cwd=folder,
+        stdout=subprocess.DEVNULL, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 65_536):
+            shown += part
+    except OSError:
+        pass  # Linux's way to say that nobody writes any more
+    os.close(ours)
+    return process.wait(timeout=60), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+
+
+def test_it_tells_what_is_read_how_fast_and_what_is_left(
+    environment: dict[str, str],
+    simulate: Callable[..., Simulated],
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    simulated = simulate(conversations=300, latency=0.2)
+    environment["MESSENGER_GRAPH_URL"] = simulated.url
+    register(database, TokenVault([environment["MESSENGER_TOKEN_KEY"]]), simulated)
+    command = [sys.executable, "-m", "messenger_pipeline.cli", "sync", simulated.page.id]
+    code, shown = shown_on_a_terminal(command, environment, tmp_path)
+    assert code == 0, shown
+    assert f"page {simulated.page.id}" in shown
+    counts = {int(count) for count in re.findall(r"(\d+) conversations read", shown)}
+    assert any(0 < count < 300 for count in counts), shown
+    # Now it is known how many there are.
+    environment["MESSENGER_CALLS_PER_SECOND"] = "1"
+    code, shown = shown_on_a_terminal([*command, "--full"], environment, tmp_path)
+    assert code == 0, shown
+    assert re.search(r"\d+ of about 300 conversations read, .* a second, about \d+ s left", shown)

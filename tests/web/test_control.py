@@ -1,0 +1,377 @@
+"""The control API over HTTP: who may, what is answered, and what becomes of it."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import requests
+
+from messenger_pipeline.db import pages
+from messenger_pipeline.db.asking import take_requests
+from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.load import open_session
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.sync import Engine
+from messenger_pipeline.web.access import MAX_BYTES
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.walking import Connect, Simulate, stored, truth, walk
+from tests.web.conftest import KEY, Receiving, received_at
+
+SYNC = "/api/conversations/sync"
+
+
+@pytest.fixture
+def small(simulate: Simulate) -> Simulated:
+    return simulate(conversations=60)
+
+
+@pytest.fixture
+def engine(small: Simulated, connect: Connect) -> Engine:
+    return connect(small)
+
+
+@pytest.fixture
+def control(url: str, engine: Engine) -> Iterator[Receiving]:
+    """The routes on a database where one page is registered."""
+    with received_at(url) as receiving:
+        yield receiving
+
+
+def ask(control: Receiving, page_id: object, **more: object) -> requests.Response:
+    answer: requests.Response = control.ask("POST", SYNC, json={"pageId": page_id, **more})
+    return answer
+
+
+# -- Asking -------------------------------------------------------------------------------------
+
+
+def test_a_sync_is_asked_for_walked_and_told(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    answer = ask(control, small.page.id)
+    assert answer.status_code == 202
+    told = answer.json()
+    session = told["sync_session_id"]
+    assert (told["success"], told["state"], told["pageId"]) == (True, "requested", small.page.id)
+    assert answer.headers["location"] == told["links"]["self"] == f"{SYNC}/{session}"
+    assert told["links"]["events"] == f"{SYNC}/{session}/events"
+
+    waiting = control.ask("GET", told["links"]["self"]).json()
+    assert (waiting["success"], waiting["hasMore"], waiting["state"]) == (None, True, "requested")
+    [request] = take_requests(database, [])
+    walk(engine, small.page.id, session=request.sync_session_id)
+    assert stored(database) == truth(small)
+
+    ended = control.ask("GET", told["links"]["self"]).json()
+    messages = sum(truth(small).values())
+    assert ended["message"] == f"Full sync: 60 conversation(s) with {messages} events"
+    expected = {
+        "success": True, "synced": 60, "total": 60, "inserted": 60, "updated": 0, "unchanged": 0,
+        "eventsCreated": messages, "syncMode": "full", "hasMore": False, "resumeSession": None,
+        "failedBatches": 0, "quarantined": 0, "sync_session_id": session, "pageId": small.page.id,
+        "state": "completed", "error": None, "warning": None, "openGaps": 0, "runId": None,
+        "fraction": 1.0, "secondsLeft": None,
+    }  # fmt: skip
+    assert {name: ended[name] for name in expected} == expected
+    assert ended["duration"] == f"{ended['durationSeconds']:.1f}s"
+    assert ended["speed"] == f"{ended['conversationsPerSecond']:.1f} conversations/sec"
+    assert ended["conversationsPerSecond"] > 0
+
+
+def test_a_page_is_named_by_either_id_as_text_or_number(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    page = pages.get_page(database, small.page.id)
+    for asked in (
+        {"pageId": small.page.id},
+        {"pageId": int(small.page.id)},
+        {"pageId": str(page.id).upper()},
+        {"facebookPageId": small.page.id},
+        {"facebookPageId": int(small.page.id)},
+        {"pageId": str(page.id), "facebookPageId": small.page.id, "userId": {"more": ["sent"]}},
+        {"pageId": str(uuid4()), "facebookPageId": small.page.id},  # another registry's
+    ):
+        answer = control.ask("POST", SYNC, json=asked)
+        assert answer.status_code == 202, answer.text
+        query(database, "update sync_requests set ended_at = now() returning id")
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain;charset=UTF-8", "nonsense;;"])
+def test_the_content_type_does_not_matter(
+    control: Receiving, small: Simulated, content_type: str | None
+) -> None:
+    """Pages of the replaced application do not give any; browsers then say text/plain."""
+    body = b'{"pageId": "%s", "resumeSession": null}' % small.page.id.encode()
+    answer = control.ask("POST", SYNC, data=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 202, answer.text
+
+
+def test_a_second_request_is_told_what_is_under_way(control: Receiving, small: Simulated) -> None:
+    first = ask(control, small.page.id).json()
+    second = ask(control, small.page.id, mode="full")
+    assert second.status_code == 409
+    told = second.json()
+    assert told["error"].startswith("Sync already in progress for this page. ")
+    assert told["sync_session_id"] == first["sync_session_id"]
+    assert told["links"] == first["links"]
+
+
+def test_of_two_requests_at_the_same_moment_one_is_accepted(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    barrier, answers = threading.Barrier(2), []
+
+    def ask_at_once() -> None:
+        barrier.wait()
+        answers.append(ask(control, small.page.id))
+
+    threads = [threading.Thread(target=ask_at_once) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [202, 409]
+    assert len({answer.json()["sync_session_id"] for answer in answers}) == 1
+    assert query(database, "select count(*) from sync_requests") == [(1,)]
+
+
+def test_while_a_run_holds_the_page_a_request_is_told_its_session(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    with held_lease(database, small.page.id, "run-1") as fence:
+        session = open_session(database, small.page.id, fence, "auto", "run-1", None)
+        assert session
+        answer = ask(control, small.page.id)
+        assert answer.status_code == 409
+        assert answer.json()["sync_session_id"] == str(session.sync_session_id)
+        assert "run-1" in answer.json()["error"]
+    assert query(database, "select count(*) from sync_requests") == [(0,)]
+
+
+def test_a_lease_whose_session_is_not_known_has_no_links(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    with held_lease(database, small.page.id, "run-1"):
+        answer = ask(control, small.page.id)
+    assert answer.status_code == 409
+    assert (answer.json()["sync_session_id"], answer.json()["links"]) == (None, None)
+
+
+def test_an_open_session_is_gone_on_with_under_its_id(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    cut = walk(engine, small.page.id, max_conversations=25)
+    assert cut.has_more
+    answer = ask(control, small.page.id)
+    assert (answer.status_code, answer.json()["sync_session_id"]) == (202, cut.sync_session_id)
+    [request] = take_requests(database, [])
+    walk(engine, small.page.id, session=request.sync_session_id)
+    told = control.ask("GET", f"{SYNC}/{cut.sync_session_id}").json()
+    assert (told["success"], told["synced"]) == (True, 60)
+
+
+def test_a_session_is_resumed_by_name_until_it_has_ended(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    cut = walk(engine, small.page.id, max_conversations=25)
+    answer = ask(
+        control, small.page.id, resumeSession=cut.sync_session_id, mode="full", maxConversations=9
+    )
+    assert (answer.status_code, answer.json()["sync_session_id"]) == (202, cut.sync_session_id)
+    [request] = take_requests(database, [])
+    assert request.max_conversations == 9
+    walk(engine, small.page.id, session=request.sync_session_id)
+    ended = ask(control, small.page.id, resumeSession=cut.sync_session_id)
+    assert ended.status_code == 422
+    assert "without resumeSession" in ended.json()["error"]
+    assert ask(control, small.page.id, resumeSession=None).status_code == 202
+
+
+def test_a_request_survives_the_receiver(url: str, engine: Engine, small: Simulated) -> None:
+    with received_at(url) as first:
+        session = ask(first, small.page.id).json()["sync_session_id"]
+    with received_at(url) as second:
+        assert second.ask("GET", f"{SYNC}/{session}").json()["state"] == "requested"
+        assert ask(second, small.page.id).status_code == 409
+
+
+# -- What is not accepted -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", ["body", "JSON object"]),
+        (b"no JSON", ["JSON", "pageId"]),
+        (b"[]", ["JSON object"]),
+        (b"{}", ["pageId"]),
+        (b'{"pageId": null}', ["pageId"]),
+        (b'{"pageId": true}', ["pageId"]),
+        (b'{"pageId": "\\u0000"}', ["pageId"]),
+        (b'{"pageId": "1", "mode": "quick"}', ["mode", "incremental"]),
+        (b'{"pageId": "1", "maxConversations": 0}', ["maxConversations", "1"]),
+        (b'{"pageId": "1", "maxConversations": 1e99}', ["maxConversations"]),
+        (b'{"pageId": "1", "maxConversations": "5"}', ["maxConversations", "integer"]),
+        (b'{"pageId": "1", "resumeSession": "x"}', ["resumeSession", "UUID"]),
+    ],
+)
+def test_a_wrong_body_is_told_by_its_field(
+    control: Receiving, body: bytes, words: list[str]
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = control.ask("POST", SYNC, data=body, headers=headers)
+    assert answer.status_code == 422
+    assert {*answer.json()} == {"error"}
+    assert all(word in answer.json()["error"] for word in words), answer.text
+
+
+def test_what_does_not_exist_is_said(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    other = ask(control, small.page.id, resumeSession=str(uuid4()))
+    for answer in (ask(control, "4711"), other, control.ask("GET", f"{SYNC}/{uuid4()}")):
+        assert answer.status_code == 404
+        assert {*answer.json()} == {"error"}
+    assert control.ask("GET", f"{SYNC}/x").status_code == 422
+    assert control.ask("GET", SYNC, params={"pageId": "4711"}).status_code == 404
+    pages.set_page_status(database, small.page.id, "removed")
+    assert ask(control, small.page.id).status_code == 404
+
+
+def test_two_different_pages_are_one_too_many(
+    url: str, simulate: Simulate, connect: Connect
+) -> None:
+    two = simulate(conversations=1, pages=2)
+    connect(two)
+    first, second = two.pages
+    with received_at(url) as control:
+        answer = ask(control, first.id, facebookPageId=second.id)
+    assert answer.status_code == 422
+    assert "two different pages" in answer.json()["error"]
+
+
+def test_a_page_whose_owner_must_act_is_refused_with_the_remedy(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    pages.set_page_status(database, small.page.id, "needs_reauthorization", "the token expired")
+    answer = ask(control, small.page.id)
+    assert answer.status_code == 422
+    assert "the token expired" in answer.json()["error"]
+    assert f"pages add {small.page.id}" in answer.json()["error"]
+    with database.transaction() as connection:
+        connection.execute(
+            "update facebook_pages set status = 'active', access_token_encrypted = null"
+        )
+    answer = ask(control, small.page.id)
+    assert answer.status_code == 422
+    assert "no access token" in answer.json()["error"]
+
+
+def test_the_last_syncs_of_a_page_are_listed_newest_first(
+    control: Receiving, engine: Engine, small: Simulated
+) -> None:
+    done = [walk(engine, small.page.id).sync_session_id for _ in range(3)]
+    told = control.ask("GET", SYNC, params={"pageId": small.page.id}).json()
+    assert [one["sync_session_id"] for one in told] == done[::-1]
+    assert [one["syncMode"] for one in told] == ["incremental", "incremental", "full"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "asked"),
+    [
+        ("POST", SYNC, {"pageId": "1"}),
+        ("GET", f"{SYNC}/{UUID(int=1)}", None),
+        ("GET", f"{SYNC}/{UUID(int=1)}/events", None),
+        ("GET", "/api/pages", None),
+        ("GET", "/api/overview", None),
+    ],
+)
+def test_without_the_database_one_is_told_to_come_again(
+    away: Receiving, method: str, path: str, asked: Any
+) -> None:
+    answer = away.ask(method, path, json=asked)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert {*answer.json()} == {"error"}
+
+
+# -- Who may ------------------------------------------------------------------------------------
+
+ROUTES: list[tuple[str, str]] = [
+    ("POST", SYNC),
+    ("GET", f"{SYNC}?pageId=1"),
+    ("GET", f"{SYNC}/{UUID(int=1)}"),
+    ("GET", f"{SYNC}/{UUID(int=1)}/events"),
+    ("GET", "/api/conversations/events"),
+    ("GET", "/api/pages"),
+    ("GET", "/api/overview"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_without_the_key_no_control_route_answers(
+    served: Receiving, method: str, path: str
+) -> None:
+    for headers in (
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "wrong"},
+        {"X-API-Key": KEY.encode()[:-1]},
+        {"X-API-Key": KEY.encode() + b" more"},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": b"Basic " + KEY.encode()},
+        {"Cookie": "messenger_session=9999999999.00"},
+        {"Cookie": f"messenger_session={'9' * 10}.\xff"},
+        {"Cookie": "messenger_session=.;;=;\xe9"},
+    ):
+        answer = served.ask(method, path, key=None, headers=headers, data=b"no JSON")
+        assert answer.status_code == 401, headers
+        assert "X-API-Key" in answer.json()["error"]
+        assert KEY not in answer.text
+    # Nor in the query: addresses are logged everywhere.
+    answer = served.ask(method, path, key=None, params={"api_key": KEY, "X-API-Key": KEY})
+    assert answer.status_code == 401
+
+
+def test_the_key_is_taken_from_either_header(served: Receiving) -> None:
+    for name, value in (
+        ("X-API-Key", KEY),
+        ("Authorization", f"Bearer {KEY}"),
+        ("authorization", f"bearer {KEY}"),
+    ):
+        answer = served.ask("GET", "/api/overview", key=None, headers={name: value.encode()})
+        assert answer.status_code == 200
+
+
+def test_with_no_key_set_it_is_said_which_setting_is_missing(web_url: str) -> None:
+    with received_at(web_url, api_key=None) as closed:
+        for key in (None, "", "None"):
+            answer = closed.ask("GET", "/api/overview", key=key)
+            assert answer.status_code == 401
+            assert "MESSENGER_API_KEY" in answer.json()["error"]
+        answer = closed.ask("POST", "/login", key=None, json={"key": ""})
+        assert answer.status_code == 401
+        assert "MESSENGER_API_KEY" in answer.json()["error"]
+        assert requests.get(f"{closed.url}/healthz", timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_long_body_is_refused(served: Receiving, chunked: bool) -> None:
+    body = b'{"pageId": "' + b"1" * MAX_BYTES + b'"}'
+    sent: Any = iter([body[:9], body[9:]]) if chunked else body
+    answer = served.ask("POST", SYNC, data=sent, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert str(MAX_BYTES) in answer.json()["error"]
+
+
+def test_wrong_keys_are_logged_once_in_a_while_and_without_them(
+    web_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with received_at(web_url) as fresh:
+        for number in range(5):
+            fresh.ask("GET", "/api/overview", key=f"guess {number}")
+    [line] = [one for one in caplog.messages if "wrong API key" in one]
+    assert "guess" not in line

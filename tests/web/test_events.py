@@ -1,0 +1,284 @@
+"""Progress as server-sent events, of real syncs against the simulator."""
+
+import asyncio
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from messenger_pipeline.db.asking import request_sync
+from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.listening import APPLICATION
+from messenger_pipeline.db.load import open_session
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.progress import note_wait
+from messenger_pipeline.sync import Engine
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.walking import Connect, Simulate, walk
+from tests.web.conftest import KEY, Receiving, received_at
+from tests.web.sse import raw_stream, watched
+
+LISTENERS = (
+    f"from pg_stat_activity where application_name = '{APPLICATION}'"
+    " and datname = current_database()"
+)
+
+
+@pytest.fixture
+def small(simulate: Simulate) -> Simulated:
+    return simulate(conversations=300, latency=0.03)
+
+
+@pytest.fixture
+def engine(small: Simulated, connect: Connect) -> Engine:
+    return connect(small)
+
+
+@pytest.fixture
+def control(url: str, engine: Engine) -> Iterator[Receiving]:
+    with received_at(url) as receiving:
+        yield receiving
+
+
+def asked(database: Database, page_id: str) -> str:
+    """A session that somebody asked for."""
+    verdict = request_sync(
+        database, page_id, mode="auto", session=None, max_conversations=None, requested_by="test"
+    )
+    assert verdict.sync_session_id
+    return str(verdict.sync_session_id)
+
+
+def count(database: Database, what: str) -> int:
+    return int(query(database, f"select count(*) {what}")[0][0])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_watcher_sees_a_sync_from_the_request_to_the_end(
+    url: str, simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    slow = simulate(conversations=300, latency=0.3)
+    engine = connect(slow)
+    session = asked(database, slow.page.id)
+    with (
+        received_at(url) as control,
+        watched(control, session) as stream,
+        ThreadPoolExecutor() as pool,
+    ):
+        told = []
+        run: Any = None
+        for event in stream:
+            told.append(event)
+            run = run or pool.submit(walk, engine, slow.page.id)
+        run.result()
+        shown = control.ask("GET", f"/api/conversations/sync/{session}").json()
+    assert stream.answer.headers["content-type"].startswith("text/event-stream")
+    assert stream.answer.headers["cache-control"] == "no-store"
+    assert stream.retry == "2000"
+    assert told[0]["state"] == "requested"
+    assert "running" in {event["state"] for event in told}
+    assert (told[-1]["state"], told[-1]["success"], told[-1]["synced"]) == ("completed", True, 300)
+    assert {*told[-1]} == {*shown}
+    assert told[-1]["message"] == shown["message"]
+    counts = [event["synced"] for event in told]
+    assert counts == sorted(counts)
+    assert any(0 < count < 300 for count in counts)
+    assert stream.ids == [f"{session}:{event['change']}" for event in told]
+    assert len({*stream.ids}) == len(stream.ids)
+
+
+def test_two_hundred_watchers_of_one_sync_are_one_listener_and_all_see_its_end(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    session = asked(database, small.page.id)
+    listeners: list[int] = []
+
+    async def watch_all() -> list[bytes]:
+        watching = [asyncio.create_task(raw_stream(control, session)) for _ in range(200)]
+        run = asyncio.create_task(asyncio.to_thread(walk, engine, small.page.id, session=None))
+        while not run.done():
+            listeners.append(await asyncio.to_thread(count, database, LISTENERS))
+            await asyncio.sleep(0.1)
+        await run
+        return await asyncio.wait_for(asyncio.gather(*watching), 30)
+
+    told = asyncio.run(watch_all())
+    assert max(listeners) == 1
+    assert len(told) == 200
+    assert all(b'"state":"completed"' in one for one in told)
+    assert all(one.rstrip().endswith(b"0") for one in told)  # the last chunk: ended, not cut
+
+
+def test_what_was_seen_is_not_repeated_and_what_is_newer_comes_at_once(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    cut = walk(engine, small.page.id, max_conversations=50)
+    session = cut.sync_session_id
+    with watched(control, session) as stream:
+        first = next(iter(stream))
+        [seen] = stream.ids
+    assert first["hasMore"]
+    with watched(control, session, seen) as stream, ThreadPoolExecutor() as pool:
+        reading = pool.submit(next, iter(stream))
+        time.sleep(1)
+        assert not reading.done()
+        walk(engine, small.page.id, max_conversations=50)
+        assert reading.result()["change"] > first["change"]
+        assert seen not in stream.ids
+    walk(engine, small.page.id)
+    with watched(control, session, seen) as stream:
+        [end] = stream
+        [seen] = stream.ids
+    assert (end["state"], end["success"]) == ("completed", True)
+    with watched(control, session, seen) as stream:
+        assert stream.answer.status_code == 204
+
+
+@pytest.mark.parametrize("seen", ["", "x", ":", "1:1", f"{'-' * 36}:1", f"{uuid4()}:{'9' * 30}"])
+def test_an_id_of_nobodys_is_as_none(
+    control: Receiving, engine: Engine, small: Simulated, seen: str
+) -> None:
+    session = walk(engine, small.page.id).sync_session_id
+    with watched(control, session, seen) as stream:
+        assert [one["state"] for one in stream] == ["completed"]
+
+
+def test_a_session_that_does_not_exist_is_no_stream(control: Receiving) -> None:
+    answer = control.ask("GET", f"/api/conversations/sync/{uuid4()}/events")
+    assert answer.status_code == 404
+    assert {*answer.json()} == {"error"}
+
+
+def test_one_stream_tells_of_all_open_syncs_and_of_their_ends(
+    url: str, simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    two = simulate(conversations=60, pages=2, latency=0.02)
+    engine = connect(two)
+    first, second = (page.id for page in two.pages)
+    open_before = asked(database, first)
+    with received_at(url) as control, watched(control) as stream, ThreadPoolExecutor() as pool:
+        events = iter(stream)
+        assert next(events)["sync_session_id"] == open_before
+        runs = [pool.submit(walk, engine, page, run_id=page) for page in (first, second)]
+        ended: dict[str, str] = {}
+        for event in events:
+            if event["endedAt"]:
+                ended[event["pageId"]] = event["state"]
+            if len(ended) == 2:
+                break
+        for run in runs:
+            run.result()
+    assert ended == {first: "completed", second: "completed"}
+
+
+def test_a_wait_that_ends_is_told_although_nothing_changed(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    with held_lease(database, small.page.id, "run-1") as fence:
+        session = open_session(database, small.page.id, fence, "auto", "run-1", None)
+        assert session
+        note_wait(database, session.sync_session_id, 2, "Meta's limit of calls to the app")
+        with watched(control, str(session.sync_session_id)) as stream:
+            events = iter(stream)
+            waiting = next(events)
+            assert waiting["state"] == "waiting for Meta"
+            assert waiting["waitingFor"] == "Meta's limit of calls to the app"
+            assert waiting["waitingUntil"]
+            assert next(events)["state"] == "running"
+
+
+def test_what_was_announced_while_nobody_listened_is_told_after_all(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    """The listener's connection is cut again and again while a sync goes on."""
+    session = asked(database, small.page.id)
+    ended = threading.Event()
+
+    def cut() -> None:
+        while not ended.wait(0.1):
+            query(database, f"select pg_terminate_backend(pid) {LISTENERS}")
+
+    with watched(control, session) as stream, ThreadPoolExecutor() as pool:
+        cutting = pool.submit(cut)
+        try:
+            run = pool.submit(walk, engine, small.page.id)
+            last = [*stream][-1]
+            run.result()
+        finally:
+            ended.set()
+        cutting.result()
+    assert (last["state"], last["synced"]) == ("completed", 300)
+
+
+def test_watchers_are_told_less_often_than_things_change(
+    control: Receiving, small: Simulated, database: Database
+) -> None:
+    with held_lease(database, small.page.id, "run-1") as fence:
+        session = open_session(database, small.page.id, fence, "auto", "run-1", None)
+        assert session
+        with watched(control, str(session.sync_session_id)) as stream, ThreadPoolExecutor() as pool:
+            began = time.monotonic()
+
+            def change() -> int:
+                for made in itertools.count():
+                    if time.monotonic() - began > 2:
+                        note_wait(database, session.sync_session_id, 600, "the last one")
+                        return made
+                    note_wait(database, session.sync_session_id, 600, f"change {made}")
+                return 0
+
+            changing = pool.submit(change)
+            told = 0
+            for event in stream:
+                told += 1
+                if event["waitingFor"] == "the last one":
+                    break
+            took = time.monotonic() - began
+            made = changing.result()
+    assert made > 40
+    assert told <= 4 * took + 2
+
+
+def test_a_watcher_that_vanishes_or_takes_nothing_disturbs_nobody(
+    control: Receiving, engine: Engine, small: Simulated, database: Database
+) -> None:
+    session = asked(database, small.page.id)
+    address = urlsplit(control.url)
+    assert address.port
+    vanished = []
+    for _ in range(20):
+        one = socket.create_connection(("127.0.0.1", address.port))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        path = f"/api/conversations/sync/{session}/events"
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: "
+        one.sendall(head.encode() + KEY.encode() + b"\r\n\r\n")
+        vanished.append(one)
+    for one in vanished[:10]:
+        one.close()
+    with watched(control, session) as stream, ThreadPoolExecutor() as pool:
+        run = pool.submit(walk, engine, small.page.id)
+        assert [*stream][-1]["state"] == "completed"
+        run.result()
+    for one in vanished[10:]:
+        one.close()
+
+
+def test_nobody_listens_before_somebody_watches(control: Receiving, database: Database) -> None:
+    control.ask("GET", "/api/pages")
+    assert count(database, LISTENERS) == 0
+    with watched(control):
+        wait_until(lambda: count(database, LISTENERS) == 1)

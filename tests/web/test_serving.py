@@ -1,0 +1,70 @@
+"""serve as a process: what it says of the control API, and how open streams end with it."""
+
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from messenger_pipeline.db.pool import Database
+from tests.db.test_load import query
+from tests.test_cli import environment
+from tests.webhook.test_commands import serving
+
+__all__ = ["environment", "serving"]  # fixtures
+KEY = {"X-API-Key": "a key of the tests"}
+
+
+def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
+    environment: dict[str, str], serving: Callable[..., Any], database: Database
+) -> None:
+    environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
+    query(database, "insert into facebook_pages (facebook_page_id, access_token_encrypted)"
+          " values ('10', 'x') returning 1")  # fmt: skip
+    process, url = serving("--no-drain")
+    api = f"{url}/api/conversations"
+    asked = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
+    assert asked.status_code == 202, asked.text
+
+    def watch(path: str) -> tuple[bytes, float]:
+        with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
+            told = next(answer.iter_content(65_536))
+            watched.append(path)
+            for more in answer.iter_content(65_536):
+                told += more
+        return told, time.monotonic()
+
+    watched: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        session = asked.json()["sync_session_id"]
+        streams = [pool.submit(watch, path) for path in ("/events", f"/sync/{session}/events") * 5]
+        while len(watched) < 10:
+            time.sleep(0.05)
+            assert process.poll() is None
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=30)
+        took = [stream.result()[1] - began for stream in streams]
+    assert process.returncode == 0, said
+    assert max(took) < 3
+    assert "every delivery that was answered is kept" in said
+    for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
+        assert word not in said
+
+
+@pytest.mark.parametrize("key", ["", "a key of the tests"])
+def test_it_says_whether_the_control_api_is_open(
+    environment: dict[str, str], serving: Callable[..., Any], key: str
+) -> None:
+    environment["MESSENGER_API_KEY"] = key
+    process, url = serving("--no-drain")
+    answer = requests.get(f"{url}/api/overview", headers=KEY, timeout=30)
+    assert answer.status_code == (200 if key else 401)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert ("set MESSENGER_API_KEY" in said) == (not key)
+    assert ("The status page is" in said) == bool(key)
+    assert KEY["X-API-Key"] not in said
