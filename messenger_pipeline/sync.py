@@ -29,6 +29,7 @@ from messenger_pipeline.db.pages import (
     unknown,
 )
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.progress import count_effort
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.errors import (
     DatabaseError,
@@ -230,6 +231,8 @@ def _walk(walk: Walk) -> None:
         _log.info("looks for threads that Meta no longer lists")
         sweep(walk)
     session_id = walk.session.sync_session_id
+    # Its end is told with all that it took.
+    count_effort(walk.database, session_id, walk.effort_since(), None)
     load.complete_session(walk.database, session_id, walk.fence)
     # Asked of the session, not of the call: that may have been repeated.
     if load.get_session(walk.database, session_id).outcome is None:

@@ -10,7 +10,7 @@ from messenger_pipeline.db import load, pages
 from messenger_pipeline.db.asking import SyncRequested, Verdict, request_sync, take_requests
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import SessionProgress, list_progress
+from messenger_pipeline.db.progress import SessionProgress, count_effort, list_progress
 from messenger_pipeline.sync import Engine
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
@@ -67,6 +67,9 @@ def test_what_is_asked_for_is_walked_by_the_run_that_is_made_of_it(
     ended = shown(database, session)
     assert (ended.state, ended.total_synced) == ("completed", 130)
     assert ended.changes > 3
+    assert ended.worked_seconds > 0
+    count_effort(database, session, {"api_calls": 0, "seconds": 1, "waited_seconds": 0}, None)
+    assert shown(database, session).changes == ended.changes  # its end was told
 
 
 def test_of_many_who_ask_at_once_one_is_accepted_and_all_learn_the_session(
