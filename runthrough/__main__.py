@@ -95,8 +95,8 @@ def _idle(stage: Stage) -> bool:
 def _press_sync_twice(stage: Stage, record: Record, browser: Page, page_id: str) -> str:
     record.say(
         "## Press Sync twice\n\n*Sync all* asks for a walk of all threads. Pressed once more, the"
-        " second request is refused: one is in progress. (The simulator is told to answer slowly, so"
-        " that there is something to watch.)"
+        " second request is refused: one is in progress. (The simulator is told to answer slowly,"
+        " so that there is something to watch.)"
     )
     stage.order("faults", {"name": "stall", "page": page_id, "seconds": _SLOW, "times": 1000})
     row = browser.locator("#pages tr", has_text=page_id)

@@ -208,8 +208,13 @@ function watch() {
     const told = JSON.parse(event.data);
     const shown = view.rows.get(told.pageId);
     if (!keepNewer(told) || !shown) return;
+    const before = shown.open.get(told.sync_session_id)?.state;
     shown.open.set(told.sync_session_id, told);
     showSessions(told.pageId);
+    if (told.state === "running" && before !== "running") {
+      if (before === "requested") tell(told.pageId, ""); // what was asked for is seen now
+      refreshQuietly();
+    }
     if (told.endedAt) {
       tell(told.pageId, `${told.state}: ${told.message}`);
       refreshQuietly();
