@@ -26,7 +26,10 @@ def say_beginning(walk: Walk) -> None:
         )  # fmt: skip
         return
     down_to = f"down to {session.boundary:%Y-%m-%d %H:%M:%S}" if session.boundary else "to the last"
-    _log.info("begins a %s sync of page %s: its threads %s", session.mode, name, down_to)
+    _log.info(
+        "begins %s %s sync of page %s: its threads %s",
+        "an" if session.mode == "incremental" else "a", session.mode, name, down_to,
+    )  # fmt: skip
 
 
 def tell_waits(database: Database, session: load.SyncSession) -> Callable[[float, str], None]:

@@ -10,6 +10,7 @@ from messenger_pipeline.alerting.watch import EVERY, watch
 from messenger_pipeline.db import alerts as stored
 from messenger_pipeline.db.page_checks import list_pages_to_check
 from messenger_pipeline.defs.assets import stop_on_signal
+from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.sensors import UNFINISHED
 from messenger_pipeline.errors import Stopped
@@ -83,6 +84,7 @@ def check_pages_due(
 @dg.job(
     name="check_pages_daily",
     description="Each page once a day: is its token still good, is it still subscribed.",
+    config={"loggers": CONSOLE},
     tags={"dagster/max_retries": "0"},
 )
 def check_pages_daily() -> None:

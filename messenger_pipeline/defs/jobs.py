@@ -89,6 +89,17 @@ def requested_run(request: SyncRequested) -> dg.RunRequest:
     )
 
 
+def pages_at_work(unfinished: Iterable[dg.DagsterRun]) -> set[str]:
+    """The pages whose runs a request has to wait for. A run that is still queued, behind those of
+    a thousand pages maybe, is none: what somebody asked for overtakes it."""
+    return {
+        run.tags[PARTITION]
+        for run in unfinished
+        if PARTITION in run.tags
+        and (run.status != dg.DagsterRunStatus.QUEUED or run.tags.get(CAUSE) == "request")
+    }
+
+
 def death_of(lease: Lease | None, started: datetime, now: datetime) -> str | None:
     """Why a run that is said to walk a page is dead; None while it may live."""
     if lease is None:

@@ -12,7 +12,8 @@ from dagster_graphql import DagsterGraphQLClient
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
-from messenger_pipeline.defs.jobs import MODE, PARTITION, config_of
+from messenger_pipeline.defs.console import CONSOLE
+from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, config_of
 from messenger_pipeline.defs.sensors import UNFINISHED
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.sync import Mode
@@ -58,7 +59,7 @@ def sync_here(
                 run_id=run_id,
                 tags={
                     MODE: mode,
-                    "messenger/cause": "command line",
+                    CAUSE: "command line",
                     # Whoever started it ends it; monitoring would fail it while it works.
                     "dagster/max_runtime": "0",
                 },
@@ -76,7 +77,9 @@ def submit_syncs(port: int, page_ids: list[str]) -> None:
     """Ask the webserver for a run of each page, as its own Launchpad does."""
     client = DagsterGraphQLClient("localhost", port_number=port)
     for page_id in page_ids:
-        client.submit_job_execution("sync_page", tags={PARTITION: page_id})
+        client.submit_job_execution(
+            "sync_page", run_config={"loggers": CONSOLE}, tags={PARTITION: page_id}
+        )
 
 
 def list_page_runs(since: datetime) -> list[PageRun]:

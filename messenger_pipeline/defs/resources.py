@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.defs.causes import note_cause
 from messenger_pipeline.runtime import open_database, open_engine
 from messenger_pipeline.settings import load_settings
 from messenger_pipeline.sync import Engine
@@ -13,6 +14,11 @@ from messenger_pipeline.sync import Engine
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The data's database, the Graph API and the key to the tokens."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        # Every run of ours has this resource: each says why it runs.
+        if context.instance is not None and context.run is not None:
+            note_cause(context.instance, context.run)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from messenger_pipeline.db.pages import list_due_pages, list_pages_for_full_sync
 from messenger_pipeline.defs.jobs import (
+    CAUSE,
     MODE,
     config_of,
     full_sync_page_job,
@@ -59,7 +60,7 @@ def full_sync_weekly(
             run_key=f"full:{page_id}:{tick}",
             partition_key=page_id,
             run_config=config_of(mode="full"),
-            tags={MODE: "full", "dagster/priority": "-2"},
+            tags={MODE: "full", CAUSE: "schedule", "dagster/priority": "-2"},
         )
         for page_id in pages
         if page_id in known

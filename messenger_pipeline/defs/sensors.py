@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+# Not among what Dagster exports; its version is pinned.
+from dagster._core.execution.backfill import BulkActionStatus
+
 from messenger_pipeline.db.asking import take_requests
 from messenger_pipeline.db.load import list_leases, request_continuations
 from messenger_pipeline.db.pages import list_pages
@@ -13,6 +16,7 @@ from messenger_pipeline.defs.jobs import (
     SESSION,
     continuation_request,
     death_of,
+    pages_at_work,
     partition_changes,
     requested_run,
     sync_page_job,
@@ -42,6 +46,14 @@ def page_registry(
         registered = [page.facebook_page_id for page in list_pages(database)]
     present = context.instance.get_dynamic_partitions("facebook_pages")
     added, removed = partition_changes(registered, present)
+    if removed and context.instance.get_backfills(status=BulkActionStatus.REQUESTED, limit=1):
+        # Dagster would give the whole backfill up, and cancel the runs of the other pages.
+        waiting, removed = removed, []
+        if not added:
+            return dg.SkipReason(
+                f"{len(waiting)} removed pages keep their partitions until the backfill that is"
+                " under way has ended."
+            )
     if not added and not removed:
         return dg.SkipReason(f"The partitions are the {len(registered)} registered pages.")
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
@@ -85,9 +97,8 @@ def requested_syncs(
     context: dg.SensorEvaluationContext, pipeline: Pipeline
 ) -> list[dg.RunRequest] | dg.SkipReason:
     runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-    busy = {run.tags[PARTITION] for run in runs if PARTITION in run.tags}
     with pipeline.database() as database:
-        requests = take_requests(database, sorted(busy))
+        requests = take_requests(database, sorted(pages_at_work(runs)))
     if not requests:
         return dg.SkipReason("Nobody waits for a sync that a run could begin with now.")
     # A page that was registered a moment ago has no partition yet.

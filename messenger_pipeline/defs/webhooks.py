@@ -1,4 +1,4 @@
-"""Webhook deliveries: the drain as an asset, the sensor that guarantees it, checks, retention."""
+"""Webhook deliveries: the drain as an asset, the sensor that guarantees it, checks."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,12 @@ from typing import Any
 import dagster as dg
 
 from messenger_pipeline.db import inbox
-from messenger_pipeline.defs.assets import stop_on_signal
+from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS, stop_on_signal
+from messenger_pipeline.defs.columns import SCHEMAS
+from messenger_pipeline.defs.console import CONSOLE
+from messenger_pipeline.defs.jobs import CAUSE
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.sensors import UNFINISHED
-from messenger_pipeline.settings import load_settings
 from messenger_pipeline.webhook.drain import Drained, drain_batch
 from messenger_pipeline.webhook.names import NameFinder
 
@@ -41,7 +43,14 @@ class DrainConfig(dg.Config):
     ),
     group_name="messenger",
     kinds={"python", "postgres"},
-    metadata={"dagster/table_name": "webhook_inbox"},
+    owners=OWNERS,
+    tags=TAGS,
+    code_version=CODE_VERSION,
+    # No freshness policy: while the receiver is up, it leaves nothing for a run to do.
+    metadata={
+        "dagster/table_name": "webhook_inbox",
+        "dagster/column_schema": SCHEMAS["webhook_inbox"],
+    },
     op_tags={KIND: "drain"},
 )
 def webhook_deliveries(
@@ -105,6 +114,7 @@ drain_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets("webhook_deliveries"),
     description="Apply the webhook deliveries that wait.",
     tags={"dagster/max_retries": "0", KIND: "drain", "dagster/priority": "10"},
+    config={"loggers": CONSOLE},
 )
 
 
@@ -127,13 +137,16 @@ def webhook_inbox(
     )
     if unfinished:
         return dg.SkipReason(f"{waiting.deliveries} deliveries wait, a run is at it.")
-    return dg.RunRequest()
+    return dg.RunRequest(tags={CAUSE: "webhook"})
 
 
 @dg.asset_check(
     asset="webhook_deliveries",
     name="webhook_lag",
-    description="Deliveries are applied within moments: none waits for a minute.",
+    description=(
+        "Deliveries are applied within moments. WARN where one waits for over a minute, ERROR for"
+        " over ten: look at the receiver's log, and whether the drain's runs fail."
+    ),
 )
 def webhook_lag(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
@@ -159,7 +172,10 @@ def webhook_lag(pipeline: Pipeline) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset="webhook_deliveries",
     name="webhook_quarantine_rate",
-    description="Of the last hour's deliveries hardly any holds something that cannot be used.",
+    description=(
+        "Of the last hour's deliveries hardly any holds something that cannot be used. WARN above"
+        " 1 % (and at least 5), ERROR above 20 %."
+    ),
 )
 def webhook_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
@@ -179,30 +195,3 @@ def webhook_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 def _severity(bad: bool) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if bad else dg.AssetCheckSeverity.WARN
-
-
-@dg.op(description="Delete applied deliveries that are older than the retention.")
-def delete_old_deliveries(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
-    keep = timedelta(days=load_settings().webhook_retention_days)
-    with pipeline.database() as database:
-        deleted = inbox.delete_settled(database, keep)
-    context.log.info("%d deliveries deleted that were applied over %s ago", deleted, keep)
-    context.add_output_metadata({"deleted": deleted})
-
-
-@dg.job(
-    name="housekeeping",
-    description="Delete what has been kept long enough.",
-    tags={"dagster/max_retries": "0"},
-)
-def housekeeping() -> None:
-    delete_old_deliveries()
-
-
-housekeeping_hourly = dg.ScheduleDefinition(
-    name="housekeeping_hourly",
-    description="Each hour: delete what has been kept long enough.",
-    job=housekeeping,
-    cron_schedule="15 * * * *",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-)

@@ -358,3 +358,12 @@ def test_a_sync_that_somebody_asked_for_becomes_one_run_and_is_told_by_its_tags(
     assert query(database, "select run_id is not null from sync_requests") == [(True,)]
     [(total,)] = query(database, "select total_synced from sync_state")
     assert total == 20
+
+
+def test_the_runs_of_a_session_are_found_by_its_tag(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    runs = [sync(instance, registered.page.id, max_conversations=100) for _ in range(2)]
+    [(session,)] = query(database, "select sync_session_id::text from sync_state")
+    found = instance.get_runs(dg.RunsFilter(tags={SESSION: session}))
+    assert {run.run_id for run in found} == {result.run_id for result in runs}

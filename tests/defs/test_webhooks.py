@@ -11,7 +11,6 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.webhooks import webhook_inbox
-from messenger_pipeline.project import PROJECT
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.webhook.bodies import body, item, text
@@ -162,16 +161,3 @@ def test_housekeeping_deletes_what_was_kept_long_enough(
     monkeypatch.setenv("MESSENGER_WEBHOOK_RETENTION_DAYS", "1.5")
     job.execute_in_process(instance=instance)
     assert query(database, "select id from webhook_inbox") == [(2,)]
-
-
-def test_syncs_leave_slots_for_drains(instance: dg.DagsterInstance) -> None:
-    limits = instance.get_concurrency_config().run_queue_config
-    assert limits is not None
-    pages = {
-        limit["limit"]
-        for limit in limits.tag_concurrency_limits
-        if limit["key"] == "dagster/partition" and not limit.get("value")
-    }
-    assert pages == {6}
-    assert limits.max_concurrent_runs > 6
-    assert (PROJECT / "dagster.yaml").exists()

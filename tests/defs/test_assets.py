@@ -1,0 +1,100 @@
+"""What Dagster's catalogue says of the assets."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.definitions import defs
+from messenger_pipeline.defs.columns import SCHEMAS
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.defs.test_definitions import sync
+
+
+@pytest.mark.parametrize("table", SCHEMAS)
+def test_the_columns_are_those_of_the_database(table: str, database: Database) -> None:
+    names = {"timestamp with time zone": "timestamptz"}
+    found = [
+        (name, names.get(kind, kind), nullable == "YES")
+        for name, kind, nullable in query(
+            database,
+            "select column_name, data_type, is_nullable from information_schema.columns"
+            " where table_schema = 'public' and table_name = %s order by ordinal_position",
+            table,
+        )
+    ]
+    # A column that a later migration added may stand anywhere in the description.
+    assert sorted(found) == sorted(
+        (column.name, column.type, column.constraints.nullable) for column in SCHEMAS[table].columns
+    )
+    assert all(len(column.description or "") > 10 for column in SCHEMAS[table].columns)
+
+
+def test_every_asset_says_what_it_is_whose_and_what_to_do() -> None:
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert set(specs) == {
+        "messenger_conversations", "contact_interaction_events", "webhook_deliveries",
+    }  # fmt: skip
+    for name, spec in specs.items():
+        assert spec.owners == ["team:messenger"]
+        assert spec.group_name == "messenger"
+        assert spec.code_version
+        assert {"python", "postgres"} <= spec.kinds
+        assert spec.tags["personal-data"] == "true"
+        assert len(spec.description or "") > 100
+        assert spec.metadata["dagster/column_schema"]
+        assert (spec.freshness_policy is None) == (name == "webhook_deliveries")
+
+
+def figures(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    [found] = [
+        one
+        for one in result.asset_materializations_for_node("sync_facebook_page")
+        if one.asset_key == dg.AssetKey(asset)
+    ]
+    return {name: one.value for name, one in found.metadata.items()}
+
+
+def test_a_materialization_tells_the_rows_of_its_page_and_how_late_it_was(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    one, other = (page.id for page in registered.pages)
+    first = sync(instance, one)
+    sync(instance, other)
+    query(
+        database,
+        "update facebook_pages set last_synced_at = last_synced_at - interval '1 hour'"
+        " where facebook_page_id = %s returning 1",
+        one,
+    )
+    # An event without a message id counts, too.
+    query(
+        database,
+        "insert into contact_interaction_events (conversation_id, page_id, event_type,"
+        " event_timestamp, as_of) select id, page_id, 'read', now(), now()"
+        " from messenger_conversations where page_id = %s limit 1 returning 1",
+        one,
+    )
+    again = sync(instance, one)
+    for result, more in ((first, 0), (again, 1)):
+        conversations = figures(result, "messenger_conversations")
+        events = figures(result, "contact_interaction_events")
+        assert conversations["dagster/row_count"] == 150
+        assert events["dagster/row_count"] == sum(registered.page.lengths) + more
+        # These are plotted.
+        for name in ("fetched", "events", "duration_seconds", "api_calls", "waited_seconds"):
+            assert isinstance(events[name], (int, float))
+    assert 0 <= figures(first, "messenger_conversations")["lag_seconds"] < 60
+    assert 3_600 <= figures(again, "messenger_conversations")["lag_seconds"] < 3_660
+
+
+def test_a_page_of_which_a_full_sync_was_asked_for_tells_no_lag(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    sync(instance, registered.page.id)
+    query(database, "update facebook_pages set last_synced_at = null returning 1")
+    told = figures(sync(instance, registered.page.id), "messenger_conversations")
+    assert told["mode"] == "full"
+    assert "lag_seconds" not in told

@@ -1,0 +1,328 @@
+"""Each check fails on what it is for, with the severity that it promises, and passes else."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from messenger_pipeline.db import pages
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.definitions import defs
+from tests.conftest import Simulated
+from tests.db.test_load import query
+from tests.defs.test_definitions import KEYS, sync
+
+NEW = {
+    "no_stale_page", "no_stuck_lease", "sync_not_truncated", "open_gaps", "sync_quarantine_rate",
+    "message_counts_against_meta", "unknown_fields",
+}  # fmt: skip
+
+
+@pytest.fixture
+def synced(instance: dg.DagsterInstance, registered: Simulated) -> Simulated:
+    """Both pages synced, once in full."""
+    for page in registered.pages:
+        sync(instance, page.id)
+    return registered
+
+
+def change(database: Database, statement: str, **values: Any) -> None:
+    """One statement that must change something."""
+    with database.transaction() as connection:
+        assert connection.execute(statement, values).rowcount > 0
+
+
+def look(instance: dg.DagsterInstance) -> dict[str, Any]:
+    result = defs.resolve_job_def("check_tables").execute_in_process(instance=instance)
+    assert result.success, "a check that fails is no run that failed"
+    return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+
+def worst(evaluation: Any) -> list[dict[str, Any]]:
+    return [record.data for record in evaluation.metadata["worst"].records]
+
+
+def failing(evaluations: dict[str, Any]) -> dict[str, str]:
+    return {name: one.severity.value for name, one in evaluations.items() if not one.passed}
+
+
+def test_pages_that_were_just_synced_pass_every_check(
+    instance: dg.DagsterInstance, synced: Simulated
+) -> None:
+    found = look(instance)
+    assert set(found) >= NEW
+    assert failing(found) == {}
+    assert found["message_counts_against_meta"].metadata["compared"].value == 168
+    lags = worst(found["no_stale_page"])
+    assert {row["page"] for row in lags} == {page.id for page in synced.pages}
+    assert {row["late"] for row in lags} == {False}
+
+
+def test_without_a_page_every_check_passes(
+    instance: dg.DagsterInstance, database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MESSENGER_DATABASE_URL", url)
+    assert failing(look(instance)) == {}
+
+
+@pytest.mark.parametrize(
+    ("interval", "ago", "severity"),
+    [
+        ("15 minutes", "50 minutes", None),
+        ("15 minutes", "70 minutes", "WARN"),
+        ("1 minute", "20 minutes", None),  # many intervals, but a restart may take as long
+        ("1 day", "3 days", None),
+        ("15 minutes", "25 hours", "ERROR"),
+    ],
+)
+def test_a_page_is_stale_by_its_own_interval(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database,
+    interval: str, ago: str, severity: str | None,
+) -> None:  # fmt: skip
+    page = synced.page.id
+    values = {"page": page, "interval": interval, "ago": ago}
+    change(
+        database,
+        "update facebook_pages set sync_interval = %(interval)s::interval,"
+        " last_synced_at = now() - %(ago)s::interval where facebook_page_id = %(page)s",
+        **values,
+    )
+    change(
+        database,
+        "update sync_state set started_at = now() - %(ago)s::interval where page_id = %(page)s",
+        **values,
+    )
+    found = look(instance)["no_stale_page"]
+    assert found.passed is (severity is None)
+    assert severity in (None, found.severity.value)
+    first = worst(found)[0]
+    assert (first["page"], first["late"]) == (page, severity is not None)
+
+
+def test_a_paused_page_and_one_in_its_first_walk_are_not_stale(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    new, paused = (page.id for page in registered.pages)
+    change(database, "update facebook_pages set created_at = now() - interval '2 hours'")
+    pages.set_page_status(database, paused, "paused")
+    sync(instance, new, max_conversations=40)
+    assert look(instance)["no_stale_page"].passed
+    change(database, "update sync_state set updated_at = now() - interval '1 hour'")
+    found = look(instance)["no_stale_page"]
+    assert not found.passed, "it loaded nothing for an hour"
+    assert [row["page"] for row in worst(found)] == [new]
+
+
+def test_what_incrementals_bring_beside_a_long_full_walk_counts_for_the_lag(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database
+) -> None:
+    change(database, "update facebook_pages set last_synced_at = now() - interval '3 hours'")
+    assert look(instance)["no_stale_page"].passed
+
+
+@pytest.mark.parametrize(
+    ("lease", "stuck"),
+    [
+        ("locked_at = now() - interval '1 hour', expires_at = now() + interval '1 minute'", False),
+        ("locked_at = now() - interval '1 hour', expires_at = now() - interval '1 minute'", False),
+        ("locked_at = now() - interval '1 hour', expires_at = now() - interval '6 minutes'", True),
+    ],
+)
+def test_a_lease_is_stuck_where_it_ran_out_unreleased(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database, lease: str, stuck: bool
+) -> None:
+    hold(database, synced.page.id)
+    change(database, f"update sync_locks set {lease}")
+    found = look(instance)["no_stuck_lease"]
+    assert found.passed is not stuck
+    if stuck:
+        assert found.severity.value == "ERROR"
+        assert worst(found)[0]["run"] == "run-1"
+
+
+@pytest.mark.parametrize(
+    ("idle", "waits", "stuck"),
+    [("14 minutes", None, False), ("16 minutes", None, True), ("16 minutes", "5 minutes", False)],
+)
+def test_a_lease_is_stuck_where_its_run_renews_it_and_loads_nothing(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database,
+    idle: str, waits: str | None, stuck: bool,
+) -> None:  # fmt: skip
+    hold(database, synced.page.id)
+    change(database, "update sync_locks set locked_at = now() - interval '1 hour'")
+    change(
+        database,
+        "update sync_state set updated_at = now() - %(idle)s::interval,"
+        " waiting_until = now() + %(waits)s::interval where run_id = 'run-1'",
+        idle=idle,
+        waits=waits,
+    )
+    assert look(instance)["no_stuck_lease"].passed is not stuck
+
+
+def hold(database: Database, page_id: str) -> None:
+    """A run holds the page's lease, and walks a session of it."""
+    database.call("acquire_sync_lock", page_id=page_id, locked_by="run-1")
+    change(
+        database,
+        "insert into sync_state (page_id, mode, run_id) values (%(page)s, 'incremental', 'run-1')",
+        page=page_id,
+    )
+
+
+def test_a_truncated_sync_is_an_error_and_another_warning_is_one_until_the_next_of_its_kind(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database
+) -> None:
+    change(database, "update sync_state set warning = 'too many are gone' where mode = 'full'")
+    sync(instance, synced.page.id)  # an incremental one, which knows nothing of that
+    found = look(instance)["sync_not_truncated"]
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert {(row["page"], row["why"]) for row in worst(found)} == {
+        (page.id, "too many are gone") for page in synced.pages
+    }
+    change(
+        database,
+        "update sync_state set outcome = 'truncated', truncated = 'dead cursor'"
+        " where mode = 'full' and page_id = %(page)s",
+        page=synced.page.id,
+    )
+    found = look(instance)["sync_not_truncated"]
+    assert found.severity.value == "ERROR"
+    assert worst(found)[0]["why"] == "dead cursor"
+    for page in synced.pages:
+        assert sync(instance, page.id, mode="full").success
+    assert look(instance)["sync_not_truncated"].passed
+
+
+@pytest.mark.parametrize(("days", "severity"), [(0.9, None), (1.1, "WARN"), (7.1, "ERROR")])
+def test_a_gap_is_to_be_closed_within_a_day(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database,
+    days: float, severity: str | None,
+) -> None:  # fmt: skip
+    add_gap(database, days)
+    found = look(instance)["open_gaps"]
+    assert found.passed is (severity is None)
+    assert severity in (None, found.severity.value)
+    change(database, "update thread_gaps set unreadable = true")
+    found = look(instance)["open_gaps"]
+    assert found.passed
+    assert found.metadata["unreadable"].value == 1
+
+
+def add_gap(database: Database, days: float) -> None:
+    change(
+        database,
+        "insert into thread_gaps (page_id, thread_id, sync_session_id, newest_time, opened_at)"
+        " select t.page_id, t.thread_id, s.sync_session_id, now(),"
+        " now() - %(days)s * interval '1 day' from messenger_threads t"
+        " join sync_state s on s.page_id = t.page_id order by t.page_id, t.thread_id limit 1",
+        days=days,
+    )
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "severity"), [(4, None), (20, None), (60, "WARN"), (2_000, "ERROR")]
+)
+def test_the_rate_of_what_cannot_be_used_is_told_of_the_worst_page(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database,
+    quarantined: int, severity: str | None,
+) -> None:  # fmt: skip
+    """Of some 2,700 records of a page."""
+    page = synced.page.id
+    change(
+        database,
+        "update sync_state set quarantined = %(n)s where page_id = %(page)s",
+        n=quarantined,
+        page=page,
+    )
+    found = look(instance)["sync_quarantine_rate"]
+    assert found.passed is (severity is None)
+    assert severity in (None, found.severity.value)
+    assert [(row["page"], row["quarantined"]) for row in worst(found)] == [(page, quarantined)]
+    change(database, "update sync_state set ended_at = now() - interval '3 hours'")
+    assert look(instance)["sync_quarantine_rate"].passed, "that is long ago"
+
+
+def test_a_conversation_with_clearly_fewer_messages_than_meta_counts_is_a_warning(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database
+) -> None:
+    page = synced.page.id
+    [(thread, contact, stored)] = query(
+        database,
+        "select t.thread_id, c.sender_id, c.message_count from messenger_threads t"
+        " join messenger_conversations c on c.id = t.conversation_id where c.page_id = %s"
+        " order by c.message_count desc limit 1",
+        page,
+    )
+    assert stored > 90
+
+    def let_meta_count(count: int) -> Any:
+        change(
+            database,
+            "update messenger_threads set message_count = %(count)s where thread_id = %(thread)s",
+            count=count,
+            thread=thread,
+        )
+        return look(instance)["message_counts_against_meta"]
+
+    assert let_meta_count(stored + 9).passed, "an estimate"
+    found = let_meta_count(stored * 2)
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert worst(found) == [
+        {"page": page, "conversations": 1, "stored": stored, "Meta counts": stored * 2,
+         "such as the contact": contact}
+    ]  # fmt: skip
+    change(
+        database,
+        "insert into thread_gaps (page_id, thread_id, sync_session_id, newest_time, unreadable)"
+        " select page_id, %(thread)s, sync_session_id, now(), true from sync_state"
+        " where page_id = %(page)s limit 1",
+        thread=thread,
+        page=page,
+    )
+    assert look(instance)["message_counts_against_meta"].passed, "it is known what is missing"
+
+
+def test_a_field_that_nobody_asked_for_is_a_warning(
+    instance: dg.DagsterInstance, registered: Simulated
+) -> None:
+    registered.fault("unknown_fields")
+    sync(instance, registered.page.id)
+    found = look(instance)["unknown_fields"]
+    assert (found.passed, found.severity.value) == (False, "WARN")
+    assert {row["such as page"] for row in worst(found)} == {registered.page.id}
+    assert all(row["seen"] > 0 for row in worst(found))
+
+
+def test_the_run_of_one_page_repeats_the_last_result_and_does_not_look_at_all_pages_again(
+    instance: dg.DagsterInstance, synced: Simulated, database: Database
+) -> None:
+    """As a backfill of thousands of pages runs them, each with all checks of the assets."""
+
+    def materialize(page_id: str) -> dict[str, Any]:
+        job = defs.resolve_implicit_global_asset_job_def()
+        result = job.execute_in_process(
+            instance=instance, partition_key=page_id, asset_selection=[*KEYS]
+        )
+        assert result.success
+        return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+    first = materialize(synced.page.id)
+    assert failing(first) == {}, "nothing is known yet: it looks"
+    change(database, "update facebook_pages set last_synced_at = now() - interval '3 hours'")
+    change(database, "update sync_state set started_at = now() - interval '3 hours'")
+    again = materialize(synced.pages[1].id)
+    assert {name: one.metadata["looked_at"] for name, one in again.items()} == {
+        name: one.metadata["looked_at"] for name, one in first.items()
+    }
+    assert failing(look(instance)) == {"no_stale_page": "WARN"}
+    told = materialize(synced.pages[1].id)
+    assert failing(told) == {"no_stale_page": "WARN"}
+    assert worst(told["no_stale_page"])[0]["late"]
+
+
+def test_every_check_says_when_it_warns_and_when_it_is_an_error() -> None:
+    specs = [spec for check in defs.asset_checks or [] for spec in check.check_specs]
+    assert len(specs) == 12
+    for spec in specs:
+        assert "WARN" in (spec.description or "") or "ERROR" in (spec.description or ""), spec.name

@@ -1,0 +1,130 @@
+"""What a run logs: in its record, and as JSON lines on standard error."""
+
+import json
+import logging
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from messenger_pipeline.definitions import defs
+from messenger_pipeline.defs import launch
+from messenger_pipeline.defs.jobs import CAUSE, config_of
+from messenger_pipeline.redaction import kept_secret
+from tests.conftest import Simulated
+
+CANARY = "EAABcanary0123"
+
+
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was printed to standard error; every line of it must be JSON."""
+    return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+
+
+def said(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """What stands in a run's record beside Dagster's own events."""
+    records = instance.get_records_for_run(run_id, limit=1_000).records
+    entries = [record.event_log_entry for record in records]
+    return [entry.user_message for entry in entries if entry.dagster_event is None]
+
+
+def run_page(instance: dg.DagsterInstance, page_id: str) -> dg.ExecuteInProcessResult:
+    instance.add_dynamic_partitions("facebook_pages", [page_id])
+    return defs.resolve_job_def("sync_page").execute_in_process(
+        instance=instance,
+        partition_key=page_id,
+        run_config=config_of(mode="auto"),
+        tags={CAUSE: "schedule"},
+        raise_on_error=False,
+    )
+
+
+def test_a_runs_lines_are_json_with_the_run_and_the_page(
+    instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    result = run_page(instance, registered.page.id)
+    found = lines(capfd)
+    assert found
+    assert {(line["process"], line["run_id"], line["page_id"], line["job"], line["cause"])
+            for line in found} == {
+        ("run", result.run_id, registered.page.id, "sync_page", "schedule")
+    }  # fmt: skip
+    begun = next(line for line in found if "begins a full sync" in line["event"])
+    assert begun["logger"].startswith("messenger_pipeline.")
+    assert begun["level"] == "info"
+    assert any("full sync complete" in line["event"] for line in found)
+
+
+def test_what_our_modules_log_stands_in_the_runs_record_whichever_thread_says_it(
+    instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # The answer is fetched in a thread of its own.
+    registered.fault("code_2", times=1)
+    result = run_page(instance, registered.page.id)
+    found = said(instance, result.run_id)
+    assert any("begins a full sync" in one for one in found)
+    assert any("trying again" in one for one in found)
+    again = [line for line in lines(capfd) if "trying again" in line["event"]]
+    assert {(line["logger"], line["run_id"]) for line in again} == {
+        ("messenger_pipeline.graph.client", result.run_id)
+    }
+
+
+def test_a_failed_run_says_why_in_one_line(
+    instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registered.page.access = "expired"
+    run_page(instance, registered.page.id)
+    [failed] = [line for line in lines(capfd) if line.get("dagster_event") == "STEP_FAILURE"]
+    assert failed["level"] == "error"
+    assert "Error validating access token" in failed["exception"]
+
+
+def test_the_command_line_prints_none_of_it_and_keeps_it_in_the_record(
+    instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_id = "00000000-0000-4000-8000-000000000001"
+    capfd.readouterr()
+    launch.sync_here(
+        registered.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=run_id
+    )
+    assert capfd.readouterr().err == ""
+    assert any("begins a full sync" in one for one in said(instance, run_id))
+
+
+def test_a_secret_reaches_neither_the_record_nor_standard_error(
+    instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @dg.op
+    def leak() -> None:
+        ours = logging.getLogger("messenger_pipeline.canary")
+        ours.info("token %s and access_token=%s", CANARY, "other-canary", extra={"one": CANARY})
+        try:
+            raise RuntimeError(CANARY)
+        except RuntimeError:
+            ours.exception("it failed with %s", CANARY)
+
+    @dg.job(logger_defs=dict(defs.loggers or {}), config={"loggers": {"console": {"config": {}}}})
+    def leaking() -> None:
+        leak()
+
+    capfd.readouterr()
+    with kept_secret(CANARY):
+        result = leaking.execute_in_process(instance=instance)
+    printed = [line for line in lines(capfd) if line["logger"] == "messenger_pipeline.canary"]
+    told = said(instance, result.run_id)
+    assert [line["event"] for line in printed] == told
+    assert told == ["token *** and access_token=***", "it failed with ***"]
+    assert "canary0" not in json.dumps(printed)
+    assert "RuntimeError: ***" in printed[1]["exception"]
+
+
+def test_jobs_that_are_of_no_page_print_such_lines_too(
+    instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    assert defs.resolve_job_def("housekeeping").execute_in_process(instance=instance).success
+    found = lines(capfd)
+    assert any("sync sessions deleted" in line["event"] for line in found)
+    assert {line["job"] for line in found} == {"housekeeping"}
