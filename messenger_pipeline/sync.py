@@ -29,7 +29,7 @@ from messenger_pipeline.db.pages import (
     unknown,
 )
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import count_effort
+from messenger_pipeline.db.progress import count_effort, list_progress
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.errors import (
     DatabaseError,
@@ -75,7 +75,8 @@ class SyncResult:
     """What one run did; figures are the run's, not the session's.
 
     `outcome` is that of the session: completed, truncated (Meta's list could not be read to its
-    end, `warning` says why) or partial, and then `stopped` says why there is more.
+    end, `warning` says why), superseded (by a newer full one, before this run began) or partial,
+    and then `stopped` says why there is more.
     `failed_batches` counts responses that did not load whole.
     """
 
@@ -139,8 +140,7 @@ def sync_page(
                 request.session,
             )  # fmt: skip
             if session is None:
-                # The one asked for was completed by another run.
-                return SyncResult(str(request.session), request.mode)
+                return _ended_before(engine.database, request)
             began(session.sync_session_id)
             with bound(session_id=str(session.sync_session_id)):
                 return _sync(engine, request, stop, page, token, session, fence)
@@ -240,6 +240,17 @@ def _walk(walk: Walk) -> None:
             "PostgreSQL no longer has what was loaded last: it crashed. The session goes on from"
             " what it has."
         )
+
+
+def _ended_before(database: Database, request: SyncRequest) -> SyncResult:
+    """Of a run whose session another one ended: how. One that is kept no longer was over."""
+    assert request.session is not None
+    found = list_progress(database, [request.session]).get(request.session)
+    if found is None:
+        return SyncResult(str(request.session), request.mode)
+    return SyncResult(
+        str(request.session), found.mode, found.outcome or "completed", warning=found.warning
+    )
 
 
 def token_of(engine: Engine, page: PageRecord) -> str:

@@ -38,14 +38,15 @@ class Stage:
     def graph(self) -> str:
         return self.environment["MESSENGER_GRAPH_URL"]
 
-    def run(self, *arguments: str, given: str | None = None) -> str:
-        """What a command of ours prints."""
+    def run(self, *arguments: str, given: str | None = None, code: bool = False) -> str:
+        """What a command of ours prints; with its exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "messenger_pipeline.cli", *arguments],
             env=self.environment, input=given, capture_output=True, text=True, check=False,
             cwd=self.home,
         )  # fmt: skip
-        return (done.stdout + done.stderr).strip()
+        said = (done.stdout + done.stderr).strip()
+        return f"{said}\n{done.returncode}" if code else said
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         """A request to the control API, with the key."""

@@ -1,6 +1,8 @@
 """Syncs that somebody asks for, from the row to the run, with real walks between."""
 
 import threading
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,9 +11,11 @@ import pytest
 from messenger_pipeline.db import load, pages
 from messenger_pipeline.db.asking import SyncRequested, Verdict, request_sync, take_requests
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.pool import Database, call
 from messenger_pipeline.db.progress import SessionProgress, count_effort, list_progress
+from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.sync import Engine
+from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
 
@@ -40,6 +44,10 @@ def accepted(database: Database, page_id: str, **options: Any) -> UUID:
 
 def shown(database: Database, session: UUID) -> SessionProgress:
     return list_progress(database, [session])[session]
+
+
+def count(database: Database, what: str) -> int:
+    return int(rows(database, f"select count(*) from {what}")[0][0])
 
 
 def run_of(engine: Engine, request: SyncRequested) -> Any:
@@ -195,6 +203,77 @@ def test_a_request_for_a_page_that_cannot_be_synced_any_more_ends_with_the_reaso
     told = shown(database, session)
     assert (told.state, told.last_error) == (status, f"the page is {status}")
     assert told.changes > before
+
+
+def test_why_a_request_came_to_nothing_is_past_once_its_session_goes_on(
+    engine: Engine, small: Simulated, database: Database
+) -> None:
+    session = accepted(database, small.page.id)
+    pages.set_page_status(database, small.page.id, "needs_reauthorization")
+    take_requests(database, [])
+    assert shown(database, session).last_error
+    pages.set_page_status(database, small.page.id, "active")
+    for limit in (30, None):
+        assert walk(engine, small.page.id, max_conversations=limit).sync_session_id == str(session)
+        assert shown(database, session).last_error is None
+
+
+def test_a_request_that_no_run_can_begin_with_ends_after_five(
+    engine: Engine, small: Simulated, database: Database
+) -> None:
+    session = accepted(database, small.page.id)
+    other = replace(engine, vault=TokenVault([new_key()]))  # the token cannot be decrypted
+    for attempt in range(1, 6):
+        [request] = take_requests(database, [])
+        assert request.attempt == attempt
+        with pytest.raises(PipelineError):
+            run_of(other, request)
+        rows(database, "update sync_requests set not_before = now() returning 1")
+    assert take_requests(database, [small.page.id]) == []  # its run may still begin
+    assert ask(database, small.page.id).verdict == "in progress"
+    assert take_requests(database, []) == []
+    told = shown(database, session)
+    assert told.state == "to be continued"
+    assert "none of 5 runs began with it" in (told.last_error or "")
+    assert ask(database, small.page.id).verdict == "accepted"
+
+
+def test_a_run_does_not_open_a_session_that_a_request_supersedes_at_that_moment(
+    engine: Engine, small: Simulated, database: Database, url: str
+) -> None:
+    page_id = small.page.id
+    cut = UUID(walk(engine, page_id, max_conversations=30).sync_session_id)
+    opened: list[Any] = []
+
+    def open_it(fence: int) -> None:
+        opened.append(load.open_session(database, page_id, fence, "auto", "run 2", cut))
+
+    with Database(url, timeout=10) as own, ExitStack() as asking:
+        connection = asking.enter_context(own.transaction())
+        call(
+            connection, "request_sync", request_id=uuid4(), page_id=page_id, mode="full",
+            session=None, max_conversations=None, requested_by="test",
+        )  # fmt: skip
+        # The request has looked for a lease, and found none.
+        with held_lease(database, page_id, "run 2") as fence:
+            thread = threading.Thread(target=open_it, args=(fence,))
+            thread.start()
+            waits = f"pg_stat_activity where datname = '{connection.info.dbname}'"
+            while not count(own, f"{waits} and wait_event_type = 'Lock'"):
+                assert thread.is_alive()
+            asking.close()  # committed
+            thread.join()
+    assert opened == [None]
+
+
+def test_a_run_whose_session_another_ended_says_how_it_ended(
+    engine: Engine, small: Simulated, database: Database
+) -> None:
+    cut = walk(engine, small.page.id, max_conversations=30)
+    accepted(database, small.page.id, mode="full")
+    late = walk(engine, small.page.id, session=UUID(cut.sync_session_id))
+    assert (late.sync_session_id, late.outcome) == (cut.sync_session_id, "superseded")
+    assert (late.mode, late.api_calls) == ("full", 0)
 
 
 def test_a_request_whose_session_was_superseded_ends(

@@ -40,13 +40,22 @@ class Sink:
             with requests.post(
                 self._url, json=message, timeout=_TIMEOUT, allow_redirects=False, stream=True
             ) as response:
-                body = response.raw.read(200, decode_content=True)
+                if response.status_code // 100 == 2:
+                    return  # it was taken, whatever becomes of the rest of the answer
+                body = _beginning(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             # Not chained: the original names the address.
             raise Unsent(_reason(error), sink=True) from None
-        if response.status_code // 100 == 2:
-            return
-        raise _refused(response, body or b"")
+        raise _refused(response, body)
+
+
+def _beginning(response: requests.Response) -> bytes:
+    """What is there of the answer's body: its status counts even where the rest never comes."""
+    try:
+        body: bytes = response.raw.read1(200, decode_content=True)
+    except urllib3.exceptions.HTTPError:
+        return b""
+    return body
 
 
 def _reason(error: Exception) -> str:

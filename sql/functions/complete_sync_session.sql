@@ -9,6 +9,11 @@ declare
     v_session sync_state;
     v_full uuid;
 begin
+    -- The page before its session, like everybody who locks both.
+    perform from facebook_pages p
+    where p.facebook_page_id = (
+        select s.page_id from sync_state s where s.sync_session_id = p_session)
+    for no key update;
     update sync_state s
     set outcome = case when s.truncated is null then 'completed' else 'truncated' end, ended_at = now(), updated_at = now(),
         last_error = null, waiting_until = null, waiting_for = null, changes = changes + 1

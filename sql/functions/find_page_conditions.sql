@@ -34,7 +34,9 @@ as $$
     from facebook_pages p
     where p.status = 'needs_reauthorization'
     union all
-    select 'page_stale', s.page_id, 'error',
+    -- Meta's limit holds it up: it goes on by itself, and nobody can do anything.
+    select 'page_stale', s.page_id,
+           case when d.since is not null and w.waiting_for is not null then 'warning' else 'error' end,
            format('%s was not synced since %s, though it is to be each %s. %s',
                   describe_page(s.page_id, s.name), as_utc(s.moved_at), s.sync_interval,
                   case
@@ -42,9 +44,17 @@ as $$
                       when d.since is null then format(
                           'Dagster seems to be down, its daemon was last heard of at %s: start it.',
                           as_utc(d.at))
+                      when w.waiting_for is not null then format(
+                          'Nothing need be done, it goes on at %s; it waits for Meta: %s',
+                          as_utc(w.not_before), w.waiting_for)
                       else 'Dagster is up: look at its queue, and at the page''s last runs.'
                   end),
            jsonb_build_object('synced_at', s.moved_at)
     from stale s cross join dagster d
+    left join lateral (
+        select o.waiting_for, o.not_before from sync_state o
+        where o.page_id = s.page_id and o.outcome is null
+          and o.waiting_for is not null and o.not_before > now()
+        order by o.not_before desc limit 1) w on true
     where s.moved_at < now() - s.threshold
 $$;

@@ -31,14 +31,18 @@ as $$
            case when case when l.page_id is null then s.not_before > now() and r.id is null
                           else s.waiting_until > now() end then s.waiting_for end,
            case when l.page_id is not null then s.run_id end,
-           s.outcome, coalesce(s.last_error, r.error), coalesce(s.truncated, s.warning),
+           s.outcome,
+           -- Why a request came to nothing is past once the session went on, or ended.
+           coalesce(s.last_error, case when s.outcome is null and r.ended_at >= s.updated_at
+                                       then r.error end),
+           coalesce(s.truncated, s.warning),
            s.started_at, s.updated_at, s.ended_at
     from sync_state s
     left join facebook_pages p on p.facebook_page_id = s.page_id
     left join sync_locks l on l.page_id = s.page_id and l.locked_by = s.run_id
                           and l.expires_at > now() and s.outcome is null
     left join lateral (
-        select r.id, r.error from sync_requests r
+        select r.id, r.error, r.ended_at from sync_requests r
         where r.sync_session_id = s.sync_session_id and (r.ended_at is null or r.error is not null)
         order by r.id desc limit 1) r on true
     where case when p_sessions is null then s.outcome is null

@@ -13,6 +13,8 @@ declare
     v_session uuid;
 begin
     perform check_fence(p_page_id, p_fence);
+    -- Who asks for a sync at the same time comes before us or after us: see request_sync.
+    perform from facebook_pages where facebook_page_id = p_page_id for no key update;
     if p_session is not null then
         select sync_session_id into v_session from sync_state
             where sync_session_id = p_session and page_id = p_page_id and outcome is null;
@@ -37,7 +39,9 @@ begin
     return query
     update sync_state
     set run_id = p_run_id, attempts = attempts + 1, attempt_step = step, waiting_until = null,
-        waiting_for = null, updated_at = now(), changes = changes + 1
+        -- Until it loads something it may be sent away again.
+        waiting_for = case when not_before > now() then waiting_for end,
+        updated_at = now(), changes = changes + 1
     where sync_session_id = v_session
     returning *;
 end

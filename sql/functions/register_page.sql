@@ -1,6 +1,6 @@
 -- Adds a page to the registry, or gives a known one a new token, which makes it active again.
 -- A NULL name, user or platform leaves what is known. A paused page stays paused. Webhook
--- deliveries that wait for the page are to be applied now.
+-- deliveries that wait for the page are to be applied now, and its open syncs are late from now on.
 create or replace function register_page(
     p_page_id text, p_name text, p_user_id text, p_platform text, p_token_encrypted text
 ) returns setof facebook_pages
@@ -22,6 +22,9 @@ begin
             status = case when p.status = 'paused' then 'paused' else 'active' end,
             status_reason = null, next_sync_at = now(), updated_at = now()
     returning *;
+    update sync_state s
+    set not_before = greatest(s.not_before, now())
+    where s.page_id = p_page_id and s.outcome is null;
     update webhook_inbox
     set not_before = now(), waiting_for = null
     where waiting_for @> array[p_page_id] and state = 'pending';

@@ -1,6 +1,7 @@
 -- The requests that a run should be made for now, each with the number of the attempt; asking again
 -- at once gives none of them. A request waits until a run began with its session: one whose run
--- was lost before that is given out again, after a while.
+-- was lost before that is given out again, after a while, five times in all: then it ends, and its
+-- session is an open one like others.
 --
 -- p_busy: pages whose runs are not finished.
 create or replace function take_sync_requests(p_busy text[])
@@ -12,6 +13,7 @@ set search_path from current
 as $$
 #variable_conflict use_column
 declare
+    v_most constant integer := 5;
     v_ended record;
 begin
     -- What can no longer become a run waits no more.
@@ -19,10 +21,16 @@ begin
         update sync_requests r
         set ended_at = now(),
             error = case when s.outcome is not null then 'its session ended as ' || s.outcome
-                         else 'the page is ' || coalesce(p.status, 'not in the registry') end
+                         when coalesce(p.status, '') not in ('active', 'paused')
+                             then 'the page is ' || coalesce(p.status, 'not in the registry')
+                         else format('none of %s runs began with it; the page''s last run in Dagster'
+                                     ' tells why', r.attempts) end
         from sync_state s left join facebook_pages p on p.facebook_page_id = s.page_id
         where r.ended_at is null and s.sync_session_id = r.sync_session_id
-          and (s.outcome is not null or coalesce(p.status, '') not in ('active', 'paused'))
+          and (s.outcome is not null or coalesce(p.status, '') not in ('active', 'paused')
+               or (r.attempts >= v_most and r.not_before <= now() and r.page_id <> all (p_busy)
+                   and not exists (select from sync_locks l where l.page_id = r.page_id
+                                   and l.expires_at > clock_timestamp())))
         returning r.page_id, r.sync_session_id
     loop
         update sync_state s set changes = s.changes + 1

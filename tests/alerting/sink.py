@@ -13,12 +13,14 @@ SECRET = "T0SECRET/B0SECRET/s3cr3t0fth3s1nk"
 
 @dataclass(frozen=True)
 class Reply:
-    """How a message is answered; `hang`: not before the sink ends, or for so many seconds."""
+    """How a message is answered; `hang`: not before the sink ends, or for so many seconds; `stall`:
+    the body not before that."""
 
     status: int = 200
     body: bytes = b"ok"
     headers: dict[str, str] = field(default_factory=dict)
     hang: float = 0.0
+    stall: float = 0.0
 
 
 class AlertSink:
@@ -62,6 +64,8 @@ class AlertSink:
             for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
                 request.send_header(name, value)
             request.end_headers()
+            if reply.stall:
+                self.ended.wait(reply.stall)
             request.wfile.write(reply.body)
         except OSError:
             pass  # who asked has given up

@@ -11,6 +11,8 @@ import pytest
 from messenger_pipeline.alerting.page_checks import check_pages
 from messenger_pipeline.db import inbox, pages
 from messenger_pipeline.db.alerts import beat_heart, list_alerts, update_alerts
+from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
 from messenger_pipeline.sync import Engine
@@ -243,6 +245,49 @@ def test_a_long_full_walk_does_not_make_its_page_stale(
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
     session(database, page, mode="full", step=500, updated_at=ago(minutes=5))
     assert kinds(database) == []
+
+
+def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    walk(engine, page.id)
+    simulated.fault("messenger_limit", page=page.id, seconds=4 * 3600)
+    assert walk(engine, page.id).has_more
+    old = ago(hours=3)
+    change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
+    change(database, "update sync_state set ended_at = %s where ended_at is not null", old)
+    beat_heart(database, "dagster")
+    change(database, "update heartbeats set since = now() - interval '9 hours'")
+    told = alert(database, "page_stale")
+    assert told.severity == "warning"
+    assert "Nothing need be done" in told.summary
+    change(database, "update alerts set sent_at = now()")
+    # The scheduled run meanwhile begins, and is sent away again.
+    with held_lease(database, page.id, "scheduled") as fence:
+        open_session(database, page.id, fence, "incremental", "scheduled", None)
+        assert alert(database, "page_stale").severity == "warning"
+    change(database, "update sync_state set not_before = now()")
+    late = alert(database, "page_stale")
+    assert (late.severity, late.sent_at) == ("error", None), "it is sent again"
+    assert {one.kind for one in list_alerts(database)} == {"page_stale"}
+
+
+def test_a_page_that_has_a_token_again_is_not_stuck_for_what_it_left_open(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    walk(engine, page.id, max_conversations=30)
+    old = ago(days=2)
+    change(database, "update sync_state set not_before = %s, updated_at = %s", old, old)
+    pages.set_page_status(database, page.id, "needs_reauthorization")
+    pages.register_page(
+        database, page.id, name=None, user_id=None, platform=None,
+        token_encrypted=engine.vault.encrypt(page.token),
+    )  # fmt: skip
+    assert kinds(database) == []
+    change(database, "update sync_state set not_before = now() - interval '61 minutes'")
+    assert kinds(database) == [("sync_stuck", page.id)]
 
 
 def test_dagster_that_was_never_there_is_not_missed(database: Database) -> None:

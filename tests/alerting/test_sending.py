@@ -130,6 +130,21 @@ def test_a_sink_that_does_not_answer_is_given_up(
     assert sink.asked == 1
 
 
+def test_an_answer_whose_body_never_comes_counts_by_its_status(
+    database: Database, sink: AlertSink, add_pages: AddPages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messenger_pipeline.alerting.sink._TIMEOUT", (0.5, 0.5))
+    add_pages()
+    let_pages_go(database)
+    sink.replies = [Reply(429, b"rate_limited", {"Retry-After": "400"}, stall=30)]
+    assert watch(database, sink.url).unsent == "HTTP 429"
+    assert max(waits(database)) in (399, 400)
+    make_due(database)
+    sink.rest = Reply(stall=30)
+    assert watch(database, sink.url).sent == 1
+    assert watch(database, sink.url).sent == 0, "it is not sent again"
+
+
 def test_as_long_as_the_sink_asks_for_nothing_is_sent_to_it(
     database: Database, sink: AlertSink, add_pages: AddPages
 ) -> None:
