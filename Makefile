@@ -26,7 +26,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Runs killed, stopped, cut off; servers restarted. As many as there are places: CRASH=10000.
 CRASH ?= 400

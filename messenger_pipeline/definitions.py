@@ -3,6 +3,7 @@
 import dagster as dg
 
 from messenger_pipeline.defs.alerts import alerts, check_pages_daily, check_pages_schedule
+from messenger_pipeline.defs.all_pages import all_pages
 from messenger_pipeline.defs.assets import sync_facebook_page
 from messenger_pipeline.defs.checks import (
     message_counts_are_true,
@@ -40,7 +41,7 @@ from messenger_pipeline.defs.webhooks import (
 )
 
 defs = dg.Definitions(
-    assets=[sync_facebook_page, webhook_deliveries],
+    assets=[sync_facebook_page, webhook_deliveries, all_pages],
     asset_checks=[
         no_conversation_without_events,
         message_counts_are_true,

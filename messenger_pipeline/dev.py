@@ -2,6 +2,7 @@
 
 import time
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from messenger_pipeline import runtime
@@ -62,6 +63,7 @@ def keep_up(
                 f"  export MESSENGER_HOME={settings.home.resolve()}\n"
                 f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
                 f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
+                f"  export MESSENGER_API_KEY={_text(settings.api_key)}\n"
                 f"  export MESSENGER_CALLS_PER_SECOND={settings.calls_per_second:g}",
                 soft_wrap=True,
             )
@@ -71,6 +73,10 @@ def keep_up(
                 time.sleep(1)
         except KeyboardInterrupt:
             console.print("Ending …")
+
+
+def _text(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
 
 
 def _key(settings: Settings) -> str:

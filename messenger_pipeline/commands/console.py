@@ -1,6 +1,7 @@
 """What the commands share: the terminal, and the data's database."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database, check_reachable
 from messenger_pipeline.settings import load_settings
 
-# Piped, a table is as wide as it is: whoever reads it is no terminal.
-out = Console(width=None if sys.stdout.isatty() else 240)
+# Piped, a table is as wide as it is. On a narrow terminal its lines go on below: an id that is cut
+# short is of no use.
+_TABLE = 160
+out = Console(width=max(shutil.get_terminal_size().columns, _TABLE) if sys.stdout.isatty() else 240)
 err = Console(stderr=True)
 
 

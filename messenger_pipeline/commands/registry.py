@@ -9,7 +9,13 @@ from rich.table import Table
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry, out, shown
 from messenger_pipeline.db import pages
-from messenger_pipeline.errors import ObjectRefused, PageOwnerMustAct, UsageError
+from messenger_pipeline.errors import (
+    ObjectRefused,
+    PageOwnerMustAct,
+    PipelineError,
+    RateLimited,
+    UsageError,
+)
 from messenger_pipeline.settings import Settings, load_settings
 
 
@@ -68,6 +74,11 @@ def _check_token(settings: Settings, page_id: str, platform: str, token: str) ->
         try:
             profile = client.fetch_page(page_id).content
             client.fetch_conversations(page_id, platform, limit=1, messages=0)
+        except RateLimited as error:
+            raise PipelineError(
+                "Meta's limit is reached, so the token cannot be checked now, and is not kept. Give"
+                f" it again when the limit is over. Meta says: {error}"
+            ) from error
         except ObjectRefused as error:
             raise PageOwnerMustAct(
                 f"The token gives no access to page {page_id}. Is it this page's?"

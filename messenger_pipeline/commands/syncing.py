@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from messenger_pipeline.commands.console import dagster_environment, err, say_error
-from messenger_pipeline.db import load, migrate, pages
+from messenger_pipeline.db import lease, load, migrate, pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
@@ -51,6 +51,8 @@ def sync(
         with dagster_environment() as database:
             migrate.require_current(database)
             page = pages.get_page(database, page_id)
+            # Said at once, so that no failed run stands in Dagster for it.
+            lease.require_free(database, page.facebook_page_id)
             from messenger_pipeline.defs import launch  # seconds to import
 
             run_id = str(uuid.uuid4())

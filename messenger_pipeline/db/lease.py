@@ -12,6 +12,12 @@ SECONDS = 60
 """Short, so that a dead run's page is soon free; renewed three times in that time."""
 
 
+def require_free(database: Database, page_id: str) -> None:
+    """Raise SyncInProgress if somebody walks the page."""
+    for locked_by, locked_at, _ in database.call("get_lease", page_id=page_id):
+        raise SyncInProgress(page_id, locked_by, locked_at)
+
+
 @contextmanager
 def held_lease(
     database: Database, page_id: str, locked_by: str, seconds: int = SECONDS

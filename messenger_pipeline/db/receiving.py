@@ -68,7 +68,7 @@ class GroupCommit:
         await future
 
     async def check(self) -> None:
-        """Raise DatabaseUnavailable unless a commit is possible."""
+        """Raise DatabaseUnavailable, or SchemaError, unless a commit is possible."""
         if self._task is None or self._task.done():
             raise DatabaseUnavailable("nothing is committed any more")
         with translated():
@@ -76,7 +76,8 @@ class GroupCommit:
                 self.url, autocommit=True, connect_timeout=_CONNECT_SECONDS
             )
             async with connection:
-                await connection.execute("select 1")
+                # Without a body it keeps nothing, and shows that it is there.
+                await connection.execute(self._statement, [[]])
 
     async def _commit_forever(self) -> None:
         while True:

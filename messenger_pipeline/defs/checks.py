@@ -3,36 +3,33 @@
 import dagster as dg
 
 from messenger_pipeline.db.migrate import run_check
-from messenger_pipeline.defs.looking import of_all_pages
+from messenger_pipeline.defs.all_pages import ALL_PAGES
 from messenger_pipeline.defs.resources import Pipeline
 
 
 @dg.asset_check(
-    asset="messenger_conversations",
+    asset=ALL_PAGES,
     name="no_conversation_without_events",
     description="A conversation and its events are one commit: no row stands alone. Else ERROR.",
 )
-@of_all_pages
 def no_conversation_without_events(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "conversations_have_events")
 
 
 @dg.asset_check(
-    asset="messenger_conversations",
+    asset=ALL_PAGES,
     name="message_counts_are_true",
     description="message_count and last_message_time are those of the stored messages. Else ERROR.",
 )
-@of_all_pages
 def message_counts_are_true(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "message_counts_are_true")
 
 
 @dg.asset_check(
-    asset="contact_interaction_events",
+    asset=ALL_PAGES,
     name="no_duplicate_events",
     description="A message is stored once, whatever brought it and however often. Else ERROR.",
 )
-@of_all_pages
 def no_duplicate_events(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "events_are_unique")
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from messenger_pipeline.db import checks
+from messenger_pipeline.defs.all_pages import ALL_PAGES
 from messenger_pipeline.defs.findings import finding
-from messenger_pipeline.defs.looking import of_all_pages
 from messenger_pipeline.defs.resources import Pipeline
 
 _SPAN = timedelta(hours=2)  # the check runs hourly: no session is passed by
@@ -19,7 +19,7 @@ _UNKNOWN_SPAN = timedelta(days=1)
 
 
 @dg.asset_check(
-    asset="contact_interaction_events",
+    asset=ALL_PAGES,
     name="sync_quarantine_rate",
     description=(
         "Of what the syncs of the last two hours read hardly any record was unusable. WARN above"
@@ -27,7 +27,6 @@ _UNKNOWN_SPAN = timedelta(days=1)
         " changed something. `messenger-pipeline quarantine list` shows the records and why."
     ),
 )
-@of_all_pages
 def sync_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         pages = checks.list_quarantine_rates(database, _SPAN)
@@ -55,7 +54,7 @@ def sync_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="contact_interaction_events",
+    asset=ALL_PAGES,
     name="message_counts_against_meta",
     description=(
         "As many messages are stored as Meta counts. WARN where of a conversation fewer than 90 %"
@@ -64,7 +63,6 @@ def sync_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
         " (`messenger-pipeline sync PAGE_ID --full`) reads what is missing."
     ),
 )
-@of_all_pages
 def message_counts_against_meta(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         pages = checks.list_short_conversations(database, _SHARE, _FEWER)
@@ -87,14 +85,13 @@ def message_counts_against_meta(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="contact_interaction_events",
+    asset=ALL_PAGES,
     name="unknown_fields",
     description=(
         "Meta sends no field that nobody asked for. WARN where the syncs of the last day met one:"
         " nothing is lost by it, but Meta changed something, and it may be worth reading."
     ),
 )
-@of_all_pages
 def unknown_fields(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         fields = checks.list_unknown_fields(database, _UNKNOWN_SPAN)

@@ -5,8 +5,8 @@ from datetime import timedelta
 import dagster as dg
 
 from messenger_pipeline.db import checks
+from messenger_pipeline.defs.all_pages import ALL_PAGES
 from messenger_pipeline.defs.findings import duration, finding
-from messenger_pipeline.defs.looking import of_all_pages
 from messenger_pipeline.defs.resources import Pipeline
 
 _INTERVALS = 4.0
@@ -20,7 +20,7 @@ _VERY_OLD_GAP = timedelta(days=7)
 
 
 @dg.asset_check(
-    asset="messenger_conversations",
+    asset=ALL_PAGES,
     name="no_stale_page",
     description=(
         "Every active page was synced within four of its own intervals, or half an hour."
@@ -29,7 +29,6 @@ _VERY_OLD_GAP = timedelta(days=7)
         " the pages that are furthest behind, late or not."
     ),
 )
-@of_all_pages
 def no_stale_page(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         lags = checks.list_page_lags(database, _INTERVALS, _LEAST)
@@ -58,7 +57,7 @@ def no_stale_page(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="messenger_conversations",
+    asset=ALL_PAGES,
     name="no_stuck_lease",
     description=(
         "No lease keeps a page from being synced for nothing. ERROR where one ran out 5 minutes"
@@ -67,7 +66,6 @@ def no_stale_page(pipeline: Pipeline) -> dg.AssetCheckResult:
         " run that the table names."
     ),
 )
-@of_all_pages
 def no_stuck_lease(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         stuck = checks.list_stuck_leases(database, _EXPIRED, _IDLE)
@@ -88,7 +86,7 @@ def no_stuck_lease(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="messenger_conversations",
+    asset=ALL_PAGES,
     name="sync_not_truncated",
     description=(
         "The last complete sync of every page, full or incremental, read Meta's list to its end."
@@ -96,7 +94,6 @@ def no_stuck_lease(pipeline: Pipeline) -> dg.AssetCheckResult:
         " until a full sync completes); WARN where it has something else to say."
     ),
 )
-@of_all_pages
 def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         found = checks.list_session_warnings(database)
@@ -123,7 +120,7 @@ def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="contact_interaction_events",
+    asset=ALL_PAGES,
     name="open_gaps",
     description=(
         "Stretches of threads' history that a sync left for later are read within a day. WARN"
@@ -131,7 +128,6 @@ def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
         " (unreadable) is counted and fails nothing."
     ),
 )
-@of_all_pages
 def open_gaps(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
         gaps = checks.list_page_gaps(database, _OLD_GAP)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from starlette.exceptions import HTTPException
@@ -51,13 +52,14 @@ PageId = Annotated[
 
 
 class SyncAsked(BaseModel):
-    """Which page, and how. What else the body holds is ignored: old callers send more."""
+    """Which page, and how. A field that is not known is told: it may be a known one misspelt."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "anyOf": [{"required": ["pageId"]}, {"required": ["facebookPageId"]}],
             "examples": [{"pageId": "112233445566"}],
-        }
+        },
     )
 
     page_id: PageId = Field(
@@ -90,9 +92,9 @@ class Links(BaseModel):
 
 
 class Accepted(BaseModel):
-    """The sync is asked for: a run begins within moments."""
+    """The sync is asked for: a run begins within moments. All that its state tells is told, too."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, extra="allow")
 
     success: Literal[True] = True
     sync_session_id: UUID
@@ -215,7 +217,8 @@ def _answer(database: Database, page_id: str, verdict: Verdict) -> Response:
         sync_session_id=session, page_id=page_id, state=row.state, links=links,
         message=describe(row, datetime.now(UTC)),
     )  # fmt: skip
-    body = accepted.model_dump(mode="json", by_alias=True)
+    body = jsonable_encoder(status_answer(row, datetime.now(UTC)))
+    body |= accepted.model_dump(mode="json", by_alias=True)
     return JSONResponse(body, 202, {"Location": links.self})
 
 

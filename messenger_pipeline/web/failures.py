@@ -9,7 +9,12 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable, UnknownPage
+from messenger_pipeline.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaError,
+    UnknownPage,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +61,8 @@ def handle_failures(api: FastAPI) -> None:
         _log.warning("a request could not be answered: %s", error)
         if isinstance(error, DatabaseUnavailable):
             told = "The database cannot be reached; ask again in a moment."
+        elif isinstance(error, SchemaError):
+            told = "The schema is another than this program's: `messenger-pipeline db upgrade`."
         else:
             told = "The database refused it; the receiver's log says why."
         return failure(503, told, {"Retry-After": str(RETRY_SECONDS)})
@@ -69,6 +76,8 @@ def _explain(fault: Any) -> str:
     if fault["type"] == "model_attributes_type":
         return "The body must be a JSON object."
     where = ".".join(str(part) for part in fault["loc"][1:]) or "body"
+    if fault["type"] == "extra_forbidden":
+        return f"{where[:60]} is no field of this request; see /docs."
     if fault["type"] == "missing" and where == "body":
         return "The body is missing; send a JSON object."
     # A text that a validator of ours raised is a sentence.

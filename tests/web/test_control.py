@@ -91,7 +91,7 @@ def test_a_page_is_named_by_either_id_as_text_or_number(
         {"pageId": str(page.id).upper()},
         {"facebookPageId": small.page.id},
         {"facebookPageId": int(small.page.id)},
-        {"pageId": str(page.id), "facebookPageId": small.page.id, "userId": {"more": ["sent"]}},
+        {"pageId": str(page.id), "facebookPageId": small.page.id},
         {"pageId": str(uuid4()), "facebookPageId": small.page.id},  # another registry's
     ):
         answer = control.ask("POST", SYNC, json=asked)
@@ -216,6 +216,7 @@ def test_a_request_survives_the_receiver(url: str, engine: Engine, small: Simula
         (b'{"pageId": "1", "maxConversations": 1e99}', ["maxConversations"]),
         (b'{"pageId": "1", "maxConversations": "5"}', ["maxConversations", "integer"]),
         (b'{"pageId": "1", "resumeSession": "x"}', ["resumeSession", "UUID"]),
+        (b'{"pageId": "1", "maxConversation": 5}', ["maxConversation is no field"]),
     ],
 )
 def test_a_wrong_body_is_told_by_its_field(

@@ -13,7 +13,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web.webhook import MAX_BYTES
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.db.test_load import query
-from tests.web.conftest import NEW, OLD, TOKEN, Receiving, signature
+from tests.web.conftest import NEW, OLD, TOKEN, Receiving, received_at, signature
 from tests.webhook.shapes import delivery, item
 
 Stored = Callable[[], list[bytes]]
@@ -263,3 +263,12 @@ def test_there_is_nothing_beside(receiving: Receiving, stored: Stored, path: str
     answer = requests.post(receiving.url + path, BODY, headers=signed, timeout=30)
     assert answer.status_code == 404
     assert stored() == []
+
+
+def test_it_is_not_ready_where_the_schema_is_another(url: str, database: Database) -> None:
+    with database.transaction() as connection:
+        connection.execute("drop function receive_webhook_deliveries")
+    with received_at(url) as receiving:
+        answer = requests.get(receiving.url + "/readyz", timeout=10)
+        assert answer.status_code == 503
+        assert "messenger-pipeline db upgrade" in answer.json()["error"]

@@ -2,7 +2,7 @@
 // Whatever comes from Meta or people is put in as text (textContent), never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const EVERY = 15000; // milliseconds between two looks at everything; open syncs come as events
+const EVERY = 10000; // milliseconds between two looks at everything; open syncs come as events
 const STATUS = { needs_reauthorization: "needs its owner" };
 const view = { page: 1, rows: new Map(), shown: new Map(), stream: null, timer: null, typing: null, asked: 0 };
 
@@ -36,6 +36,7 @@ function showLogin() {
   stop();
   $("status").hidden = $("log-out").hidden = true;
   $("login").hidden = false;
+  document.body.classList.remove("stale");
   $("connection").textContent = "";
   $("key").focus();
 }
@@ -45,7 +46,7 @@ async function start() {
     await refresh();
   } catch (error) {
     if (error.status === 401) return;
-    $("connection").textContent = error.message;
+    stale(error.message);
   }
   $("login").hidden = true;
   $("status").hidden = $("log-out").hidden = false;
@@ -198,7 +199,7 @@ function watch() {
     refreshQuietly(); // what ended while nothing was heard is not told again
   };
   view.stream.onerror = () => {
-    $("connection").textContent = "Not connected; trying again…";
+    stale("Not connected; trying again…");
     if (view.stream?.readyState === EventSource.CLOSED) {
       stop();
       setTimeout(start, 5000);
@@ -231,11 +232,19 @@ async function refresh() {
     view.page = 1;
     return refresh();
   }
+  view.seen = new Date().toLocaleTimeString();
   showOverview(overview.body);
   showPages(pages.body);
 }
 
-const refreshQuietly = () => refresh().catch((error) => { $("connection").textContent = error.message; });
+const refreshQuietly = () => refresh().then(() => stale(""), (error) => { if (error.status !== 401) stale(error.message); });
+
+// What is shown while nothing can be asked is old, and must not look as if all were well.
+function stale(why) {
+  document.body.classList.toggle("stale", Boolean(why));
+  if (why) $("connection").textContent = `${why} Figures of ${view.seen || "no time yet"}.`;
+  else if (view.stream?.readyState === EventSource.OPEN) $("connection").textContent = "Live";
+}
 
 function turn(page) {
   view.page = page;
