@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from messenger_pipeline.commands.console import dagster_environment, err, say_error
 from messenger_pipeline.db import lease, load, migrate, pages
@@ -104,11 +105,17 @@ def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
         yield
         return
     began, ended = datetime.now(UTC), threading.Event()
+    # On a narrow terminal the sentence alone is cut short.
     columns = (
-        TextColumn("page {task.fields[page]}"), BarColumn(), TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )  # fmt: skip
-    with _terminal() as console, Progress(*columns, console=console, transient=True) as bar:
+        TextColumn("page {task.fields[page]}", table_column=Column(no_wrap=True)),
+        BarColumn(20, table_column=Column(min_width=20)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, ratio=1)),
+    )
+    with (
+        _terminal() as console,
+        Progress(*columns, console=console, transient=True, expand=True) as bar,
+    ):
         task = bar.add_task("begins", total=None, page=escape(page_id))
 
         def follow() -> None:
