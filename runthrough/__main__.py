@@ -45,8 +45,8 @@ def main(folder: Path, conversations: int) -> None:
         session = _press_sync_twice(stage, record, browser, page_id)
         events = _Events(stage, session)
         _watch(record, browser, events)
-        run = _kill(stage, record, browser, session)
-        _ends(stage, record, browser, session, run, events)
+        _kill(stage, record, browser, session)
+        _ends(stage, record, browser, session, events)
         _expire(stage, record, browser, stage.pages()[1])
         _restore(stage, record, browser, stage.pages()[1])
         record.write("runthrough.md")
@@ -139,8 +139,7 @@ def _share(events: _Events) -> float:
     return float(events.heard[-1]["fraction"] or 0) if events.heard else 0.0
 
 
-def _kill(stage: Stage, record: Record, browser: Page, session: str) -> str:
-    """Returns the run that goes on."""
+def _kill(stage: Stage, record: Record, browser: Page, session: str) -> None:
     told = stage.ask("GET", f"/api/conversations/sync/{session}").json()
     pid = kill_run(stage, told["runId"])
     record.names |= {told["runId"]: "RUN", str(pid): "PID"}
@@ -166,12 +165,9 @@ def _kill(stage: Stage, record: Record, browser: Page, session: str) -> str:
         _shown(_some(after)),
     )
     browser.screenshot(path=record.picture("continued", "Another run goes on with it"))
-    return str(after["runId"])
 
 
-def _ends(
-    stage: Stage, record: Record, browser: Page, session: str, run: str, events: _Events
-) -> None:
+def _ends(stage: Stage, record: Record, browser: Page, session: str, events: _Events) -> None:
     record.say("## It ends\n\nThe last event says how, and closes the stream:")
     events.thread.join(600)
     last = events.heard[-1]
@@ -187,12 +183,6 @@ def _ends(
     expect(browser.get_by_text("Success").first).to_be_visible(timeout=60_000)
     browser.wait_for_timeout(1500)
     browser.screenshot(path=record.picture("runs", "The runs of the session in Dagster"))
-    record.say("The log of the run that went on tells its steps:")
-    # Its log is read from the bottom: the last steps of the walk, then what came of it.
-    browser.goto(f"{stage.ui}/runs/{run}?logs=goes%20on,conversations,list%20is,looks%20for")
-    expect(browser.get_by_text("the list is read").first).to_be_visible(timeout=60_000)
-    browser.wait_for_timeout(1500)
-    browser.screenshot(path=record.picture("log", "What the run's log tells"))
     browser.goto(stage.receiver)
 
 
