@@ -68,19 +68,22 @@ class Webhook:
 
     async def _deliver(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
+        status = 500
         try:
             await self._take(scope, receive)
             await _answer(send, 200, b"EVENT_RECEIVED")
-            self.tally.acknowledged(time.perf_counter() - began)
+            status = 200
         except Refused as refused:
-            self.tally.refused(refused.status)
+            status = refused.status
             raise
         except _Gone:
-            self.tally.refused(GONE)
+            status = GONE
             raise
-        except Exception:
-            self.tally.refused(500)
-            raise
+        finally:
+            if status == 200:
+                self.tally.acknowledged(time.perf_counter() - began)
+            else:
+                self.tally.refused(status)
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
         headers: list[tuple[bytes, bytes]] = scope["headers"]

@@ -134,8 +134,8 @@ def test_what_was_seen_is_not_repeated_and_what_is_newer_comes_at_once(
     assert first["hasMore"]
     with watched(control, session, seen) as stream, ThreadPoolExecutor() as pool:
         reading = pool.submit(next, iter(stream))
-        time.sleep(1)
-        assert not reading.done()
+        with pytest.raises(TimeoutError):
+            reading.result(timeout=1)
         walk(engine, small.page.id, max_conversations=50)
         assert reading.result()["change"] > first["change"]
         assert seen not in stream.ids
