@@ -2,7 +2,6 @@
 
 import time
 
-from pydantic import SecretStr
 from rich.console import Console
 
 from messenger_pipeline import runtime
@@ -63,7 +62,7 @@ def keep_up(
                 f"  export MESSENGER_HOME={settings.home.resolve()}\n"
                 f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
                 f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
-                f"  export MESSENGER_API_KEY={_text(settings.api_key)}\n"
+                f"{_export_key(settings)}"
                 f"  export MESSENGER_CALLS_PER_SECOND={settings.calls_per_second:g}",
                 soft_wrap=True,
             )
@@ -75,8 +74,10 @@ def keep_up(
             console.print("Ending …")
 
 
-def _text(secret: SecretStr | None) -> str:
-    return secret.get_secret_value() if secret else ""
+def _export_key(settings: Settings) -> str:
+    """The simulated key's line; a key of the user's own is not repeated."""
+    mine = settings.api_key is not None and settings.api_key.get_secret_value() == API_KEY
+    return f"  export MESSENGER_API_KEY={API_KEY}\n" if mine else ""
 
 
 def _key(settings: Settings) -> str:
