@@ -51,7 +51,7 @@ bench-webhook: setup
 
 # Records docs/runthrough.md with its screenshots; needs Debian's chromium.
 runthrough: setup
-	@$(BIN)/python -m runthrough
+	@$(BIN)/python -m tools.runthrough
 
 format: setup
 	$(BIN)/ruff format .

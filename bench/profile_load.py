@@ -23,11 +23,11 @@ from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Budget, Pacer
-from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.graph.reading import parse_threads
-from messenger_pipeline.threads import plan_threads
-from messenger_pipeline.walk import Limits, Walk, load, prepare
+from messenger_pipeline.sync.parse import messages_of
+from messenger_pipeline.sync.plan import plan_threads
+from messenger_pipeline.sync.walk import Limits, Walk, load, prepare
 
 Value = TypeVar("Value")
 

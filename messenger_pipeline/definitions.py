@@ -5,25 +5,25 @@ import dagster as dg
 from messenger_pipeline.defs.alerts import alerts, check_pages_daily, check_pages_schedule
 from messenger_pipeline.defs.all_pages import all_pages
 from messenger_pipeline.defs.assets import sync_facebook_page
-from messenger_pipeline.defs.checks import (
-    message_counts_are_true,
-    no_conversation_without_events,
-    no_duplicate_events,
-)
-from messenger_pipeline.defs.console import json_console
-from messenger_pipeline.defs.content_checks import (
+from messenger_pipeline.defs.checks.content import (
     message_counts_against_meta,
     sync_quarantine_rate,
     unknown_fields,
 )
-from messenger_pipeline.defs.housekeeping import housekeeping, housekeeping_hourly
-from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
-from messenger_pipeline.defs.page_checks import (
+from messenger_pipeline.defs.checks.pages import (
     no_stale_page,
     no_stuck_lease,
     open_gaps,
     sync_not_truncated,
 )
+from messenger_pipeline.defs.checks.verifications import (
+    message_counts_are_true,
+    no_conversation_without_events,
+    no_duplicate_events,
+)
+from messenger_pipeline.defs.console import json_console
+from messenger_pipeline.defs.housekeeping import housekeeping, housekeeping_hourly
+from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (

@@ -7,10 +7,10 @@ from pydantic import SecretStr
 
 from messenger_pipeline.db.embedded import database_url, embedded_server
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import ConfigurationError
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.settings import Settings
-from messenger_pipeline.sync import Engine
 from messenger_pipeline.vault import TokenVault, key_in
 
 DATA = "messenger"

@@ -16,13 +16,13 @@ import uvicorn
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from graph_simulator import World, create_app
+from graph_simulator.world import CursorKind
 from messenger_pipeline.db import migrate, pages
 from messenger_pipeline.db.embedded import database_url, embedded_server
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.simulator import World, create_app
-from messenger_pipeline.simulator.world import CursorKind
-from messenger_pipeline.sync import Engine
 from messenger_pipeline.vault import TokenVault, new_key
 
 # Examples share machines with databases: what is slow is no failure.

@@ -5,8 +5,8 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from graph_simulator import World
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.simulator import World
 from tests.walking import rows
 
 Happened = Counter[tuple[Any, ...]]

@@ -11,9 +11,9 @@ import pytest
 from messenger_pipeline.cli import cli
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import LeaseLost
 from messenger_pipeline.progress import describe, succeeded
-from messenger_pipeline.sync import Engine
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
 

@@ -11,7 +11,7 @@ import pytest
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import MostlyRefused
-from messenger_pipeline.replay import replay
+from messenger_pipeline.quarantine import replay
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
 

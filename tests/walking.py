@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.sync import Engine, SyncRequest, SyncResult, sync_page
+from messenger_pipeline.engine import Engine
+from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 from tests.conftest import Simulated
 
 Simulate = Callable[..., Simulated]

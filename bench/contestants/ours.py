@@ -8,7 +8,7 @@ from bench.registry import KEY
 from bench.turns import Task, take_turns, task
 from messenger_pipeline.runtime import open_engine
 from messenger_pipeline.settings import load_settings
-from messenger_pipeline.sync import SyncRequest, sync_page
+from messenger_pipeline.sync.run import SyncRequest, sync_page
 
 
 def main(given: Task) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from messenger_pipeline.db.page_checks import PageCheck, record_page_check
 from messenger_pipeline.db.pages import PageRecord, get_page
 from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import (
     GraphError,
     PipelineError,
@@ -20,7 +21,6 @@ from messenger_pipeline.errors import (
 from messenger_pipeline.graph.access import TokenState
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.redaction import redact
-from messenger_pipeline.sync import Engine, token_of
 
 _SPARE = 25  # percent of Meta's quota left to what is more urgent
 _NO_APP = "default"

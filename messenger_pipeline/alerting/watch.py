@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from messenger_pipeline.alerting.messages import message_for
-from messenger_pipeline.alerting.sink import Sink, Unsent
+from messenger_pipeline.alerting.notifier import Sink, Unsent
 from messenger_pipeline.db import alerts
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError

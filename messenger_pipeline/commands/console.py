@@ -34,7 +34,7 @@ def open_registry() -> Iterator[Database]:
 @contextmanager
 def dagster_environment() -> Iterator[Database]:
     """The data's database, with the environment set for Dagster in this process."""
-    from messenger_pipeline.stack import prepare_dagster
+    from messenger_pipeline.local.stack import prepare_dagster
 
     settings = load_settings()
     with runtime.database_urls(settings) as (data, dagster):

@@ -11,7 +11,7 @@ from messenger_pipeline.vault import new_key
 def _list_faults(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if not asked:
         return
-    from messenger_pipeline.simulator import KINDS
+    from graph_simulator import KINDS
 
     for name, kind in sorted(KINDS.items()):
         defaults = {key: field.default for key, field in kind.parameters.model_fields.items()}
@@ -76,8 +76,8 @@ def simulate(
     """Serve a simulated Graph API until Ctrl-C, with whatever --fault lets go wrong."""
     import uvicorn
 
-    from messenger_pipeline.simulator import UnknownFault, World, WrongOrder, create_app
-    from messenger_pipeline.stack import require_free_port
+    from graph_simulator import UnknownFault, World, WrongOrder, create_app
+    from messenger_pipeline.local.stack import require_free_port
 
     if live and not webhook_url:
         raise click.UsageError("--live tells what it makes up by webhooks: give --webhook-url.")
@@ -133,7 +133,7 @@ def simulate(
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
 def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_count: int) -> None:
     """Run everything on this machine until Ctrl-C, with Dagster's UI and the receiver."""
-    from messenger_pipeline.dev import keep_up
+    from messenger_pipeline.local.dev import keep_up
 
     keep_up(
         out,
@@ -157,7 +157,7 @@ def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_c
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
 def demo(ui_port: int, conversations: int, page_count: int) -> None:
     """Sync simulated pages through Dagster, check every message, and end."""
-    from messenger_pipeline.demo import demonstrate
+    from messenger_pipeline.local.demo import demonstrate
 
     demonstrate(out, ui_port=ui_port, conversations=conversations, page_count=page_count)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from messenger_pipeline.commands.console import open_registry, out, say_error, shown
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import PipelineError, UsageError
-from messenger_pipeline.replay import replay
+from messenger_pipeline.quarantine import replay
 
 _COLUMNS = ("id", "page_id", "source", "kind", "identity", "reason", "last_seen_at", "seen_count")
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from messenger_pipeline import logs, runtime
 from messenger_pipeline.db import migrate
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.errors import ConfigurationError, PipelineError
 from messenger_pipeline.settings import Settings, load_settings
 

@@ -17,7 +17,7 @@ from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.jobs import SESSION
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.sync import Mode, SyncRequest, SyncResult, sync_page
+from messenger_pipeline.sync.run import Mode, SyncRequest, SyncResult, sync_page
 
 facebook_pages = dg.DynamicPartitionsDefinition(name="facebook_pages")
 

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from messenger_pipeline.db.asking import SyncRequested
 from messenger_pipeline.db.load import Continuation, Lease
+from messenger_pipeline.db.sync_requests import SyncRequested
 from messenger_pipeline.defs.console import CONSOLE
 
 PARTITION = "dagster/partition"

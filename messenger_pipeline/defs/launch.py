@@ -16,7 +16,7 @@ from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, config_of
 from messenger_pipeline.defs.sensors import UNFINISHED
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.sync import Mode
+from messenger_pipeline.sync.run import Mode
 
 # Dagster notes here which server a run was launched on; a run of the command line has none.
 _LAUNCHED = ".dagster/grpc_info"

@@ -7,9 +7,9 @@ import dagster as dg
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.defs.causes import note_cause
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.runtime import open_database, open_engine
 from messenger_pipeline.settings import load_settings
-from messenger_pipeline.sync import Engine
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]

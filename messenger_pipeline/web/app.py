@@ -11,8 +11,8 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.types import Receive, Scope, Send
 
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.web.access import COOKIE, Access, Guard
 from messenger_pipeline.web.control import control_routes
@@ -21,9 +21,9 @@ from messenger_pipeline.web.failures import described, handle_failures
 from messenger_pipeline.web.login import login_routes
 from messenger_pipeline.web.metrics import METRICS, Metrics
 from messenger_pipeline.web.pages import page_routes
+from messenger_pipeline.web.receiver import DESCRIPTION, Webhook
 from messenger_pipeline.web.static_files import static_routes
 from messenger_pipeline.web.watching import Watching
-from messenger_pipeline.web.webhook import DESCRIPTION, Webhook
 
 WEBHOOK = "/api/webhook"
 Background = Callable[[], AbstractAsyncContextManager[None]]

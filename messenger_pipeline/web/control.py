@@ -10,11 +10,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from starlette.exceptions import HTTPException
 
-from messenger_pipeline.db.asking import Verdict, request_sync
 from messenger_pipeline.db.overview import list_last_sessions
 from messenger_pipeline.db.pages import PageRecord, get_page, unknown
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
+from messenger_pipeline.db.sync_requests import Verdict, request_sync
 from messenger_pipeline.errors import UnknownPage
 from messenger_pipeline.progress import StatusAnswer, describe, status_answer
 from messenger_pipeline.web.failures import Failure, described

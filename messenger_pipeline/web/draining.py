@@ -23,7 +23,7 @@ from messenger_pipeline import logs
 from messenger_pipeline.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:  # the receiver needs none of what the process works with
-    from messenger_pipeline.sync import Engine
+    from messenger_pipeline.engine import Engine
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0  # seconds between two looks for what nobody announced: another's, or one to try again

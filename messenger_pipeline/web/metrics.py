@@ -25,12 +25,12 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.metrics import Figure, Figures
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.distribution import Distribution
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.web.catalogue import families
-from messenger_pipeline.web.tally import Tally
+from messenger_pipeline.web.receiver_metrics import Tally
 
 _log = logging.getLogger(__name__)
 

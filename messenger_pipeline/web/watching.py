@@ -19,7 +19,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sse_starlette import ServerSentEvent
 
-from messenger_pipeline.db.listening import announcements
+from messenger_pipeline.db.notifications import announcements
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import ANNOUNCEMENTS, SessionProgress, list_progress
 from messenger_pipeline.errors import PipelineError

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.rows import EventRow
-from messenger_pipeline.webhook.events import Told, events_in, joined
+from messenger_pipeline.webhook.payloads import Told, events_in, joined
 from messenger_pipeline.webhook.times import parse_time
 
 MAX_DEPTH = 64

@@ -22,7 +22,7 @@ from messenger_pipeline.errors import (
 )
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
-from messenger_pipeline.webhook.verdict import Verdict, key_of, pause_after
+from messenger_pipeline.webhook.outcome import Verdict, key_of, pause_after
 
 BATCH = 200
 _CONFLICTS = 4  # times that a batch gives way to others before it fails

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from messenger_pipeline.db.load import encoded
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import DatabaseError, GraphError, PipelineError, Stopped
-from messenger_pipeline.sync import Engine, token_of
 
 _log = logging.getLogger(__name__)
 _KEPT = 1_000  # contacts that may wait; of more the next sync tells

@@ -1,7 +1,7 @@
 -- Merges events into rows that are there already; writes only what changes. Returns the
 -- conversations whose events changed, and when the latest that changed them was stated.
 --
--- The rules commute and repeat without effect (messenger_pipeline/events.py states them in
+-- The rules commute and repeat without effect (messenger_pipeline/merge.py states them in
 -- Python, and a test holds the two together): of two directions the greater, an unknown one being
 -- the least; of two times the finer, then the earlier; of two contents the later stated, then the
 -- greater; what is no content (source, ids, what only a webhook tells) is kept from both (see

@@ -14,8 +14,8 @@ from messenger_pipeline.db.alerts import beat_heart, list_alerts, update_alerts
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
-from messenger_pipeline.sync import Engine
 from messenger_pipeline.vault import TokenVault, new_key
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.alerting.looking import alert, change, kinds, kinds_in_the_end

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import stamina
 
+from graph_simulator.answers import APP_ID
 from messenger_pipeline.alerting.page_checks import check_page, check_pages
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.page_checks import list_pages_to_check
 from messenger_pipeline.db.pages import get_page
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.simulator.answers import APP_ID
-from messenger_pipeline.sync import Engine
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
 from tests.db.test_load import query

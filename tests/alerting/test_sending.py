@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from messenger_pipeline.alerting.sink import Sink
+from messenger_pipeline.alerting.notifier import Sink
 from messenger_pipeline.alerting.watch import Watcher, send_messages, watch
 from messenger_pipeline.db.alerts import list_alerts, update_alerts
 from messenger_pipeline.db.pool import Database
 from tests.alerting.looking import let_pages_come_back, let_pages_go, make_due
 from tests.alerting.sink import SECRET, AlertSink, Reply
 from tests.db.test_load import query
-from tests.simulator.receiving import free_port, wait_until
+from tests.graph_simulator.receiving import free_port, wait_until
 
 AddPages = Callable[..., list[str]]
 
@@ -118,7 +118,7 @@ def test_a_sink_that_does_not_answer_is_given_up(
     add_pages: AddPages,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("messenger_pipeline.alerting.sink._TIMEOUT", (0.5, 0.5))
+    monkeypatch.setattr("messenger_pipeline.alerting.notifier._TIMEOUT", (0.5, 0.5))
     add_pages(5)
     let_pages_go(database)
     sink.rest = Reply(hang=30)
@@ -133,7 +133,7 @@ def test_a_sink_that_does_not_answer_is_given_up(
 def test_an_answer_whose_body_never_comes_counts_by_its_status(
     database: Database, sink: AlertSink, add_pages: AddPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messenger_pipeline.alerting.sink._TIMEOUT", (0.5, 0.5))
+    monkeypatch.setattr("messenger_pipeline.alerting.notifier._TIMEOUT", (0.5, 0.5))
     add_pages()
     let_pages_go(database)
     sink.replies = [Reply(429, b"rate_limited", {"Retry-After": "400"}, stall=30)]

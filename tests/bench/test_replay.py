@@ -2,8 +2,8 @@
 
 from bench.payloads import MESSAGES, make_thread
 from bench.replay import TOKEN, Replay, _place
-from messenger_pipeline.events import messages_of
 from messenger_pipeline.graph.reading import parse_threads
+from messenger_pipeline.sync.parse import messages_of
 
 PAGE = "104000000000001"
 

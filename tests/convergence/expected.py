@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.events import Identity, identity, lasting_content, merge_events
+from messenger_pipeline.merge import Identity, identity, lasting_content, merge_events
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.telling import Telling
 

@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+from graph_simulator import World
+from graph_simulator.activity import Happening, Happenings
+from graph_simulator.deliveries import write_body
+from graph_simulator.history import page_as_party, wire_time
+from graph_simulator.world import END
 from messenger_pipeline.db import inbox, load
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.graph.reading import parse_threads
-from messenger_pipeline.simulator import World
-from messenger_pipeline.simulator.deliveries import write_body
-from messenger_pipeline.simulator.happenings import Happening, Happenings
-from messenger_pipeline.simulator.history import page_as_party, wire_time
-from messenger_pipeline.simulator.world import END
-from messenger_pipeline.threads import Page, plan_threads
+from messenger_pipeline.sync.plan import Page, plan_threads
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.convergence.asking import asked
 from tests.happened import Happened, stored_of

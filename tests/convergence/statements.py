@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from messenger_pipeline.events import canonical_message_id, identity, lasting_content
+from messenger_pipeline.merge import canonical_message_id, identity, lasting_content
 from messenger_pipeline.rows import EventRow
 from tests.convergence.asking import at
 

@@ -13,8 +13,8 @@ from hypothesis.stateful import (
 )
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.events import dedupe_conversations
-from messenger_pipeline.threads import Page, parse_history, plan_threads
+from messenger_pipeline.merge import dedupe_conversations
+from messenger_pipeline.sync.plan import Page, parse_history, plan_threads
 from tests.convergence import asking, world
 from tests.convergence.asking import PAGE, asked
 from tests.convergence.effort import examples

@@ -6,7 +6,7 @@ from typing import Any
 
 from messenger_pipeline.db.load import mark_threads_gone
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.events import dedupe_conversations, lasting_content, merge_events
+from messenger_pipeline.merge import dedupe_conversations, lasting_content, merge_events
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.asking import (
     at,

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messenger_pipeline.events import (
+from messenger_pipeline.merge import (
     CONTENT,
     dedupe_conversations,
     dedupe_events,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.events import lasting_content, merge_events
+from messenger_pipeline.merge import lasting_content, merge_events
 from messenger_pipeline.rows import EventRow
 from tests.convergence.asking import asked, conversation, upsert
 from tests.convergence.effort import examples

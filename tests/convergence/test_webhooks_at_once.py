@@ -7,8 +7,9 @@ from collections import Counter
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.sync import Engine, SyncResult
+from messenger_pipeline.sync.run import SyncResult
 from messenger_pipeline.vault import TokenVault
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.conftest import Simulated, register
@@ -16,9 +17,9 @@ from tests.convergence.asking import asked, conversation_facts, event_facts, fin
 from tests.convergence.effort import EFFORT
 from tests.crash.receiver import KEY, SECRET, draining, environment, receiving
 from tests.crash.senders import settle
+from tests.graph_simulator.living import order, told
+from tests.graph_simulator.receiving import wait_until
 from tests.happened import difference
-from tests.simulator.living import order, told
-from tests.simulator.receiving import wait_until
 from tests.walking import Simulate, walk
 
 THINGS = 600 * EFFORT

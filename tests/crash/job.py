@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.sync import Engine, Mode, SyncRequest, sync_page
+from messenger_pipeline.sync.run import Mode, SyncRequest, sync_page
 from messenger_pipeline.vault import TokenVault
 from tests.crash.points import Action, Point
 from tests.crash.watch import WatchedDatabase

@@ -12,12 +12,12 @@ from typing import IO
 import psutil
 import requests
 
+from graph_simulator import World
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.simulator import World
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.crash.waiting import until
-from tests.simulator.receiving import free_port
+from tests.graph_simulator.receiving import free_port
 
 SECRET = "an app secret"
 KEY = new_key()

@@ -13,10 +13,10 @@ from http.client import HTTPConnection, HTTPException
 
 import psycopg
 
-from messenger_pipeline.simulator import World
-from messenger_pipeline.simulator.deliveries import write_body
-from messenger_pipeline.simulator.happenings import Happenings
-from messenger_pipeline.simulator.world import END
+from graph_simulator import World
+from graph_simulator.activity import Happenings
+from graph_simulator.deliveries import write_body
+from graph_simulator.world import END
 from tests.crash.databases import ask
 from tests.crash.receiver import SECRET
 from tests.crash.waiting import until

@@ -5,10 +5,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from graph_simulator import World
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.simulator import World
-from messenger_pipeline.sync import Mode
+from messenger_pipeline.sync.run import Mode
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
 from tests.crash import worlds

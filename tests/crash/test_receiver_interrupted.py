@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from graph_simulator import World
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.simulator import World
 from tests.crash.databases import STOPS, ask, clone, cloned, name_of
 from tests.crash.effort import note, selection, share, some
 from tests.crash.own_server import OwnServer, own_server

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from graph_simulator import World
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.simulator import World
 from tests.crash.databases import ask
 from tests.crash.effort import note, share
 from tests.crash.own_server import OwnServer, own_server

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import uvicorn
 
-from messenger_pipeline.simulator import World, create_app
-from messenger_pipeline.simulator.world import END
+from graph_simulator import World, create_app
+from graph_simulator.world import END
 from tests.conftest import Simulated
 
 FAULTS = (

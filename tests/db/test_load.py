@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseError, VersionConflict
-from messenger_pipeline.events import canonical_message_id, lasting_content, merge_events
+from messenger_pipeline.merge import canonical_message_id, lasting_content, merge_events
 from messenger_pipeline.rows import ConversationRow, EventRow
 
 T = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from messenger_pipeline.db import pages
-from messenger_pipeline.db.asking import request_sync
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
 from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, SESSION, death_of

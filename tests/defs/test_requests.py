@@ -10,8 +10,8 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
-from messenger_pipeline.db.asking import request_sync
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION
 from messenger_pipeline.defs.sensors import requested_syncs

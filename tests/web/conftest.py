@@ -16,8 +16,8 @@ import requests
 import uvicorn
 
 from messenger_pipeline.db.embedded import database_url
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.web.app import WEBHOOK, Control, create_app
 from tests.db.test_load import query
 

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import requests
 
-from messenger_pipeline.db import receiving as module
+from messenger_pipeline.db import group_commit as module
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.errors import DatabaseUnavailable
 from tests.db.test_load import query
 from tests.web.conftest import Receiving, received_at

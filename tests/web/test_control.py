@@ -9,11 +9,11 @@ import pytest
 import requests
 
 from messenger_pipeline.db import pages
-from messenger_pipeline.db.asking import take_requests
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.sync import Engine
+from messenger_pipeline.db.sync_requests import take_requests
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.web.access import MAX_BYTES
 from tests.conftest import Simulated
 from tests.db.test_load import query

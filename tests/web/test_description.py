@@ -14,8 +14,8 @@ from hypothesis import settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import ignored_auth
 
+from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.receiving import GroupCommit
 from messenger_pipeline.web.app import WEBHOOK, Control, create_app
 from tests.db.test_load import query
 from tests.web.conftest import KEY, TOKEN, Receiving, signature

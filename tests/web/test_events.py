@@ -13,13 +13,13 @@ from uuid import uuid4
 
 import pytest
 
-from messenger_pipeline.db.asking import request_sync
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.listening import APPLICATION
 from messenger_pipeline.db.load import open_session
+from messenger_pipeline.db.notifications import APPLICATION
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import note_wait
-from messenger_pipeline.sync import Engine
+from messenger_pipeline.db.sync_requests import request_sync
+from messenger_pipeline.engine import Engine
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk

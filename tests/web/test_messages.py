@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messenger_pipeline.errors import DatabaseUnavailable
-from messenger_pipeline.web.webhook import MAX_BYTES, Webhook
+from messenger_pipeline.web.receiver import MAX_BYTES, Webhook
 from tests.web.conftest import NEW, OLD, TOKEN, signature
 
 BODY = b'{"object":"page","entry":[]}'

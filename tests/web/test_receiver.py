@@ -10,7 +10,7 @@ import requests
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.web.webhook import MAX_BYTES
+from messenger_pipeline.web.receiver import MAX_BYTES
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.db.test_load import query
 from tests.web.conftest import NEW, OLD, TOKEN, Receiving, received_at, signature

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.alerts import beat_heart
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.sync import Engine
+from messenger_pipeline.engine import Engine
 from messenger_pipeline.web.access import COOKIE
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk

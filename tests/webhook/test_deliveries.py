@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from messenger_pipeline.events import identity
 from messenger_pipeline.graph.reading import parse_json
+from messenger_pipeline.merge import identity
 from messenger_pipeline.webhook.deliveries import MAX_DEPTH, Item, parse_delivery, parse_item
 from tests.webhook.shapes import (
     CONTACT,

@@ -12,9 +12,9 @@ import pytest
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
-from messenger_pipeline.replay import replay
+from messenger_pipeline.quarantine import replay
 from messenger_pipeline.webhook.drain import Drained, drain_batch, drain_these
-from messenger_pipeline.webhook.verdict import ATTEMPTS
+from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.bodies import CONTACT, NOON, PAGE, at, body, edit, item, text, unsend
 

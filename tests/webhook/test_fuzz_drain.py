@@ -12,7 +12,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
 from messenger_pipeline.webhook.drain import drain_batch
-from messenger_pipeline.webhook.verdict import ATTEMPTS
+from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.shapes import SAMPLES, delivery, encoded, item, mutations, real_bodies
 

@@ -1,0 +1,1 @@
+"""Asset checks: what must never be, and what somebody must know."""

@@ -1,0 +1,33 @@
+"""What every walk and drain needs: where from, where to, how fast, the key to the tokens."""
+
+from dataclasses import dataclass
+
+from messenger_pipeline.db.pages import PageRecord, unknown
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import PageOwnerMustAct
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.vault import TokenVault
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What every walk needs: where from, where to, how fast, and the key to the tokens."""
+
+    database: Database
+    graph: GraphApi
+    vault: TokenVault
+    calls_per_second: float
+    app_id: str = "default"
+
+
+def token_of(engine: Engine, page: PageRecord) -> str:
+    if page.status == "removed":
+        raise unknown(page.facebook_page_id)
+    remedy = f"Run `messenger-pipeline pages add {page.facebook_page_id}` with a new token."
+    if page.status == "needs_reauthorization":
+        raise PageOwnerMustAct(
+            f"Page {page.facebook_page_id} needs re-authorization: {page.status_reason}. {remedy}"
+        )
+    if page.access_token_encrypted is None:
+        raise PageOwnerMustAct(f"Page {page.facebook_page_id} has no token. {remedy}")
+    return engine.vault.decrypt(page.facebook_page_id, page.access_token_encrypted)

@@ -1,0 +1,98 @@
+"""Everything on one machine, kept up: for development, and to look at."""
+
+import time
+
+from rich.console import Console
+
+from messenger_pipeline import runtime
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.local.simulated import (
+    API_KEY,
+    APP_SECRET,
+    live,
+    register_pages,
+    simulated_settings,
+    simulator_arguments,
+)
+from messenger_pipeline.local.stack import running_stack
+from messenger_pipeline.settings import Settings, load_settings
+
+_PER_SECOND = 1.0  # messages, reactions, edits … of the simulated pages
+
+
+def keep_up(
+    console: Console,
+    *,
+    ui_port: int,
+    receiver_port: int,
+    real: bool,
+    conversations: int,
+    page_count: int,
+) -> None:
+    """Keep the stack up until Ctrl-C. With real pages, the receiver needs its secrets."""
+    settings = load_settings() if real else simulated_settings()
+
+    def prepared(data: str, graph: str) -> None:
+        if real:
+            runtime.token_vault(settings)
+        else:
+            register_pages(settings, data, graph, console)
+        _fail_dead_runs(settings, data, console)
+
+    receives = bool(settings.app_secret and settings.verify_token)
+    console.print("Starting …")
+    with running_stack(
+        settings,
+        ui_port=ui_port,
+        receiver_port=receiver_port if receives else None,
+        simulated=None if real else simulator_arguments(conversations, page_count),
+        prepared=prepared,
+    ) as stack:
+        console.print(f"Dagster: http://127.0.0.1:{ui_port}. Ctrl-C ends everything.")
+        console.print(
+            f"Status page: {stack.receiver_url}/ {_key(settings)}\n"
+            f"Webhooks: {stack.receiver_url}/api/webhook"
+            if receives
+            else "No webhooks: MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN are not both set."
+        )
+        if not real:
+            live(stack.graph_url, _PER_SECOND)
+            console.print(
+                "For commands in another terminal:\n"
+                f"  export MESSENGER_HOME={settings.home.resolve()}\n"
+                f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
+                f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
+                f"{_export_key(settings)}"
+                f"  export MESSENGER_CALLS_PER_SECOND={settings.calls_per_second:g}",
+                soft_wrap=True,
+            )
+        try:
+            while True:
+                stack.check()
+                time.sleep(1)
+        except KeyboardInterrupt:
+            console.print("Ending …")
+
+
+def _export_key(settings: Settings) -> str:
+    """The simulated key's line; a key of the user's own is not repeated."""
+    mine = settings.api_key is not None and settings.api_key.get_secret_value() == API_KEY
+    return f"  export MESSENGER_API_KEY={API_KEY}\n" if mine else ""
+
+
+def _key(settings: Settings) -> str:
+    if settings.api_key is None:
+        return "(closed until MESSENGER_API_KEY is set)"
+    # A simulated one is nobody's secret; a real one is known to who set it.
+    key = settings.api_key.get_secret_value()
+    return f"(the API key is {key})" if key == API_KEY else "(with your MESSENGER_API_KEY)"
+
+
+def _fail_dead_runs(settings: Settings, data: str, console: Console) -> None:
+    from messenger_pipeline.defs import launch  # seconds to import
+
+    with Database(data, schema=settings.database_schema) as database:
+        if dead := launch.fail_runs_of_dead_stack(database):
+            console.print(
+                f"{dead} runs that an earlier stack left unfinished are marked as failed."
+            )

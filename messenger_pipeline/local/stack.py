@@ -1,0 +1,229 @@
+"""Everything on one machine: embedded PostgreSQL, simulated Graph API, Dagster with its pages.
+
+The children end when this process does, however it dies; see supervise.py.
+"""
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from messenger_pipeline import runtime
+from messenger_pipeline.db.migrate import upgrade
+from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.project import PROJECT
+from messenger_pipeline.runtime import database_urls
+from messenger_pipeline.settings import Settings
+
+STARTUP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Child:
+    """A supervised process and its log."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def check(self) -> None:
+        """Raise PipelineError if it has ended."""
+        if self.process.poll() is not None:
+            raise PipelineError(
+                f"{self.name} ended with exit code {self.process.returncode}."
+                f" The end of {self.log}:\n{_tail(self.log)}"
+            )
+
+
+def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, str]:
+    """The environment for Dagster, its home made ready from the project's dagster.yaml.
+
+    Every setting stands in it: Dagster puts a .env of its directory above the environment, so its
+    processes work in a directory that has none.
+    """
+    home = (settings.dagster_home or settings.home / "dagster").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    own = home / "dagster.yaml"
+    if settings.dagster_home is None or not own.exists():
+        own.write_text((PROJECT / "dagster.yaml").read_text())
+    return {
+        **runtime.environment(settings, data),
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_PG_URL": _for_sqlalchemy(dagster),
+    }
+
+
+@contextmanager
+def stack_lock(home: Path) -> Iterator[Path]:
+    """One stack per home: waits until what is left of an earlier one is gone.
+
+    Yields the lock that each child holds while anything of it lives.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "stack.lock"
+    with path.open("w") as file, (home / "stack.starter").open("w") as starter:
+        try:
+            fcntl.flock(starter, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PipelineError(
+                f"Another `dev` or `demo` runs on {home}. End it first, or set MESSENGER_HOME."
+            ) from None
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise PipelineError(
+                        f"Processes of an earlier stack on {home} do not end; kill them."
+                    ) from None
+                time.sleep(0.2)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        yield path
+
+
+@contextmanager
+def child(
+    name: str, command: list[str], environment: dict[str, str], home: Path, lock: Path
+) -> Iterator[Child]:
+    """A supervised process, ended at the end."""
+    log = home / "logs" / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "messenger_pipeline.local.supervise",
+                str(home),
+                str(lock),
+                *command,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment, "PYTHONPATH": str(PROJECT)},
+            cwd=home,
+            start_new_session=True,
+        )
+    try:
+        yield Child(name, process, log)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack."""
+
+    data: str
+    graph_url: str
+    receiver_url: str | None
+    children: list[Child]
+    environment: dict[str, str]
+
+    def check(self) -> None:
+        for one in self.children:
+            one.check()
+
+
+@contextmanager
+def running_stack(
+    settings: Settings,
+    *,
+    ui_port: int,
+    receiver_port: int | None,
+    simulated: list[str] | None,
+    prepared: Callable[[str, str], None],
+) -> Iterator[Stack]:
+    """The stack on `ui_port`; with `receiver_port` the webhook receiver, too, and with
+    `simulated`, the arguments of `simulate`, a Graph API that delivers to it.
+
+    `prepared` is called with the data's and the API's URL when both are up, before Dagster is.
+    """
+    home = settings.home.resolve()
+    require_free_port(ui_port, "--ui-port")
+    receiver_url = None
+    if receiver_port is not None:
+        require_free_port(receiver_port, "--port")
+        receiver_url = f"http://127.0.0.1:{receiver_port}"
+    with ExitStack() as up:
+        lock = up.enter_context(stack_lock(home))
+        data, dagster = up.enter_context(database_urls(settings))
+        upgrade(data, settings.database_schema)
+        environment = prepare_dagster(settings, data, dagster)
+        children = []
+        graph_url = settings.graph_url
+        if simulated is not None:
+            port = free_port()
+            graph_url = f"http://127.0.0.1:{port}"
+            command = [sys.executable, "-m", "messenger_pipeline.cli", "simulate"]
+            command += ["--port", str(port), *simulated]
+            if receiver_url:
+                secret = settings.app_secret[0].get_secret_value()
+                command += ["--app-secret", secret, "--webhook-url", f"{receiver_url}/api/webhook"]
+            children.append(up.enter_context(child("simulator", command, {}, home, lock)))
+            environment["MESSENGER_GRAPH_URL"] = graph_url
+            _wait_for(f"{graph_url}/_simulator/pages", children)
+        os.environ.update(environment)
+        prepared(data, graph_url)
+        if receiver_url:
+            command = [sys.executable, "-m", "messenger_pipeline.cli", "serve"]
+            command += ["--port", str(receiver_port)]
+            children.append(up.enter_context(child("receiver", command, environment, home, lock)))
+            _wait_for(f"{receiver_url}/readyz", children)
+        command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml")]
+        command += ["-h", "127.0.0.1", "-p", str(ui_port)]
+        children.append(up.enter_context(child("dagster", command, environment, home, lock)))
+        _wait_for(f"http://127.0.0.1:{ui_port}/server_info", children)
+        yield Stack(data, graph_url, receiver_url, children, environment)
+
+
+def require_free_port(port: int, option: str) -> None:
+    """Raise PipelineError if something listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PipelineError(
+                f"Port {port} cannot be used: {error.strerror}. Choose another with {option}."
+            ) from None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, children: list[Child]) -> None:
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < deadline:
+        for one in children:
+            one.check()
+        try:
+            with urlopen(url, timeout=5):  # noqa: S310 - an address of our own
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise PipelineError(f"{children[-1].name} does not answer. Its log is {children[-1].log}.")
+
+
+def _for_sqlalchemy(url: str) -> str:
+    """Dagster's storage speaks psycopg2, whatever SQLAlchemy takes postgresql:// to mean."""
+    return "postgresql+psycopg2://" + url.partition("://")[2]
+
+
+def _tail(path: Path, lines: int = 15) -> str:
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

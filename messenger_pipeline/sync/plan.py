@@ -1,0 +1,215 @@
+"""What a walk decides of each thread: unchanged, or which messages to load and what is still
+missing below them. Pure.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from messenger_pipeline.graph.models import (
+    Message,
+    Party,
+    Reject,
+    Thread,
+    next_cursor,
+    without_paging,
+)
+from messenger_pipeline.merge import canonical_message_id, dedupe_conversations
+from messenger_pipeline.rows import (
+    ConversationRow,
+    EventRow,
+    GapRow,
+    Source,
+    ThreadRow,
+    ThreadState,
+)
+from messenger_pipeline.sync.parse import (
+    contact_of,
+    messages_of,
+    name_of,
+    others_in,
+    owner_of,
+    parse_message,
+)
+
+WITHHELD = "Meta tells no more than the ids of its older messages"
+
+SETTLED = timedelta(seconds=5)
+"""Meta's times are whole seconds: an answer given within this of a thread's updated_time may
+have missed another message of the same second, so it proves nothing."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Whose threads these are, and how what is read of them is marked."""
+
+    page_id: str
+    source: Source
+
+
+@dataclass
+class Plan:
+    """What one response brings to the load."""
+
+    conversations: list[ConversationRow] = field(default_factory=list)
+    threads: list[ThreadRow] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def plan_threads(
+    threads: Iterable[Thread],
+    known: Mapping[str, ThreadState],
+    page: Page,
+    answered_at: datetime,
+    withheld: Collection[str | None] = (),
+) -> Plan:
+    """What to load of an answer's threads, given what is known of them, and of which of them
+    Meta withholds messages."""
+    plan = Plan()
+    # A thread that jumped while the answer was made can stand in it twice: the newer one counts.
+    newest: dict[str, Thread] = {}
+    for thread in threads:
+        other = newest.get(thread["id"])
+        if other is None or thread["updated_time"] > other["updated_time"]:
+            newest[thread["id"]] = thread
+    for thread in newest.values():
+        state = known.get(thread["id"])
+        if state and is_unchanged(thread, state):
+            plan.seen.append(thread["id"])
+        else:
+            hidden = thread["id"] in withheld
+            plan.gaps += _plan_changed(plan, thread, state, page, answered_at, hidden)
+    plan.conversations = dedupe_conversations(plan.conversations)
+    return plan
+
+
+def states_after(plan: Plan) -> dict[str, ThreadState]:
+    """What will be known of a plan's threads once it is loaded."""
+    gaps = {gap["thread_id"] for gap in plan.gaps if "reason" not in gap}
+    return {
+        row["thread_id"]: ThreadState(**row, has_gap=row["thread_id"] in gaps)
+        for row in plan.threads
+    }
+
+
+def is_unchanged(thread: Thread, state: ThreadState) -> bool:
+    """Whether the thread is as it was in Meta's last answer, and all of it is read."""
+    messages = messages_of(thread)
+    newest = canonical_message_id(messages[0]["id"]) if messages else None
+    return (
+        thread["updated_time"] == state.updated_time
+        and newest == state.newest_message_id
+        and thread.get("message_count") == state.message_count
+        and state.answered_at - state.updated_time >= SETTLED
+        and not state.has_gap
+    )
+
+
+def reaches(messages: list[Message], time: datetime | None) -> bool:
+    """Whether messages go down past a time without a hole.
+
+    Only one strictly older shows that all of that second were listed; and if they are not in
+    order, newest first, what is missing may be anywhere.
+    """
+    if time is None or not messages or messages[-1]["created_time"] >= time:
+        return False
+    return all(
+        newer["created_time"] >= older["created_time"] for newer, older in pairwise(messages)
+    )
+
+
+def parse_history(
+    messages: list[Message], sender_id: str, page: Page, answered_at: datetime
+) -> list[ConversationRow]:
+    """The rows of more messages of a known contact's thread."""
+    return dedupe_conversations(_rows(messages, {}, sender_id, page, answered_at))
+
+
+def _rows(
+    messages: list[Message],
+    others: dict[str, Party],
+    contact_id: str,
+    page: Page,
+    answered_at: datetime,
+) -> list[ConversationRow]:
+    """A conversation for each contact whose messages are among these."""
+    events: dict[str, list[EventRow]] = {}
+    for message in messages:
+        owner = owner_of(message, page.page_id, contact_id)
+        events.setdefault(owner, []).append(parse_message(message, page.page_id, page.source))
+    return [
+        {
+            "sender_id": owner,
+            "sender_name": name_of(others[owner]) if owner in others else None,
+            "as_of": answered_at,
+            "events": rows,
+        }
+        for owner, rows in events.items()
+    ]
+
+
+def _at(messages: list[Message], time: datetime | None) -> str | None:
+    """The message of that time; of several the one with the greatest id."""
+    found = [message["id"] for message in messages if message["created_time"] == time]
+    return max((canonical_message_id(one) for one in found), default=None)
+
+
+def _plan_changed(
+    plan: Plan,
+    thread: Thread,
+    state: ThreadState | None,
+    page: Page,
+    answered_at: datetime,
+    hidden: bool,
+) -> list[GapRow]:
+    """Plans what the thread brings; what of it is still missing, if anything, is the gap.
+
+    `hidden`: Meta withholds some of its messages.
+    """
+    messages = messages_of(thread)
+    contact = contact_of(thread, page.page_id)
+    sender_id = contact.get("id") if contact else None
+    if sender_id is None and state:
+        sender_id = state.sender_id
+    if sender_id is None and messages:
+        reason = "no participant but the page has an id"
+        plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
+        return []
+    if sender_id is not None:
+        others = others_in(thread, page.page_id)
+        plan.conversations += _rows(messages, others, sender_id, page, answered_at)
+    frontier_time = max((message["created_time"] for message in messages), default=None)
+    if frontier_time is None and state:
+        frontier_time = state.frontier_time
+    plan.threads.append(
+        {
+            "thread_id": thread["id"],
+            "sender_id": sender_id,
+            "updated_time": thread["updated_time"],
+            "message_count": thread.get("message_count"),
+            "newest_message_id": canonical_message_id(messages[0]["id"]) if messages else None,
+            "answered_at": answered_at,
+            "frontier_time": frontier_time,
+            "frontier_message_id": _at(messages, frontier_time)
+            or (state.frontier_message_id if state else None),
+        }
+    )
+    nested = thread.get("messages")
+    after = next_cursor(nested.get("paging")) if nested else None
+    until = state.frontier_time if state else None
+    if not sender_id or not (after or hidden) or reaches(messages, until):
+        return []
+    gap: GapRow = {
+        "thread_id": thread["id"],
+        "resume_cursor": after,
+        "newest_time": min(
+            (message["created_time"] for message in messages), default=thread["updated_time"]
+        ),
+        "until_time": until,
+    }
+    if hidden:
+        gap["reason"] = WITHHELD
+    return [gap]

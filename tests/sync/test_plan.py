@@ -1,0 +1,178 @@
+"""What the walk decides of a thread."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messenger_pipeline.graph.models import Thread
+from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.sync.plan import Page, Plan, is_unchanged, plan_threads, reaches
+
+T = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
+PAGE = Page("10", "incremental_sync")
+
+
+def second(number: int) -> datetime:
+    return T + timedelta(seconds=number)
+
+
+def thread(*seconds: int, more: bool = False, count: int | None = None) -> Thread:
+    """A thread with a message at each second, newest first; the id tells the second."""
+    nested: dict[str, Any] = {
+        "data": [
+            {"id": f"m_{at}", "created_time": second(at), "from": {"id": "20"}} for at in seconds
+        ]
+    }
+    if more:
+        nested["paging"] = {"cursors": {"after": "C"}, "next": "https://graph.facebook.com/next"}
+    return {
+        "id": "t_1",
+        "updated_time": second(max(seconds)),
+        "participants": [{"id": "20", "name": "A"}],
+        "message_count": count,
+        "messages": nested,  # type: ignore[typeddict-item]
+    }
+
+
+def state(**changes: Any) -> ThreadState:
+    """The state that thread(5) leaves, answered a minute later."""
+    fields = {
+        "thread_id": "t_1",
+        "sender_id": "20",
+        "updated_time": second(5),
+        "message_count": None,
+        "newest_message_id": "m_5",
+        "answered_at": second(65),
+        "frontier_time": second(5),
+        "frontier_message_id": "m_5",
+        "has_gap": False,
+    }
+    return ThreadState(**{**fields, **changes})
+
+
+def planned(given: Thread, known: ThreadState | None) -> Plan:
+    return plan_threads([given], {"t_1": known} if known else {}, PAGE, second(100))
+
+
+def test_a_thread_as_it_was_is_unchanged() -> None:
+    assert is_unchanged(thread(5), state())
+    assert planned(thread(5), state()) == Plan(seen=["t_1"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"updated_time": second(4)},
+        {"newest_message_id": "m_4"},
+        {"message_count": 7},
+        {"has_gap": True},
+        # Meta's times are whole seconds: another message of that second may have come after.
+        {"answered_at": second(6)},
+    ],
+)
+def test_a_thread_is_read_again_when_anything_may_have_changed(changes: dict[str, Any]) -> None:
+    assert not is_unchanged(thread(5), state(**changes))
+
+
+def test_a_new_thread_that_goes_on_leaves_a_gap_to_its_first_message() -> None:
+    plan = planned(thread(5, 4, 3, more=True), None)
+    assert plan.gaps == [
+        {"thread_id": "t_1", "resume_cursor": "C", "newest_time": second(3), "until_time": None}
+    ]
+    assert plan.threads[0]["frontier_time"] == second(5)
+
+
+def test_messages_down_past_the_frontier_leave_no_gap() -> None:
+    assert planned(thread(9, 8, 5, 4, more=True), state()).gaps == []
+
+
+def test_reaching_the_frontiers_second_is_not_past_it() -> None:
+    """Two messages may share a second, in any order: only an older one shows that all of that
+    second were listed."""
+    [gap] = planned(thread(9, 8, 5, more=True), state()).gaps
+    assert gap["until_time"] == second(5)
+
+
+def test_a_thread_whose_end_is_reached_leaves_no_gap() -> None:
+    assert planned(thread(9, 8, 7), state()).gaps == []
+
+
+def test_a_thread_without_messages_has_state_only() -> None:
+    bare: Thread = {"id": "t_1", "updated_time": T, "participants": [{"id": "20"}]}
+    plan = planned(bare, None)
+    assert (plan.conversations, plan.gaps, len(plan.threads)) == ([], [], 1)
+
+
+def test_a_thread_of_nobody_is_rejected_whole() -> None:
+    nobody = thread(5)
+    nobody["participants"] = [{"id": "10"}]
+    assert nobody["messages"] is not None
+    nobody["messages"]["data"][0]["from"] = {"id": "10"}  # type: ignore[index]
+    plan = planned(nobody, None)
+    assert [reject.identity for reject in plan.rejects] == ["t_1"]
+    assert (plan.threads, plan.conversations) == ([], [])
+
+
+def test_a_thread_listed_twice_in_one_answer_counts_as_its_newer_self() -> None:
+    plan = plan_threads([thread(5), thread(9, 5)], {}, PAGE, second(100))
+    assert [row["updated_time"] for row in plan.threads] == [second(9)]
+    assert sum(len(row["events"]) for row in plan.conversations) == 2
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True), st.integers(0, 30))
+def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
+    seconds: list[int], frontier: int
+) -> None:
+    """The rule that nothing may be lost by: whatever share of a thread an answer brings."""
+    seconds = sorted(seconds, reverse=True)
+    for share in range(1, len(seconds) + 1):
+        given = thread(*seconds[:share], more=share < len(seconds))
+        plan = planned(given, state(frontier_time=second(frontier), newest_message_id="m_older"))
+        loaded = {event["event_timestamp"] for row in plan.conversations for event in row["events"]}
+        missing = {second(at) for at in seconds if at >= frontier} - loaded
+        if missing:
+            [gap] = plan.gaps
+            assert max(missing) <= gap["newest_time"]
+            assert gap["until_time"] == second(frontier)
+            assert gap["resume_cursor"]
+
+
+def test_messages_out_of_order_prove_nothing_about_what_is_below_them() -> None:
+    """One that is older than the frontier may have been listed late among newer ones."""
+    [gap] = planned(thread(30, 29, 1, 28, 27, more=True), state()).gaps
+    assert gap["until_time"] == second(5)
+    [gap] = planned(thread(30, 29, 1, 28, 2, more=True), state()).gaps
+    assert gap["until_time"] == second(5)
+
+
+def test_a_known_thread_answered_without_participants_is_its_contacts() -> None:
+    bare = thread(9, 8)
+    del bare["participants"]
+    for message in bare["messages"]["data"]:  # type: ignore[index,union-attr]
+        message["from"] = {"id": "10"}
+    [row] = planned(bare, state()).conversations
+    assert row["sender_id"] == "20"
+
+
+def test_what_several_contacts_wrote_is_each_ones_own() -> None:
+    """As a webhook has it, and whenever one looks."""
+    given = thread(9, 8, 7)
+    given["participants"] = [{"id": "30", "name": "B"}, {"id": "20", "name": "A"}, {"id": "10"}]
+    for message, sender in zip(given["messages"]["data"], ("10", "30", "20"), strict=True):  # type: ignore[index,arg-type]
+        message["from"] = {"id": sender}
+    rows = planned(given, None).conversations
+    assert {
+        row["sender_id"]: (row["sender_name"], [event["message_id"] for event in row["events"]])
+        for row in rows
+    } == {"20": ("A", ["m_9", "m_7"]), "30": ("B", ["m_8"])}
+
+
+def test_reaches_needs_an_older_message() -> None:
+    messages = thread(5, 4)["messages"]["data"]  # type: ignore[index]
+    assert messages
+    assert reaches(messages, second(5))
+    assert not reaches(messages, second(4))
+    assert not reaches(messages, None)

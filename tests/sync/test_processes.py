@@ -1,0 +1,96 @@
+"""Several processes at once."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from threading import Event
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.engine import Engine
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.vault import TokenVault, new_key
+from tests.conftest import register
+from tests.walking import Simulate, stored, truth, walk
+
+RATE = 20.0
+
+
+def sync_in_a_process(url: str, graph: str, key: str, page_id: str, results: Any) -> None:
+    with Database(url, timeout=10) as database:
+        engine = Engine(database, GraphApi(graph, "v26.0"), TokenVault([key]), RATE)
+        attempts = 1
+        result = walk(engine, page_id, run_id=f"{page_id}-{attempts}")
+        while result.has_more:
+            attempts += 1
+            result = walk(engine, page_id, run_id=f"{page_id}-{attempts}")
+        results.put((page_id, result.outcome))
+
+
+@pytest.fixture
+def start(url: str) -> Callable[..., list[tuple[str, str]]]:
+    """Runs a sync of each page in a process of its own; how each ended."""
+    context = multiprocessing.get_context("spawn")
+
+    def start(graph: str, key: str, page_ids: list[str]) -> list[tuple[str, str]]:
+        results = context.Queue()
+        processes = [
+            context.Process(target=sync_in_a_process, args=(url, graph, key, page_id, results))
+            for page_id in page_ids
+        ]
+        for process in processes:
+            process.start()
+        ended = [results.get(timeout=120) for _ in processes]
+        for process in processes:
+            process.join()
+        return sorted(ended)
+
+    return start
+
+
+def test_several_pages_and_processes_stay_inside_every_limit_and_finish(
+    simulate: Simulate, database: Database, start: Callable[..., list[tuple[str, str]]]
+) -> None:
+    """Each page has its own limit per second, and the app's stops all of them for a while."""
+    simulated = simulate(conversations=230, pages=3)
+    key = new_key()
+    register(database, TokenVault([key]), simulated)
+    simulated.fault("speed_limit", calls_per_second=RATE, slack=2)
+    simulated.fault("app_limit", seconds=1, after=12)
+
+    ended = start(simulated.url, key, [page.id for page in simulated.pages])
+
+    assert ended == [(page.id, "completed") for page in simulated.pages]
+    assert simulated.hits("app_limit") >= 1
+    assert simulated.hits("speed_limit") == 0
+    # What was on its way when the app's limit was hit could not know of it.
+    assert simulated.violations() <= 2
+    assert stored(database) == truth(simulated)
+    for times in simulated.backstage("GET", "calls")["times"].values():
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert sum(gap > 0.9 for gap in gaps) <= 2, "one pause, not one after another"
+
+
+def test_two_processes_on_one_page_share_its_turns(
+    simulate: Simulate, database: Database, url: str
+) -> None:
+    """Only one walks, but whoever else calls for the page waits in the same queue."""
+
+    def take(number: int) -> list[float]:
+        with Database(url) as own:
+            pacer = Pacer(own, Budget("1", f"token {number}", "10", RATE), Event())
+            times = []
+            for _ in range(8):
+                pacer.wait()
+                times.append(monotonic())
+            return times
+
+    with ThreadPoolExecutor(3) as workers:
+        times = sorted(time for times in workers.map(take, range(3)) for time in times)
+    for first, later in zip(times, times[int(RATE) :], strict=False):
+        assert later - first > 0.9

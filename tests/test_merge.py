@@ -1,0 +1,219 @@
+"""Payloads to rows, and the merge rules as properties."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from messenger_pipeline.graph.models import Message, Thread
+from messenger_pipeline.merge import (
+    canonical_message_id,
+    dedupe_conversations,
+    dedupe_events,
+    finer_time,
+    identity,
+    lasting_content,
+    merge_events,
+)
+from messenger_pipeline.rows import EventRow
+from messenger_pipeline.sync.parse import contact_of, parse_message
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+PAGE = "10"
+
+# Quarters of a second within three: whole seconds and finer ones, often equal.
+times = st.integers(0, 12).map(lambda quarters: NOW + timedelta(milliseconds=250 * quarters))
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> EventRow:
+    """Statements of one message by various sources. What a source says at one time is one thing,
+    and what was replaced does not come back: a content stated again keeps its first time."""
+    as_of = draw(st.integers(0, 5))
+    content: list[dict[str, Any]] = [
+        {"text": "a"},
+        {"text": "b"},
+        {"text": "b", "sticker": "s"},
+        {"text": "é"},
+        {"reactions": [{"reaction": "love"}]},
+        {},
+    ]
+    return {
+        "event_type": draw(st.sampled_from(["message", "message_received", "message_sent"])),
+        "event_timestamp": draw(times),
+        "message_id": draw(st.sampled_from(["mid.1", "m_mid.1"])),
+        "as_of": NOW + timedelta(seconds=as_of),
+        "metadata": dict(content[as_of]),
+    }
+
+
+def facts(event: EventRow) -> Any:
+    """What of an event must not depend on the order of its statements."""
+    return (
+        identity(event),
+        event["event_type"],
+        event["event_timestamp"],
+        lasting_content(event["metadata"]),
+    )
+
+
+@given(st.lists(statements(), min_size=1, max_size=5))
+def test_statements_merge_to_the_same_event_in_any_order(group: list[EventRow]) -> None:
+    merged = {repr(facts(reduce(merge_events, order))) for order in itertools.permutations(group)}
+    assert len(merged) == 1
+
+
+@given(statements(), statements())
+def test_a_repeated_statement_changes_nothing(one: EventRow, other: EventRow) -> None:
+    merged = merge_events(one, other)
+    assert facts(merge_events(merged, other)) == facts(merged)
+    assert facts(merge_events(merged, one)) == facts(merged)
+
+
+@given(times, times, times)
+def test_the_finer_time_is_one_of_the_times_whatever_the_order(
+    one: datetime, other: datetime, third: datetime
+) -> None:
+    finest = finer_time(one, finer_time(other, third))
+    assert finest in (one, other, third)
+    assert finest == finer_time(finer_time(third, one), other)
+    assert finest.microsecond or not any(t.microsecond for t in (one, other, third))
+
+
+def test_a_later_statement_replaces_the_text_and_an_earlier_does_not() -> None:
+    def said(text: str, second: int) -> EventRow:
+        return {
+            "event_type": "message_received",
+            "event_timestamp": NOW,
+            "message_id": "mid.1",
+            "as_of": NOW + timedelta(seconds=second),
+            "metadata": {"text": text},
+        }
+
+    assert merge_events(said("old", 1), said("new", 2))["metadata"]["text"] == "new"
+    assert merge_events(said("new", 2), said("old", 1))["metadata"]["text"] == "new"
+
+
+def test_an_unsent_message_keeps_no_text() -> None:
+    message: EventRow = {
+        "event_type": "message_received",
+        "event_timestamp": NOW,
+        "message_id": "mid.1",
+        "as_of": NOW,
+        "metadata": {"text": "secret"},
+    }
+    unsent: EventRow = {**message, "metadata": {"unsent_at": "2026-05-01"}}
+    assert merge_events(message, unsent)["metadata"] == {"unsent_at": "2026-05-01"}
+    assert merge_events(unsent, message)["metadata"] == {"unsent_at": "2026-05-01"}
+
+
+def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
+    def image(query: str) -> dict[str, Any]:
+        address = f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"
+        return {"attachments": [{"id": "1", "image_data": {"url": address}}]}
+
+    assert lasting_content(image("oh=1")) == lasting_content(image("oh=2"))
+    texts = [{"text": f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"} for query in "ab"]
+    assert lasting_content(texts[0]) != lasting_content(texts[1]), "a text is somebody's words"
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        ("m_mid.1:ab", "mid.1:ab"),
+        ("mid.1:ab", "mid.1:ab"),
+        ("m_AbC", "m_AbC"),
+        ("mid.$cA", "mid.$cA"),
+    ],
+)
+def test_m_mid_and_mid_are_one_id(given: str, canonical: str) -> None:
+    assert canonical_message_id(given) == canonical
+
+
+def message(**fields: Any) -> Message:
+    return {"id": "m_1", "created_time": NOW, **fields}  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("sender", "event_type"),
+    [
+        ({"id": PAGE}, "message_sent"),
+        ({"id": "20"}, "message_received"),
+        ({"name": "gone"}, "message"),
+        (None, "message"),
+    ],
+)
+def test_who_sent_a_message_gives_its_direction(sender: Any, event_type: str) -> None:
+    assert (
+        parse_message(message(**{"from": sender}), PAGE, "initial_sync")["event_type"] == event_type
+    )
+
+
+def test_a_message_becomes_an_event_with_its_content() -> None:
+    given = message(
+        **{
+            "from": {"id": "20"},
+            "message": "hi",
+            "attachments": {"data": [{"id": "9"}], "paging": {"next": "https://x?access_token=S"}},
+            "reply_to": {"mid": "m_0"},
+            "shares": {"data": []},
+        }
+    )
+    assert parse_message(given, PAGE, "incremental_sync") == {
+        "event_type": "message_received",
+        "event_timestamp": NOW,
+        "message_id": "m_1",
+        "metadata": {
+            "source": "incremental_sync",
+            "message_id": "m_1",
+            "text": "hi",
+            "attachments": [{"id": "9"}],
+            "reply_to": {"mid": "m_0"},
+        },
+    }
+
+
+def thread(participants: Any, *senders: str) -> Thread:
+    messages = [message(**{"from": {"id": sender}}) for sender in senders]
+    return {
+        "id": "t_1",
+        "updated_time": NOW,
+        "participants": participants,
+        "messages": {"data": messages},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "contact"),
+    [
+        (thread([{"id": "20", "name": "A"}, {"id": PAGE}]), {"id": "20", "name": "A"}),
+        (thread([{"id": PAGE}, {"id": "30"}, {"id": "20"}], PAGE, "30", "20"), {"id": "20"}),
+        (thread([{"id": PAGE}], PAGE, "20"), {"id": "20"}),
+        (thread([{"name": "no id"}, {"id": PAGE}], PAGE), None),
+        (thread([]), None),
+    ],
+)
+def test_the_contact_is_the_party_that_is_not_the_page(given: Thread, contact: Any) -> None:
+    assert contact_of(given, PAGE) == contact
+
+
+@given(st.lists(statements(), max_size=6))
+def test_dedupe_leaves_one_event_for_each_identity(group: list[EventRow]) -> None:
+    result = dedupe_events(list(group), NOW)
+    assert len(result) == len({identity(event) for event in group})
+
+
+def test_two_threads_of_one_contact_are_one_conversation() -> None:
+    events = [parse_message(message(), PAGE, "initial_sync")]
+    [row] = dedupe_conversations(
+        [
+            {"sender_id": "20", "sender_name": None, "as_of": NOW, "events": events},
+            {"sender_id": "20", "sender_name": "A", "as_of": NOW, "events": list(events)},
+        ]
+    )
+    assert row["sender_name"] == "A"
+    assert len(row["events"]) == 1
