@@ -49,17 +49,20 @@ def configure(process: str, level: int = logging.INFO) -> None:
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
-def bound(**facts: object) -> AbstractContextManager[None]:
+def log_context(**facts: object) -> AbstractContextManager[None]:
     """Let every line that is logged in the body tell these facts: page_id, session_id, run_id.
 
-    They hold for this thread, and for what `carried` takes into another.
+    They hold for this thread, and for what `in_log_context` takes into another.
     """
     return bound_contextvars(**{name: one for name, one in facts.items() if one is not None})
 
 
-def carried(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """`function` for another thread, which then logs with what is bound here and now. A thread
-    begins with nothing bound: Thread(target=carried(work)), executor.submit(carried(work), …)."""
+def in_log_context(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """`function` for another thread, which then logs with what is bound here and now.
+
+    A thread begins with nothing bound: `Thread(target=in_log_context(work))`,
+    `executor.submit(in_log_context(work), …)`.
+    """
     facts = get_contextvars()
 
     def call(*args: Parameters.args, **options: Parameters.kwargs) -> Result:

@@ -35,7 +35,7 @@ _CDN_URL = re.compile(r'"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.c
 # -- Identity -----------------------------------------------------------------------------------
 
 
-def canonical_message_id(message_id: str) -> str:
+def message_key(message_id: str) -> str:
     """`m_mid.x` and `mid.x` are one message."""
     return message_id[2:] if message_id.startswith("m_mid.") else message_id
 
@@ -47,7 +47,7 @@ def identity(event: EventRow) -> Identity:
     """
     assert event["message_id"] is not None
     kind = event["event_type"].partition("_")[0]
-    return kind, canonical_message_id(event["message_id"]), event.get("discriminator", "")
+    return kind, message_key(event["message_id"]), event.get("discriminator", "")
 
 
 # -- Merge --------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def dedupe_conversations(rows: Iterable[ConversationRow]) -> list[ConversationRo
 
 def dedupe_events(events: list[EventRow], as_of: datetime) -> list[EventRow]:
     """The events with repeated statements of one merged. Events without a message id pass."""
-    named = [canonical_message_id(e["message_id"]) for e in events if e["message_id"] is not None]
+    named = [message_key(e["message_id"]) for e in events if e["message_id"] is not None]
     if len(set(named)) == len(named):
         return events
     groups: dict[Identity, list[EventRow]] = {}
@@ -90,7 +90,7 @@ def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
     rest = _merged_rest(stored["metadata"], stated["metadata"])
     content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
     metadata = rest if "unsent_at" in rest else rest | content
-    changed = lasting_content(metadata) != lasting_content(stored["metadata"])
+    changed = stable_content(metadata) != stable_content(stored["metadata"])
     earlier = (
         stated["as_of"] < stored["as_of"]
         and "unsent_at" not in stored["metadata"]
@@ -126,7 +126,7 @@ def finer_time(one: datetime, other: datetime) -> datetime:
     return one if one.microsecond else other
 
 
-def lasting_content(metadata: dict[str, Any] | None) -> str:
+def stable_content(metadata: dict[str, Any] | None) -> str:
     """What of an event's metadata lasts: its JSON as PostgreSQL prints it, without the addresses
     of Meta's content network, which are signed anew in every answer and expire. A text is
     somebody's words, whatever it looks like, and stands at the end."""
@@ -165,7 +165,7 @@ def _content_rank(event: EventRow) -> tuple[datetime, bytes, bytes]:
     return (
         event["as_of"],
         (metadata.get("text") or "").encode(),
-        lasting_content({k: v for k, v in metadata.items() if k in CONTENT}).encode(),
+        stable_content({k: v for k, v in metadata.items() if k in CONTENT}).encode(),
     )
 
 

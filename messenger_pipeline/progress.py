@@ -7,13 +7,13 @@ from typing_extensions import TypedDict
 
 from messenger_pipeline.db.progress import SessionProgress
 
-_ENOUGH = 0.05  # of the time between watermark and boundary; less says nothing of the rest
+_ENOUGH = 0.05  # of the time between watermark and cutoff; less says nothing of the rest
 _MOMENT = 0.001  # seconds: the database keeps milliseconds
 
 _BETWEEN_RUNS = {
     "requested": "asked for, a run is to begin within moments",
-    "waiting": "left alone for a while",
-    "to be continued": "goes on when Dagster has a run for it",
+    "backing_off": "left alone for a while",
+    "resumable": "goes on when Dagster has a run for it",
     "paused": "its page is paused",
     "needs_reauthorization": (
         "its page needs a new token: `messenger-pipeline pages add` with one of the page's owner"
@@ -164,11 +164,11 @@ def _list_left(session: SessionProgress) -> float | None:
 
 
 def _time_covered(session: SessionProgress) -> float | None:
-    """The part of the time from the newest thread down to the boundary that is walked."""
-    newest, boundary, reached = session.next_watermark, session.boundary, session.last_updated_time
-    if newest is None or boundary is None or reached is None or newest <= boundary:
+    """The part of the time from the newest thread down to the cutoff that is walked."""
+    newest, cutoff, reached = session.next_watermark, session.cutoff, session.last_updated_time
+    if newest is None or cutoff is None or reached is None or newest <= cutoff:
         return None
-    return min(max((newest - reached) / (newest - boundary), 0.0), 1.0)
+    return min(max((newest - reached) / (newest - cutoff), 0.0), 1.0)
 
 
 def _gaps_left(session: SessionProgress) -> float | None:
@@ -189,7 +189,7 @@ def describe(session: SessionProgress, now: datetime) -> str:
             doing = f"reads {session.open_gaps:,} more stretches of history"
             doing = doing if session.open_gaps else "finishes"
         return f"{kind} sync {doing}: {', '.join(_figures(session, now))}"
-    if session.state == "waiting for Meta" and session.waiting_until:
+    if session.state == "rate_limited" and session.waiting_until:
         what = f" for {session.waiting_for}" if session.waiting_for else ""
         doing = f"waits{what} until {session.waiting_until:%H:%M:%S %Z}"
     else:

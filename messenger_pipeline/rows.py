@@ -38,8 +38,8 @@ class ThreadRow(TypedDict):
     message_count: int | None
     newest_message_id: str | None
     answered_at: datetime
-    frontier_time: datetime | None
-    frontier_message_id: str | None
+    newest_loaded_at: datetime | None
+    newest_loaded_message_id: str | None
 
 
 class GapRow(TypedDict):
@@ -54,7 +54,7 @@ class GapRow(TypedDict):
 
 @dataclass(frozen=True)
 class ThreadState:
-    """What the last answer told of a thread; the frontier is the newest message reached."""
+    """What the last answer told of a thread; newest_loaded_… is the newest message loaded."""
 
     thread_id: str
     sender_id: str | None
@@ -62,6 +62,6 @@ class ThreadState:
     message_count: int | None
     newest_message_id: str | None
     answered_at: datetime
-    frontier_time: datetime | None
-    frontier_message_id: str | None
+    newest_loaded_at: datetime | None
+    newest_loaded_message_id: str | None
     has_gap: bool

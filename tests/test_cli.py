@@ -74,7 +74,7 @@ def test_a_page_is_added_synced_continued_and_removed(
     ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to go on.")
     figures = json.loads(cut.stdout)
     assert (figures["success"], figures["has_more"], figures["fetched"]) == (True, True, 60)
-    ended(run("status"), 0, "active_syncs: 1", "to be continued", "sync_statistics: 1")
+    ended(run("status"), 0, "active_syncs: 1", "resumable", "sync_statistics: 1")
     told = json.loads(run("status", "--json").stdout)
     assert told["active_syncs"][0]["total_synced"] == 60
 

@@ -44,7 +44,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 def test_a_line_says_when_what_and_of_whom(lines: Lines) -> None:
     session = UUID(int=7)
-    with logs.bound(page_id="10", session_id=session, run_id=None):
+    with logs.log_context(page_id="10", session_id=session, run_id=None):
         log.info("loaded a response of %d", 25, extra={"conversations": 25, "event": "hidden"})
     log.warning("apart")
     first, second = lines()
@@ -78,9 +78,9 @@ def test_what_is_bound_reaches_another_thread_where_it_is_carried(lines: Lines) 
     def work(text: str) -> None:
         log.info(text)
 
-    with logs.bound(page_id="10"), ThreadPoolExecutor(2) as pool:
+    with logs.log_context(page_id="10"), ThreadPoolExecutor(2) as pool:
         # The same function in two threads at once.
-        carried = logs.carried(work)
+        carried = logs.in_log_context(work)
         for done in [pool.submit(carried, "carried") for _ in range(20)]:
             done.result()
         thread = threading.Thread(target=work, args=["not carried"])
@@ -123,7 +123,7 @@ def test_a_known_secret_never_comes_out_of_a_traceback(
     lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not by other handlers either: caplog's formats it in its own way."""
-    with kept_secret(CANARY), logs.bound(note=CANARY):
+    with kept_secret(CANARY), logs.log_context(note=CANARY):
         try:
             _chained()
         except RuntimeError:

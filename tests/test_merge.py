@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from messenger_pipeline.graph.models import Message, Thread
 from messenger_pipeline.merge import (
-    canonical_message_id,
     dedupe_conversations,
     dedupe_events,
     finer_time,
     identity,
-    lasting_content,
     merge_events,
+    message_key,
+    stable_content,
 )
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.sync.parse import contact_of, parse_message
@@ -57,7 +57,7 @@ def facts(event: EventRow) -> Any:
         identity(event),
         event["event_type"],
         event["event_timestamp"],
-        lasting_content(event["metadata"]),
+        stable_content(event["metadata"]),
     )
 
 
@@ -116,9 +116,9 @@ def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
         address = f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"
         return {"attachments": [{"id": "1", "image_data": {"url": address}}]}
 
-    assert lasting_content(image("oh=1")) == lasting_content(image("oh=2"))
+    assert stable_content(image("oh=1")) == stable_content(image("oh=2"))
     texts = [{"text": f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"} for query in "ab"]
-    assert lasting_content(texts[0]) != lasting_content(texts[1]), "a text is somebody's words"
+    assert stable_content(texts[0]) != stable_content(texts[1]), "a text is somebody's words"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
     ],
 )
 def test_m_mid_and_mid_are_one_id(given: str, canonical: str) -> None:
-    assert canonical_message_id(given) == canonical
+    assert message_key(given) == canonical
 
 
 def message(**fields: Any) -> Message:

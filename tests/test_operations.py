@@ -98,7 +98,7 @@ def test_a_long_pause_of_metas_is_shown_with_when_it_ends(
         database,
         "select state, not_before > now() + interval '1 minute', last_error is null,"
         " waiting_for is not null from active_syncs",
-    ) == [("waiting", True, True, True)]
+    ) == [("backing_off", True, True, True)]
     [told] = list_progress(database).values()
     assert succeeded(told) is None
     assert "limit" in describe(told, told.updated_at)

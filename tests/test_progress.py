@@ -25,12 +25,12 @@ OPEN = SessionProgress(
     sync_session_id=UUID(int=1), page_id="10", page_name="A page", mode="full", state="running",
     changes=7, total_synced=250, inserted=200, updated=30, unchanged=20, events_created=1000,
     quarantined=0, failed_batches=0, deleted=0, api_calls=10, open_gaps=0, expected=1000,
-    listed_at=None, boundary=None, next_watermark=None, last_updated_time=None,
+    listed_at=None, cutoff=None, next_watermark=None, last_updated_time=None,
     worked_seconds=5.0, waited_seconds=0.0, waiting_until=None, waiting_for=None, run_id="run-1",
     outcome=None, last_error=None, warning=None, started_at=NOW, updated_at=NOW, ended_at=None,
 )  # fmt: skip
 INCREMENTAL = replace(
-    OPEN, mode="incremental", expected=None, next_watermark=NOW, boundary=NOW - timedelta(hours=10),
+    OPEN, mode="incremental", expected=None, next_watermark=NOW, cutoff=NOW - timedelta(hours=10),
     last_updated_time=NOW - timedelta(hours=2),
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ seconds = st.floats(0, 1e9)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds of aware times
 outcomes = st.sampled_from([None, "completed", "superseded", "truncated", "failed"])
 states = st.sampled_from(
-    ["running", "waiting for Meta", "requested", "waiting", "to be continued", "paused",
+    ["running", "rate_limited", "requested", "backing_off", "resumable", "paused",
      "needs_reauthorization", "removed", "completed", "a state of tomorrow"]
 )  # fmt: skip
 sessions = st.builds(
@@ -48,7 +48,7 @@ sessions = st.builds(
     mode=st.sampled_from(["full", "incremental"]), state=states, changes=counts,
     total_synced=counts, inserted=counts, updated=counts, unchanged=counts, events_created=counts,
     quarantined=counts, failed_batches=counts, deleted=counts, api_calls=counts, open_gaps=counts,
-    expected=st.none() | counts, listed_at=st.none() | times, boundary=st.none() | times,
+    expected=st.none() | counts, listed_at=st.none() | times, cutoff=st.none() | times,
     next_watermark=st.none() | times, last_updated_time=st.none() | times,
     worked_seconds=seconds, waited_seconds=seconds, waiting_until=st.none() | times,
     waiting_for=st.none() | st.text(), run_id=st.none() | st.text(), outcome=outcomes,
@@ -154,7 +154,7 @@ def test_gaps_take_a_call_each_and_a_wait_its_time() -> None:
 
 
 def test_success_is_open_until_something_went_wrong_or_it_ended() -> None:
-    left = replace(OPEN, run_id=None, state="to be continued")
+    left = replace(OPEN, run_id=None, state="resumable")
     for session, success in (
         (OPEN, None),
         (left, None),
@@ -181,9 +181,9 @@ def test_the_words_are_those_of_the_replaced_application() -> None:
     ("change", "words"),
     [
         ({"state": "requested"}, "asked for"),
-        ({"state": "waiting for Meta", "waiting_until": NOW, "waiting_for": "the app's limit"},
+        ({"state": "rate_limited", "waiting_until": NOW, "waiting_for": "the app's limit"},
          "waits for the app's limit until 12:00:00 UTC"),
-        ({"state": "waiting", "waiting_until": NOW}, "until 12:00:00 UTC"),
+        ({"state": "backing_off", "waiting_until": NOW}, "until 12:00:00 UTC"),
         ({"state": "needs_reauthorization", "run_id": None, "last_error": "the token expired"},
          "after: the token expired"),
         ({"listed_at": NOW, "open_gaps": 12}, "12 more stretches of history"),

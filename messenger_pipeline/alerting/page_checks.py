@@ -71,7 +71,7 @@ def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck
         record_page_check(engine.database, page, check)
         return check
     budget = Budget(
-        engine.app_id, token, page.facebook_page_id, engine.calls_per_second, spare=_SPARE
+        engine.app_id, token, page.facebook_page_id, engine.calls_per_second, reserve_percent=_SPARE
     )
     pacer = Pacer(engine.database, budget, stop)
     with engine.graph.client(token, pacer) as client:

@@ -66,9 +66,9 @@ def update_alerts(database: Database) -> Looked | None:
     return None if opened is None else Looked(opened, closed, still_open)
 
 
-def beat_heart(database: Database, name: str) -> None:
+def record_heartbeat(database: Database, name: str) -> None:
     """Note that somebody is alive."""
-    database.call("beat_heart", name=name)
+    database.call("record_heartbeat", name=name)
 
 
 def claim_message(database: Database) -> list[ToSend]:

@@ -30,7 +30,7 @@ class SyncSession:
     last_conversation_id: str | None
     last_updated_time: datetime | None
     step: int
-    boundary: datetime | None
+    cutoff: datetime | None
     next_watermark: datetime | None
     listed_at: datetime | None
     total_synced: int
@@ -55,7 +55,7 @@ class SyncSession:
     dead_cursor_time: datetime | None
     truncated: str | None
     list_refused: bool
-    holes: int
+    unidentified_records: int
     warning: str | None
     unknown_fields: dict[str, int]
     deleted: int

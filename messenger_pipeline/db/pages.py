@@ -28,7 +28,7 @@ class PageRecord:
     watermark: datetime | None
     created_at: datetime
     updated_at: datetime
-    vain_starts: int
+    failed_starts: int
 
 
 def get_page(database: Database, page_id: str) -> PageRecord:

@@ -39,7 +39,7 @@ class SessionProgress:
     open_gaps: int
     expected: int | None
     listed_at: datetime | None
-    boundary: datetime | None
+    cutoff: datetime | None
     next_watermark: datetime | None
     last_updated_time: datetime | None
     worked_seconds: float

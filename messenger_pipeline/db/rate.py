@@ -18,14 +18,14 @@ _TELLING = 25  # percent of use below which nothing slows down, so nothing need 
 class Budget:
     """Whose quotas a run's calls use up, and how fast.
 
-    `spare` is the percentage of them that it leaves to what is more urgent.
+    `reserve_percent` is the percentage of them that it leaves to what is more urgent.
     """
 
     app: str
     token: str
     page: str
     calls_per_second: float
-    spare: int = 0
+    reserve_percent: int = 0
 
     @property
     def scopes(self) -> dict[str, str]:
@@ -67,7 +67,7 @@ class Pacer:
             "reserve_graph_call",
             scopes=list(self._scopes.values()),
             calls_per_second=self._budget.calls_per_second,
-            spare=self._budget.spare,
+            reserve_percent=self._budget.reserve_percent,
             patience=PATIENCE,
         )
         if paused is not None:

@@ -8,14 +8,14 @@ from messenger_pipeline.db.pool import Database
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of a request: `accepted`, `in progress`, `no such session`, `session ended`.
+class RequestOutcome:
+    """What became of a request: `accepted`, `in_progress`, `unknown_session`, `session_ended`.
 
     In progress: `sync_session_id` is what is under way, where that is known, and `locked_by` the
     run that walks the page, None while the session only waits for one.
     """
 
-    verdict: str
+    outcome: str
     sync_session_id: UUID | None
     locked_by: str | None
     locked_at: datetime | None
@@ -40,11 +40,11 @@ def request_sync(
     session: UUID | None,
     max_conversations: int | None,
     requested_by: str,
-) -> Verdict:
+) -> RequestOutcome:
     """Ask for a sync of a page, by Facebook's id."""
-    rows: list[Verdict] = database.call(
+    rows: list[RequestOutcome] = database.call(
         "request_sync",
-        Verdict,
+        RequestOutcome,
         request_id=uuid4(),
         page_id=page_id,
         mode=mode,

@@ -34,7 +34,7 @@ _PORTION = 20  # pages between two looks at the clock
 def alerts(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
     url = load_settings().alert_url
     with pipeline.database() as database:
-        stored.beat_heart(database, HEART)
+        stored.record_heartbeat(database, HEART)
         watched = watch(database, url.get_secret_value() if url else None)
     looked = watched.looked
     if looked is None:

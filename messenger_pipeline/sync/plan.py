@@ -15,7 +15,7 @@ from messenger_pipeline.graph.models import (
     next_cursor,
     without_paging,
 )
-from messenger_pipeline.merge import canonical_message_id, dedupe_conversations
+from messenger_pipeline.merge import dedupe_conversations, message_key
 from messenger_pipeline.rows import (
     ConversationRow,
     EventRow,
@@ -98,7 +98,7 @@ def states_after(plan: Plan) -> dict[str, ThreadState]:
 def is_unchanged(thread: Thread, state: ThreadState) -> bool:
     """Whether the thread is as it was in Meta's last answer, and all of it is read."""
     messages = messages_of(thread)
-    newest = canonical_message_id(messages[0]["id"]) if messages else None
+    newest = message_key(messages[0]["id"]) if messages else None
     return (
         thread["updated_time"] == state.updated_time
         and newest == state.newest_message_id
@@ -154,7 +154,7 @@ def _rows(
 def _at(messages: list[Message], time: datetime | None) -> str | None:
     """The message of that time; of several the one with the greatest id."""
     found = [message["id"] for message in messages if message["created_time"] == time]
-    return max((canonical_message_id(one) for one in found), default=None)
+    return max((message_key(one) for one in found), default=None)
 
 
 def _plan_changed(
@@ -181,25 +181,25 @@ def _plan_changed(
     if sender_id is not None:
         others = others_in(thread, page.page_id)
         plan.conversations += _rows(messages, others, sender_id, page, answered_at)
-    frontier_time = max((message["created_time"] for message in messages), default=None)
-    if frontier_time is None and state:
-        frontier_time = state.frontier_time
+    newest_loaded_at = max((message["created_time"] for message in messages), default=None)
+    if newest_loaded_at is None and state:
+        newest_loaded_at = state.newest_loaded_at
     plan.threads.append(
         {
             "thread_id": thread["id"],
             "sender_id": sender_id,
             "updated_time": thread["updated_time"],
             "message_count": thread.get("message_count"),
-            "newest_message_id": canonical_message_id(messages[0]["id"]) if messages else None,
+            "newest_message_id": message_key(messages[0]["id"]) if messages else None,
             "answered_at": answered_at,
-            "frontier_time": frontier_time,
-            "frontier_message_id": _at(messages, frontier_time)
-            or (state.frontier_message_id if state else None),
+            "newest_loaded_at": newest_loaded_at,
+            "newest_loaded_message_id": _at(messages, newest_loaded_at)
+            or (state.newest_loaded_message_id if state else None),
         }
     )
     nested = thread.get("messages")
     after = next_cursor(nested.get("paging")) if nested else None
-    until = state.frontier_time if state else None
+    until = state.newest_loaded_at if state else None
     if not sender_id or not (after or hidden) or reaches(messages, until):
         return []
     gap: GapRow = {

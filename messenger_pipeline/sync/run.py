@@ -1,7 +1,7 @@
 """The walk of one page: fetch, validate, dedupe, load, response by response.
 
 A run holds the page's lease, resumes the open session or begins one, and walks the list of
-threads newest first, down to the session's boundary. While one response is loaded the next is
+threads newest first, down to the session's cutoff. While one response is loaded the next is
 fetched. What a thread's share of a response does not reach becomes a gap, and the gaps are
 walked after the list. Whatever ends the run, what is loaded stays, and the session says where
 to go on.
@@ -40,7 +40,7 @@ from messenger_pipeline.errors import (
     SessionMoved,
     Stopped,
 )
-from messenger_pipeline.logs import bound
+from messenger_pipeline.logs import log_context
 from messenger_pipeline.sync.gaps import walk_gaps
 from messenger_pipeline.sync.known_threads import walk_known
 from messenger_pipeline.sync.run_log import counted, say_beginning, say_list_read, tell_waits
@@ -116,7 +116,7 @@ def sync_page(
     whatever else ended the run; what was loaded stays.
     """
     page = get_page(engine.database, request.page_id)
-    with bound(page_id=page.facebook_page_id, run_id=request.run_id):
+    with log_context(page_id=page.facebook_page_id, run_id=request.run_id):
         # Before anything can fail: a page that fails is due again at its interval, not at every
         # look.
         postpone_next_sync(engine.database, page.facebook_page_id)
@@ -129,7 +129,7 @@ def sync_page(
             if session is None:
                 return _ended_before(engine.database, request)
             began(session.sync_session_id)
-            with bound(session_id=str(session.sync_session_id)):
+            with log_context(session_id=str(session.sync_session_id)):
                 return _sync(engine, request, stop, page, token, session, fence)
 
 
@@ -148,7 +148,7 @@ def _sync(
         token=token,
         page=page.facebook_page_id,
         calls_per_second=engine.calls_per_second,
-        spare=_SPARE[session.mode],
+        reserve_percent=_SPARE[session.mode],
     )
     pacer = Pacer(database, budget, stop, tell_waits(database, session))
     with engine.graph.client(token, pacer) as client, _threads_in_step():

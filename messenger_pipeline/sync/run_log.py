@@ -25,7 +25,7 @@ def say_beginning(walk: Walk) -> None:
             f"{session.total_synced:,}",
         )  # fmt: skip
         return
-    down_to = f"down to {session.boundary:%Y-%m-%d %H:%M:%S}" if session.boundary else "to the last"
+    down_to = f"down to {session.cutoff:%Y-%m-%d %H:%M:%S}" if session.cutoff else "to the last"
     _log.info(
         "begins %s %s sync of page %s: its threads %s",
         "an" if session.mode == "incremental" else "a", session.mode, name, down_to,
@@ -69,6 +69,6 @@ def say_list_read(walk: Walk) -> None:
     [told] = list_progress(walk.database, [session.sync_session_id]).values()
     _log.info(
         "the list is read %s; %s stretches of threads' history are left to read",
-        "as far as Meta gives it" if session.truncated else "to its boundary" if session.boundary
+        "as far as Meta gives it" if session.truncated else "to its cutoff" if session.cutoff
         else "to its end", f"{told.open_gaps:,}", extra={"open_gaps": told.open_gaps},
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """What a full walk did not see: which threads Meta no longer lists.
 
-An error, an empty answer, a lost permission or a walk with holes proves nothing. What is missing
-is looked for at the head of the list, where it may have jumped, then asked for by its id.
+An error, an empty answer, a lost permission or a walk with unidentified records proves nothing.
+What is missing is looked for at the head of the list, where it may have jumped, then asked for by
+its id.
 """
 
 from datetime import UTC, datetime

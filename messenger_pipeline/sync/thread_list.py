@@ -46,7 +46,7 @@ class _Step:
 
 
 def walk_list(walk: Walk) -> None:
-    """Walk the list from where the session stands to its end or boundary. Raises Stopped.
+    """Walk the list from where the session stands to its end or cutoff. Raises Stopped.
 
     A cursor that died begins it again from the top; one that dies again no deeper leaves the
     session truncated. So does a list that Meta refuses.
@@ -56,9 +56,9 @@ def walk_list(walk: Walk) -> None:
         reading = _Reading(
             walk,
             after=session.last_cursor if session.cursor_fingerprint == _fingerprint(walk) else None,
-            boundary=session.boundary,
+            cutoff=session.cutoff,
             oldest=session.last_updated_time,
-            known=session.boundary is None
+            known=session.cutoff is None
             and bool(walk.page.last_synced_at or session.dead_cursor_time),
         )
         try:
@@ -101,7 +101,7 @@ def _prepare(walk: Walk, step: _Step, moving: bool) -> Prepared:
         "last_updated_time": min(times, default=None),
         # A time in the future must not hide what comes before it.
         "next_watermark": min(max(times), answered_at) if times else None,
-        "boundary_ignored": step.out_of_order,
+        "cutoff_ignored": step.out_of_order,
         "listed": step.listed,
     }
     return prepare(
@@ -119,14 +119,14 @@ def _prepare(walk: Walk, step: _Step, moving: bool) -> Prepared:
 class _Reading:
     """One pass over the list, as far as it has come.
 
-    `boundary`: it ends after an answer that is older. `oldest`: no answer may be newer, else the
-    list is out of order and the boundary proves nothing. `known`: its threads are likely to be
+    `cutoff`: it ends after an answer that is older. `oldest`: no answer may be newer, else the
+    list is out of order and the cutoff proves nothing. `known`: its threads are likely to be
     known, so that their newest messages are enough to ask for.
     """
 
     walk: Walk
     after: str | None
-    boundary: datetime | None
+    cutoff: datetime | None
     oldest: datetime | None
     known: bool
     left: int | None = None
@@ -136,11 +136,11 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self.left = self.walk.limits.max_conversations
-        self.whole = FEW if self.boundary else WHOLE
+        self.whole = FEW if self.cutoff else WHOLE
         self.probing = self.known
 
     def steps(self) -> Iterator[_Step]:
-        """The list's answers, to its end or past its boundary.
+        """The list's answers, to its end or past its cutoff.
 
         Ends early at max_conversations, asking for no thread more. Raises CursorRefused,
         ListRefused.
@@ -154,7 +154,7 @@ class _Reading:
                 )
             step: _Step | None = _Step(answer, listed=after is None)
             # Where nothing in it decides about the next call, that need not wait until it is read.
-            if self.boundary is not None or self.left is not None or self.known:
+            if self.cutoff is not None or self.left is not None or self.known:
                 step = self._judge(answer)
             if step is None:
                 continue
@@ -178,9 +178,9 @@ class _Reading:
         times = [thread["updated_time"] for thread in threads]
         out_of_order = _rises(times, self.oldest)
         if out_of_order:
-            self.boundary = None
+            self.cutoff = None
         self.oldest = min(times, default=self.oldest)
-        past = self.boundary is not None and bool(times) and max(times) < self.boundary
+        past = self.cutoff is not None and bool(times) and max(times) < self.cutoff
         if self.left is not None:
             self.left -= len(threads)
         return _Step(answer, past or answer.content.after is None, known, out_of_order)

@@ -25,7 +25,7 @@ from messenger_pipeline.db.rate import Pacer
 from messenger_pipeline.errors import Stopped, UnexpectedAnswer
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.graph.models import Reject
-from messenger_pipeline.logs import carried
+from messenger_pipeline.logs import in_log_context
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.sync.plan import Page, Plan, states_after
 
@@ -148,7 +148,7 @@ def prepare(
         "threads_seen": [*plan.seen, *sorted(named)],
         "gaps_opened": plan.gaps,
         "quarantined": [_kept(walk, reject) for reject in rejects],
-        "holes": len(unnamed),
+        "unidentified_records": len(unnamed),
         "unknown_fields": unknown or {},
         "fetched": fetched,
         **walk.effort_since(),
@@ -208,7 +208,7 @@ def check_limits(walk: Walk) -> None:
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items, each made in a thread of its own while the one before is used."""
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as maker:
-        make = carried(next)  # what is logged there names the page and session, too
+        make = in_log_context(next)  # what is logged there names the page and session, too
         coming = maker.submit(make, items, None)
         while (item := coming.result()) is not None:
             coming = maker.submit(make, items, None)

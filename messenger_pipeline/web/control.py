@@ -14,7 +14,7 @@ from messenger_pipeline.db.overview import list_last_sessions
 from messenger_pipeline.db.pages import PageRecord, get_page, unknown
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
-from messenger_pipeline.db.sync_requests import Verdict, request_sync
+from messenger_pipeline.db.sync_requests import RequestOutcome, request_sync
 from messenger_pipeline.errors import UnknownPage
 from messenger_pipeline.progress import StatusAnswer, describe, status_answer
 from messenger_pipeline.web.failures import Failure, described
@@ -131,7 +131,7 @@ def control_routes(database: Database) -> APIRouter:
     def ask(asked: SyncAsked) -> Response:
         page = _find_page(database, asked)
         _require_token(page)
-        verdict = request_sync(
+        outcome = request_sync(
             database,
             page.facebook_page_id,
             mode=asked.mode,
@@ -139,7 +139,7 @@ def control_routes(database: Database) -> APIRouter:
             max_conversations=asked.max_conversations,
             requested_by="control API",
         )
-        return _answer(database, page.facebook_page_id, verdict)
+        return _answer(database, page.facebook_page_id, outcome)
 
     @router.get(
         SYNC,
@@ -198,15 +198,15 @@ def _require_token(page: PageRecord) -> None:
         raise HTTPException(422, f"The page has no access token: {remedy}.")
 
 
-def _answer(database: Database, page_id: str, verdict: Verdict) -> Response:
-    session = verdict.sync_session_id
+def _answer(database: Database, page_id: str, outcome: RequestOutcome) -> Response:
+    session = outcome.sync_session_id
     links = Links(self=f"{SYNC}/{session}", events=f"{SYNC}/{session}/events") if session else None
-    if verdict.verdict == "in progress":
-        told = InProgress(error=_in_progress(verdict), sync_session_id=session, links=links)
+    if outcome.outcome == "in_progress":
+        told = InProgress(error=_in_progress(outcome), sync_session_id=session, links=links)
         return JSONResponse(told.model_dump(mode="json"), 409)
-    if verdict.verdict == "no such session":
+    if outcome.outcome == "unknown_session":
         raise HTTPException(404, f"Page {page_id} has no sync session {session}.")
-    if verdict.verdict == "session ended":
+    if outcome.outcome == "session_ended":
         raise HTTPException(
             422, f"The sync session {session} has ended; ask without resumeSession for a new one."
         )
@@ -222,8 +222,8 @@ def _answer(database: Database, page_id: str, verdict: Verdict) -> Response:
     return JSONResponse(body, 202, {"Location": links.self})
 
 
-def _in_progress(verdict: Verdict) -> str:
+def _in_progress(outcome: RequestOutcome) -> str:
     told = "Sync already in progress for this page. "
-    if verdict.locked_by and verdict.locked_at:
-        return f"{told}Run {verdict.locked_by} walks it since {verdict.locked_at:%H:%M:%S %Z}."
+    if outcome.locked_by and outcome.locked_at:
+        return f"{told}Run {outcome.locked_by} walks it since {outcome.locked_at:%H:%M:%S %Z}."
     return f"{told}It was asked for before, and a run is to begin within moments."

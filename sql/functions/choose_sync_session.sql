@@ -45,7 +45,7 @@ begin
         select sync_session_id into v_session from sync_state
             where page_id = p_page_id and outcome is null and mode = 'incremental';
         if not found then
-            insert into sync_state (page_id, user_id, mode, boundary, page_last_synced_at)
+            insert into sync_state (page_id, user_id, mode, cutoff, page_last_synced_at)
             values (p_page_id, v_page.user_id, 'incremental',
                     coalesce(v_full.next_watermark, v_page.watermark) - v_overlap,
                     v_page.last_synced_at)

@@ -18,7 +18,7 @@ begin
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.alerts'));
     return query
     with waiting as materialized (
-        select a.id, a.kind, a.not_before, a.sink_paused_until,
+        select a.id, a.kind, a.not_before, a.notifier_paused_until,
                case when a.closed_at is null then 'opened'
                     when a.sent_at is null then 'passed' else 'closed' end as phase
         from alerts a
@@ -27,7 +27,7 @@ begin
     ), due as (
         select w.* from waiting w
         where w.not_before <= now()
-          and not exists (select from waiting p where p.sink_paused_until > now())
+          and not exists (select from waiting p where p.notifier_paused_until > now())
     ), first as (
         select d.*, (select count(*) from due o where o.kind = d.kind and o.phase = d.phase)
                     + (select count(*) from alerts s

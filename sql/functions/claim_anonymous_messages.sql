@@ -18,7 +18,7 @@ as $$
                 and n.event_timestamp < date_trunc('second', e.event_timestamp) + interval '1 second'
                 -- Of an unsent message nobody knows what it said.
                 and (n.metadata ? 'unsent_at'
-                     or base_of(n.metadata) ->> 'text' is not distinct from e.metadata ->> 'text'))
+                     or without_edit(n.metadata) ->> 'text' is not distinct from e.metadata ->> 'text'))
         returning e.conversation_id
     )
     select g.conversation_id, count(*)::integer from gone g group by g.conversation_id

@@ -6,7 +6,7 @@ returns void
 language sql
 set search_path from current
 as $$
-    insert into webhook_habits as h (page_id, hour, deliveries, first_at, last_at)
+    insert into webhook_hourly_counts as h (page_id, hour, deliveries, first_at, last_at)
     select r.page_id, date_trunc('hour', r.first_at, 'UTC'), r.items, r.first_at, r.last_at
     from jsonb_to_recordset(p_received) as r (
         page_id text collate "C", items integer, first_at timestamptz, last_at timestamptz)

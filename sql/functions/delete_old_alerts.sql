@@ -7,7 +7,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
-    delete from webhook_habits h where h.hour < now() - p_habits;
+    delete from webhook_hourly_counts h where h.hour < now() - p_habits;
     get diagnostics habits = row_count;
     delete from alerts a where a.closed_at < now() - p_alerts;
     get diagnostics alerts = row_count;

@@ -30,7 +30,7 @@ as $$
     ), grown as (
         select * from counted c where c.recent >= 10 and c.recent > 5 * coalesce(c.hourly, 0)
     )
-    select 'quarantine_growth', g.page_id, 'warning',
+    select 'quarantine_spike', g.page_id, 'warning',
            format('%s: %s records could not be used within the last hour, mostly because of: %s. Look'
                   ' at them with `messenger-pipeline quarantine list%s`; an upgrade may know them,'
                   ' then replay them.',

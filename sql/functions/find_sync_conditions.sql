@@ -35,12 +35,12 @@ as $$
            format('The last %s syncs of %s failed before they began. The page''s last run in Dagster tells'
                   ' why; often its token cannot be decrypted with MESSENGER_TOKEN_KEY: correct that, or'
                   ' give it again with `messenger-pipeline pages add %s`.',
-                  p.vain_starts, describe_page(p.facebook_page_id, p.name), p.facebook_page_id),
-           jsonb_build_object('attempts', p.vain_starts,
+                  p.failed_starts, describe_page(p.facebook_page_id, p.name), p.facebook_page_id),
+           jsonb_build_object('attempts', p.failed_starts,
                               'last_try_at', p.next_sync_at - p.sync_interval)
     from facebook_pages p
-    where p.status = 'active' and p.vain_starts >= 3
-      and find_last_move(p.facebook_page_id) < p.next_sync_at - p.sync_interval
+    where p.status = 'active' and p.failed_starts >= 3
+      and find_last_activity(p.facebook_page_id) < p.next_sync_at - p.sync_interval
       and not exists (
           select from sync_locks l
           where l.page_id = p.facebook_page_id and l.expires_at > clock_timestamp())

@@ -36,5 +36,5 @@ as $$
     from checked c
     where (not c.subscribed or not coalesce('messages' = any (c.subscribed_fields), false))
       and (c.ever_subscribed
-           or exists (select from webhook_habits h where h.page_id = c.page_id))
+           or exists (select from webhook_hourly_counts h where h.page_id = c.page_id))
 $$;

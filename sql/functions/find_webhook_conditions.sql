@@ -6,14 +6,14 @@ set search_path from current
 as $$
     with quiet as (
         select p.facebook_page_id as page_id, p.name, newest.last_at,
-               count_usual_webhooks(
+               count_expected_webhooks(
                    p.facebook_page_id, oldest.first_at, newest.last_at, p_now, p.time_zone, 5) as usual
         from facebook_pages p
         cross join lateral (
-            select h.last_at from webhook_habits h
+            select h.last_at from webhook_hourly_counts h
             where h.page_id = p.facebook_page_id order by h.hour desc limit 1) newest
         cross join lateral (
-            select h.first_at from webhook_habits h
+            select h.first_at from webhook_hourly_counts h
             where h.page_id = p.facebook_page_id order by h.hour limit 1) oldest
         where p.status = 'active' and newest.last_at <= p_now - interval '30 minutes'
           and oldest.first_at <= p_now - interval '1 day'
@@ -22,7 +22,7 @@ as $$
         select min(i.not_before) as since from webhook_inbox i
         where i.state = 'pending' and i.not_before <= p_now
     )
-    select 'webhook_silence', q.page_id, 'warning',
+    select 'webhooks_missing', q.page_id, 'warning',
            format('No webhook came for %s since %s; by now at least %s did at this time of other days or'
                   ' weeks. Look at the subscription in your Meta app, at the receiver and at what is in'
                   ' front of it; syncs bring what comes meanwhile, but late.',

@@ -36,7 +36,7 @@ as $$
             ('messenger_sync_runs_ended_total', array['completed', 'partial', 'failed']),
             ('messenger_sync_conversations_total', array['inserted', 'updated', 'unchanged']),
             ('messenger_sync_open_sessions',
-             array['running', 'waiting for Meta', 'requested', 'waiting', 'to be continued'])
+             array['running', 'rate_limited', 'requested', 'backing_off', 'resumable'])
         ) as z (metric, labels)
         cross join unnest(z.labels) as label
     )

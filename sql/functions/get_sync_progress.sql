@@ -6,7 +6,7 @@ returns table (
     total_synced integer, inserted integer, updated integer, unchanged integer,
     events_created integer, quarantined integer, failed_batches integer, deleted integer,
     api_calls integer, open_gaps bigint, expected integer, listed_at timestamptz,
-    boundary timestamptz, next_watermark timestamptz, last_updated_time timestamptz,
+    cutoff timestamptz, next_watermark timestamptz, last_updated_time timestamptz,
     worked_seconds double precision, waited_seconds double precision, waiting_until timestamptz,
     waiting_for text, run_id text, outcome text, last_error text, warning text,
     started_at timestamptz, updated_at timestamptz, ended_at timestamptz
@@ -21,7 +21,7 @@ as $$
            s.quarantined, s.failed_batches, s.deleted, s.api_calls,
            (select count(*) from thread_gaps g
             where g.sync_session_id = s.sync_session_id and not g.unreadable),
-           s.expected, s.listed_at, s.boundary, s.next_watermark, s.last_updated_time,
+           s.expected, s.listed_at, s.cutoff, s.next_watermark, s.last_updated_time,
            s.worked_seconds, s.waited_seconds,
            -- Of an open session without a run: until another may begin.
            case when s.outcome is not null then null

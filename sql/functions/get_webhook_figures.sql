@@ -17,11 +17,11 @@ as $$
     from (select from webhook_inbox
           where state = 'pending' and not_before <= now() limit p_most) w
     union all
-    select 'messenger_webhook_inbox_deliveries', array['to be tried again'], count(*)
+    select 'messenger_webhook_inbox_deliveries', array['backing_off'], count(*)
     from (select from webhook_inbox
           where state = 'pending' and not_before > now() limit p_most) w
     union all
-    select 'messenger_webhook_inbox_deliveries', array['unregistered page'], count(*)
+    select 'messenger_webhook_inbox_deliveries', array['unregistered_page'], count(*)
     from (select from webhook_inbox
           where state = 'pending' and not_before is null limit p_most) w
     union all

@@ -12,7 +12,7 @@ as $$
         union all select * from find_quarantine_conditions()
         union all select * from find_token_conditions()
         union all
-        select 'dagster_silent', null, 'error',
+        select 'dagster_down', null, 'error',
                format('Dagster''s daemon was last heard of at %s: nothing is synced on schedule. Start it,'
                       ' and look that its sensor `alerts` is on.', as_utc(h.at)),
                jsonb_build_object('last_heard_of_at', h.at)

@@ -37,8 +37,8 @@ begin
     v_doubt := case
         when v_missing is null then null
         when v_living is null then 'the list was empty'
-        when v_session.holes > 0 then format(
-            '%s records of the list do not tell which thread they are', v_session.holes)
+        when v_session.unidentified_records > 0 then format(
+            '%s records of the list do not tell which thread they are', v_session.unidentified_records)
         when p_final and cardinality(v_missing) > greatest(3, v_known / 20) then format(
             '%s of %s threads at once are not listed', cardinality(v_missing), v_known)
     end;

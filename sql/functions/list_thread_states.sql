@@ -4,13 +4,13 @@
 create or replace function list_thread_states(p_page_id text, p_thread_ids text[])
 returns table (
     thread_id text, sender_id text, updated_time timestamptz, message_count integer, newest_message_id text,
-    answered_at timestamptz, frontier_time timestamptz, frontier_message_id text, has_gap boolean
+    answered_at timestamptz, newest_loaded_at timestamptz, newest_loaded_message_id text, has_gap boolean
 )
 language sql stable
 set search_path from current
 as $$
     select t.thread_id, t.sender_id, t.updated_time, t.message_count, t.newest_message_id, t.answered_at,
-           t.frontier_time, t.frontier_message_id,
+           t.newest_loaded_at, t.newest_loaded_message_id,
            exists (select from thread_gaps g
                    where g.page_id = t.page_id and g.thread_id = t.thread_id and not g.unreadable)
     from unnest(p_thread_ids) as asked (thread_id)

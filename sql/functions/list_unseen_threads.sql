@@ -1,6 +1,6 @@
 -- For a session without a list: known threads that it has still to ask for, newest first. A full
 -- walk asks for all, another for those of which something was heard or that moved since its
--- boundary.
+-- cutoff.
 create or replace function list_unseen_threads(p_session uuid, p_limit integer)
 returns setof text
 language sql stable
@@ -14,7 +14,7 @@ as $$
       and t.last_session_id is distinct from p_session
       and t.gone_at is null
       and (s.mode = 'full'
-           or greatest(t.updated_time, c.last_message_time) >= coalesce(s.boundary, '-infinity'))
+           or greatest(t.updated_time, c.last_message_time) >= coalesce(s.cutoff, '-infinity'))
     order by greatest(t.updated_time, c.last_message_time) desc, t.thread_id
     limit p_limit
 $$;

@@ -9,16 +9,16 @@
 -- p_conversations: see bulk_upsert_conversations_with_events.
 -- p_response: {load_id,
 --   threads: [{thread_id, sender_id, updated_time, message_count, newest_message_id, answered_at,
---     frontier_time, frontier_message_id}], threads_seen: [thread_id] (unchanged ones),
+--     newest_loaded_at, newest_loaded_message_id}], threads_seen: [thread_id] (unchanged ones),
 --   asked_for: [thread_id] (seen too, in a walk of any mode),
 --   gaps_opened: [{thread_id, resume_cursor, newest_time, until_time, reason}] (one with a reason
 --     Meta will not let be read),
 --   gap_moved: {id, resume_cursor, newest_time}, {id, closed: true}, {id, cursor_died: true} or
 --     {id, unreadable: true, reason},
---   quarantined: [{source, kind, identity, thread_id, reason, record}], holes, unknown_fields,
+--   quarantined: [{source, kind, identity, thread_id, reason, record}], unidentified_records, unknown_fields,
 --   fetched, api_calls, api_errors, seconds, waited_seconds (since the last load); and only if the session's place in the list moves with it: cursor,
 --   cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
---   boundary_ignored}
+--   cutoff_ignored}
 create or replace function load_sync_response(
     p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb
 ) returns table (
@@ -84,24 +84,24 @@ begin
 
     insert into messenger_threads as t
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
-         newest_message_id, answered_at, frontier_time, frontier_message_id, last_session_id)
+         newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id, last_session_id)
     select v_session.page_id, n.thread_id, n.sender_id,
            (select c.id from messenger_conversations c
             where c.page_id = v_session.page_id and c.sender_id = n.sender_id),
            n.updated_time, n.message_count,
-           n.newest_message_id, n.answered_at, n.frontier_time, n.frontier_message_id, p_session
+           n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id, p_session
     from jsonb_to_recordset(p_response -> 'threads') as n (
         thread_id text, sender_id text, updated_time timestamptz, message_count integer,
-        newest_message_id text, answered_at timestamptz, frontier_time timestamptz,
-        frontier_message_id text)
+        newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
+        newest_loaded_message_id text)
     on conflict (page_id, thread_id) do update
         -- An answer without participants does not make the thread nobody's.
         set sender_id = coalesce(excluded.sender_id, t.sender_id),
             conversation_id = coalesce(excluded.conversation_id, t.conversation_id),
             updated_time = excluded.updated_time, message_count = excluded.message_count,
             newest_message_id = excluded.newest_message_id, answered_at = excluded.answered_at,
-            frontier_time = excluded.frontier_time,
-            frontier_message_id = excluded.frontier_message_id,
+            newest_loaded_at = excluded.newest_loaded_at,
+            newest_loaded_message_id = excluded.newest_loaded_message_id,
             last_session_id = excluded.last_session_id,
             gone_at = null;
 
@@ -155,7 +155,7 @@ begin
         last_conversation_id = coalesce(p_response ->> 'last_conversation_id', s.last_conversation_id),
         last_updated_time = coalesce((p_response ->> 'last_updated_time')::timestamptz, s.last_updated_time),
         next_watermark = coalesce(s.next_watermark, (p_response ->> 'next_watermark')::timestamptz),
-        boundary = case when (p_response ->> 'boundary_ignored')::boolean then null else s.boundary end,
+        cutoff = case when (p_response ->> 'cutoff_ignored')::boolean then null else s.cutoff end,
         listed_at = coalesce(s.listed_at, case when (p_response ->> 'listed')::boolean then now() end),
         total_synced = s.total_synced + v_fetched,
         inserted = s.inserted + v_inserted,
@@ -165,7 +165,7 @@ begin
         api_calls = s.api_calls + coalesce((p_response ->> 'api_calls')::integer, 0),
         quarantined = s.quarantined + jsonb_array_length(v_quarantined),
         failed_batches = s.failed_batches + (v_quarantined <> '[]')::integer,
-        holes = s.holes + coalesce((p_response ->> 'holes')::integer, 0),
+        unidentified_records = s.unidentified_records + coalesce((p_response ->> 'unidentified_records')::integer, 0),
         worked_seconds = s.worked_seconds
             + coalesce((p_response ->> 'seconds')::double precision, 0),
         waited_seconds = s.waited_seconds

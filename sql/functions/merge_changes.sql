@@ -51,7 +51,7 @@ as $$
                     else s.base end as new
         from changes c
         cross join lateral (
-            select e.id, e.as_of, e.metadata, base_of(e.metadata) as base
+            select e.id, e.as_of, e.metadata, without_edit(e.metadata) as base
             from contact_interaction_events e
             where e.page_id = p_page_id and e.message_id is not null
               and (case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3)

@@ -5,7 +5,7 @@
 -- Python, and a test holds the two together): of two directions the greater, an unknown one being
 -- the least; of two times the finer, then the earlier; of two contents the later stated, then the
 -- greater; what is no content (source, ids, what only a webhook tells) is kept from both (see
--- merge_rest). An unsent message keeps no content. A content that is stated again has the time
+-- merge_details). An unsent message keeps no content. A content that is stated again has the time
 -- of its earliest statement: to note each repetition would write every row that is read again.
 -- (So a content that is taken back and comes again, told in another order, may lose.) What an edit
 -- changed is put aside here; merge_changes puts it on again.

@@ -27,18 +27,18 @@ as $$
         select
             s.id, s.conversation_id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
             i.as_of < s.as_of and not s.metadata ? 'unsent_at'
-            and lasting_content(content_of(i.metadata)) = lasting_content(content_of(s.metadata))
+            and stable_content(content_of(i.metadata)) = stable_content(content_of(s.metadata))
                 as earlier,
             i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
             i.as_of as i_as_of, i.metadata as i_metadata,
             (i.as_of, coalesce(i.metadata ->> 'text', '') collate "C",
-             lasting_content(content_of(i.metadata)) collate "C")
+             stable_content(content_of(i.metadata)) collate "C")
             > (s.as_of, coalesce(s.metadata ->> 'text', '') collate "C",
-               lasting_content(content_of(s.metadata)) collate "C") as later
+               stable_content(content_of(s.metadata)) collate "C") as later
         from stated i
         cross join lateral (
             select e.id, e.conversation_id, e.event_type, e.event_timestamp, e.as_of,
-                   base_of(e.metadata) as metadata
+                   without_edit(e.metadata) as metadata
             from contact_interaction_events e
             where e.page_id = p_page_id
               and e.message_id is not null
@@ -60,7 +60,7 @@ as $$
                 then p.event_timestamp
                 else p.i_event_timestamp
             end as new_event_timestamp,
-            merge_rest(p.metadata - content_keys(), p.i_metadata - content_keys())
+            merge_details(p.metadata - content_keys(), p.i_metadata - content_keys())
             || case
                 when p.metadata ? 'unsent_at' or p.i_metadata ? 'unsent_at' then '{}'
                 when p.later then content_of(p.i_metadata)
@@ -74,14 +74,14 @@ as $$
             metadata = m.new_metadata,
             as_of = case
                 when m.earlier
-                  or m.later and lasting_content(m.new_metadata) <> lasting_content(m.metadata)
+                  or m.later and stable_content(m.new_metadata) <> stable_content(m.metadata)
                 then m.i_as_of else m.as_of end
         from merged m
         where m.id = e.id
           and (m.earlier
                or m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
-               or lasting_content(m.metadata) <> lasting_content(m.new_metadata))
+               or stable_content(m.metadata) <> stable_content(m.new_metadata))
         returning e.conversation_id, m.i_as_of
     )
     select coalesce((select array_agg(conversation_id) from written), '{}'),

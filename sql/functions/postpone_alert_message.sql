@@ -14,7 +14,7 @@ begin
         not_before = now() + greatest(
             make_interval(secs => p_seconds),
             least(interval '1 hour', interval '30 seconds' * 2 ^ least(attempts, 10))),
-        sink_paused_until = case when p_sink then
+        notifier_paused_until = case when p_sink then
             now() + greatest(make_interval(secs => p_seconds), interval '30 seconds') end
     where id = any (p_ids);
 end

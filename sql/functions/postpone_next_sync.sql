@@ -7,9 +7,9 @@ language sql
 set search_path from current
 as $$
     update facebook_pages
-    set vain_starts = case
-            when find_last_move(p_page_id) >= next_sync_at - sync_interval then 1
-            else vain_starts + 1 end,
+    set failed_starts = case
+            when find_last_activity(p_page_id) >= next_sync_at - sync_interval then 1
+            else failed_starts + 1 end,
         next_sync_at = now() + sync_interval
     where facebook_page_id = p_page_id
 $$;

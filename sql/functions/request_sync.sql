@@ -2,15 +2,15 @@
 --
 -- p_mode: see choose_sync_session. p_session: go on with this one, whatever the mode.
 -- p_max_conversations: its first run ends after so many threads; NULL: at no number.
--- verdict: 'accepted'; 'in progress': a run walks the page (locked_by, locked_at), or somebody has
---   asked before: sync_session_id is what is under way; 'no such session' of this page;
---   'session ended'.
+-- outcome: 'accepted'; 'in_progress': a run walks the page (locked_by, locked_at), or somebody has
+--   asked before: sync_session_id is what is under way; 'unknown_session' of this page;
+--   'session_ended'.
 -- A request that is repeated because its acknowledgement was lost is accepted as the first time.
 create or replace function request_sync(
     p_request_id uuid, p_page_id text, p_mode text, p_session uuid, p_max_conversations integer,
     p_requested_by text
 ) returns table (
-    verdict text, sync_session_id uuid, locked_by text, locked_at timestamptz
+    outcome text, sync_session_id uuid, locked_by text, locked_at timestamptz
 )
 language plpgsql
 set search_path from current
@@ -28,7 +28,7 @@ begin
         where r.page_id = p_page_id and r.ended_at is null;
     if found then
         return query
-        select case when v_request = p_request_id then 'accepted' else 'in progress' end,
+        select case when v_request = p_request_id then 'accepted' else 'in_progress' end,
                v_session, null::text, null::timestamptz;
         return;
     end if;
@@ -36,7 +36,7 @@ begin
         where l.page_id = p_page_id and l.expires_at > clock_timestamp();
     if found then
         return query
-        select 'in progress',
+        select 'in_progress',
                (select s.sync_session_id from sync_state s
                 where s.page_id = p_page_id and s.outcome is null
                   and s.run_id = v_lease.locked_by),
@@ -48,7 +48,7 @@ begin
             where s.sync_session_id = p_session and s.page_id = p_page_id;
         if not found or v_outcome is not null then
             return query
-            select case when found then 'session ended' else 'no such session' end,
+            select case when found then 'session_ended' else 'unknown_session' end,
                    p_session, null::text, null::timestamptz;
             return;
         end if;

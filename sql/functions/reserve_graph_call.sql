@@ -3,12 +3,12 @@
 -- p_patience seconds no place is taken: the scope that is paused, and for how long, come back.
 --
 -- p_scopes: the page's scope first, then the token's and the app's, each as in graph_api_budget.
--- p_spare: percent of the quota that calls of this kind leave to more urgent ones; the nearer the
+-- p_reserve_percent: percent of the quota that calls of this kind leave to more urgent ones; the nearer the
 --   usage that Meta told comes to the rest, the slower they get.
 --
 -- Calls are spaced evenly: a burst after a pause would break a limit per second.
 create or replace function reserve_graph_call(
-    p_scopes text[], p_calls_per_second double precision, p_spare integer default 0,
+    p_scopes text[], p_calls_per_second double precision, p_reserve_percent integer default 0,
     p_patience double precision default 30
 ) returns table (seconds double precision, paused_scope text)
 language plpgsql
@@ -30,7 +30,7 @@ begin
                             v_paused.scope;
         return;
     end if;
-    select make_interval(secs => coalesce(max(slow_down(b.used_percent, p_spare)), 1)
+    select make_interval(secs => coalesce(max(throttle_factor(b.used_percent, p_reserve_percent)), 1)
                                  / p_calls_per_second)
         into v_interval
         from graph_api_budget b

@@ -10,11 +10,11 @@ begin
     update alerts
     set sent_at = coalesce(sent_at, clock_timestamp()),
         closing_sent_at = case when p_phase <> 'opened' then clock_timestamp() end,
-        attempts = 0, not_before = now(), sink_paused_until = null, last_error = null
+        attempts = 0, not_before = now(), notifier_paused_until = null, last_error = null
     where id = any (p_ids);
     update alerts
-    set not_before = now(), sink_paused_until = null
+    set not_before = now(), notifier_paused_until = null
     where closing_sent_at is null and (sent_at is null or closed_at is not null)
-      and sink_paused_until is not null;
+      and notifier_paused_until is not null;
 end
 $$;

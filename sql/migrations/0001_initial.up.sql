@@ -102,7 +102,7 @@ create table sync_state (
     last_conversation_id text,
     last_updated_time timestamptz,
     step integer not null default 0,
-    boundary timestamptz,
+    cutoff timestamptz,
     next_watermark timestamptz,
     listed_at timestamptz,
     total_synced integer not null default 0,
@@ -132,7 +132,7 @@ create unique index sync_state_one_open on sync_state (page_id, mode) where outc
 create index sync_state_history on sync_state (page_id, started_at desc);
 comment on column sync_state.stalls is 'Attempts on end that loaded nothing.';
 comment on column sync_state.step is 'Responses loaded; each load names the step that it makes.';
-comment on column sync_state.listed_at is 'When the list of threads was read to its end or boundary.';
+comment on column sync_state.listed_at is 'When the list of threads was read to its end or cutoff.';
 comment on column sync_state.page_last_synced_at is
     'last_synced_at of the page when the session began: tells whether somebody reset it since.';
 
@@ -147,14 +147,14 @@ create table messenger_threads (
     message_count integer,
     newest_message_id text collate "C",
     answered_at timestamptz not null,
-    frontier_time timestamptz,
-    frontier_message_id text collate "C",
+    newest_loaded_at timestamptz,
+    newest_loaded_message_id text collate "C",
     last_session_id uuid,
     constraint messenger_threads_pkey primary key (page_id, thread_id)
 );
 create index messenger_threads_conversation on messenger_threads (conversation_id);
 comment on column messenger_threads.answered_at is 'Date header of the answer these facts are from.';
-comment on column messenger_threads.frontier_time is
+comment on column messenger_threads.newest_loaded_at is
     'Newest message reached; what is missing below it stands in thread_gaps.';
 
 create table thread_gaps (

@@ -8,7 +8,7 @@ alter table sync_state
     drop column dead_cursor_time,
     drop column truncated,
     drop column list_refused,
-    drop column holes,
+    drop column unidentified_records,
     drop column warning,
     drop column unknown_fields,
     drop column deleted,

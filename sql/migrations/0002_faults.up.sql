@@ -15,7 +15,7 @@ alter table sync_state
     add column dead_cursor_time timestamptz,
     add column truncated text,
     add column list_refused boolean not null default false,
-    add column holes integer not null default 0,
+    add column unidentified_records integer not null default 0,
     add column warning text,
     add column unknown_fields jsonb not null default '{}',
     add column deleted integer not null default 0,
@@ -23,10 +23,10 @@ alter table sync_state
 comment on column sync_state.dead_cursor_time is
     'How deep the walk was when its cursor died: it began again from the top.';
 comment on column sync_state.truncated is
-    'Why the list could not be read to its end or boundary, however often.';
+    'Why the list could not be read to its end or cutoff, however often.';
 comment on column sync_state.list_refused is
     'Meta does not list the page''s threads: those that are known are asked for one by one.';
-comment on column sync_state.holes is
+comment on column sync_state.unidentified_records is
     'Records of the list that do not tell which thread they are: nothing is marked deleted.';
 comment on column sync_state.unknown_fields is
     'Fields that Meta sent and nobody asked for, with how often.';

@@ -15,7 +15,7 @@ create table alerts (
     closing_sent_at timestamptz,
     attempts integer not null default 0,
     not_before timestamptz not null default now(),
-    sink_paused_until timestamptz,
+    notifier_paused_until timestamptz,
     last_error text
 );
 create unique index alerts_one_open on alerts (kind, page_id) nulls not distinct
@@ -34,7 +34,7 @@ comment on column alerts.gone_at is
 comment on column alerts.sent_at is 'When its message was taken by MESSENGER_ALERT_URL.';
 comment on column alerts.not_before is
     'When it is to be sent (again); while somebody sends it, when that one is given up.';
-comment on column alerts.sink_paused_until is
+comment on column alerts.notifier_paused_until is
     'Nothing at all is sent before: nobody answered, or the answer was to wait.';
 
 create table page_checks (
@@ -58,7 +58,7 @@ comment on column page_checks.token_digest is
 comment on column page_checks.token_expires_at is 'NULL: never, or not told.';
 comment on column page_checks.error is 'What could not be asked in the last check, and why.';
 
-create table webhook_habits (
+create table webhook_hourly_counts (
     page_id text collate "C" not null,
     hour timestamptz not null,
     deliveries integer not null,
@@ -66,8 +66,8 @@ create table webhook_habits (
     last_at timestamptz not null,
     constraint webhook_habits_pkey primary key (page_id, hour)
 );
-create index webhook_habits_hour on webhook_habits (hour);
-comment on table webhook_habits is
+create index webhook_habits_hour on webhook_hourly_counts (hour);
+comment on table webhook_hourly_counts is
     'How many items webhooks brought of a page in an hour, by when they were received.';
 
 create table heartbeats (
@@ -78,8 +78,8 @@ create table heartbeats (
 comment on table heartbeats is 'Who was last heard of when, and since when without a silence.';
 
 -- The table survives a downgrade.
-alter table facebook_pages add column if not exists vain_starts integer not null default 0;
-comment on column facebook_pages.vain_starts is
+alter table facebook_pages add column if not exists failed_starts integer not null default 0;
+comment on column facebook_pages.failed_starts is
     'Runs on end that failed before they had a session, with the one that began last.';
 
 create index sync_state_ended on sync_state (page_id, mode, ended_at desc)
@@ -93,7 +93,7 @@ declare
     t text;
     r text;
 begin
-    foreach t in array array['alerts', 'page_checks', 'webhook_habits', 'heartbeats'] loop
+    foreach t in array array['alerts', 'page_checks', 'webhook_hourly_counts', 'heartbeats'] loop
         execute format('alter table %I enable row level security', t);
         execute format('create policy %I on %I to %I using (true) with check (true)',
                        t || '_pipeline', t, current_user);

@@ -28,7 +28,7 @@ begin
     from unnest(array['messenger_threads', 'thread_gaps', 'sync_state', 'sync_locks', 'sync_requests',
                       'sync_totals', 'webhook_totals',
                       'webhook_inbox', 'quarantined_records', 'graph_api_budget',
-                      'alerts', 'page_checks', 'webhook_habits', 'heartbeats']) as n (name)
+                      'alerts', 'page_checks', 'webhook_hourly_counts', 'heartbeats']) as n (name)
     where not coalesce((
         select c.relrowsecurity from pg_class c
         where c.relname = n.name and c.relnamespace = current_schema()::regnamespace), false);

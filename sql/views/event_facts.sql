@@ -4,6 +4,6 @@ select e.page_id, c.sender_id, e.event_type, e.event_timestamp,
        case when e.message_id like 'm\_mid.%' then substr(e.message_id, 3) else e.message_id end
            as message_id,
        e.discriminator,
-       lasting_content(e.metadata - array['source', 'message_id', 'stated_text']) as content
+       stable_content(e.metadata - array['source', 'message_id', 'stated_text']) as content
 from contact_interaction_events e
 join messenger_conversations c on c.id = e.conversation_id;

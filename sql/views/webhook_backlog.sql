@@ -3,8 +3,8 @@
 create or replace view webhook_backlog with (security_invoker = true) as
 select
     case when state <> 'pending' then state
-         when waiting_for is not null then 'unregistered page'
-         when attempts > 0 then 'to be tried again'
+         when waiting_for is not null then 'unregistered_page'
+         when attempts > 0 then 'backing_off'
          else state end as state,
     page_id,
     count(*) as deliveries,

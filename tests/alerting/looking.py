@@ -50,6 +50,6 @@ def make_due(database: Database) -> None:
     """Let the time pass after which what failed is sent again."""
     change(
         database,
-        "update alerts set not_before = now() - interval '1 s', sink_paused_until = null"
+        "update alerts set not_before = now() - interval '1 s', notifier_paused_until = null"
         " where closing_sent_at is null",
     )

@@ -10,7 +10,7 @@ import pytest
 
 from messenger_pipeline.alerting.page_checks import check_pages
 from messenger_pipeline.db import inbox, pages
-from messenger_pipeline.db.alerts import beat_heart, list_alerts, update_alerts
+from messenger_pipeline.db.alerts import list_alerts, record_heartbeat, update_alerts
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
@@ -226,7 +226,7 @@ def test_a_stale_page_tells_whether_dagster_is_down(
     old = ago(hours=5)
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
     assert "Does Dagster run?" in alert(database, "page_stale").summary
-    beat_heart(database, "dagster")
+    record_heartbeat(database, "dagster")
     # It was away, and has much to do: all pages are stale that it comes back to.
     assert kinds_in_the_end(database) == []
     change(database, "update heartbeats set since = now() - interval '2 hours'")
@@ -234,7 +234,7 @@ def test_a_stale_page_tells_whether_dagster_is_down(
     change(database, "update heartbeats set at = now() - interval '2 hours'")
     assert "Dagster seems to be down" in alert(database, "page_stale").summary
     change(database, "update facebook_pages set last_synced_at = now()")
-    assert kinds_in_the_end(database) == [("dagster_silent", None)]
+    assert kinds_in_the_end(database) == [("dagster_down", None)]
 
 
 def test_a_long_full_walk_does_not_make_its_page_stale(
@@ -257,7 +257,7 @@ def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
     old = ago(hours=3)
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
     change(database, "update sync_state set ended_at = %s where ended_at is not null", old)
-    beat_heart(database, "dagster")
+    record_heartbeat(database, "dagster")
     change(database, "update heartbeats set since = now() - interval '9 hours'")
     told = alert(database, "page_stale")
     assert told.severity == "warning"
@@ -292,11 +292,11 @@ def test_a_page_that_has_a_token_again_is_not_stuck_for_what_it_left_open(
 
 def test_dagster_that_was_never_there_is_not_missed(database: Database) -> None:
     assert kinds(database) == []
-    beat_heart(database, "dagster")
+    record_heartbeat(database, "dagster")
     assert kinds(database) == []
     change(database, "update heartbeats set at = now() - interval '181 s'")
-    assert alert(database, "dagster_silent").severity == "error"
-    beat_heart(database, "dagster")
+    assert alert(database, "dagster_down").severity == "error"
+    record_heartbeat(database, "dagster")
     assert kinds_in_the_end(database) == []
 
 
@@ -341,7 +341,7 @@ def test_quarantine_that_grows_is_told(
     [page] = add_pages()
     for row in rows:
         quarantined(database, page, *row)
-    assert kinds(database) == ([("quarantine_growth", page)] if told else [])
+    assert kinds(database) == ([("quarantine_spike", page)] if told else [])
     change(database, "update quarantined_records set last_seen_at = now() - interval '2 hours',"
                      " first_seen_at = first_seen_at - interval '2 hours'")  # fmt: skip
     assert kinds_in_the_end(database) == []
@@ -352,7 +352,7 @@ def test_quarantine_that_grows_by_little_on_each_of_many_pages_is_told_once(
 ) -> None:
     for page in add_pages(12):
         quarantined(database, page, 2, "5 min", "5 min", 1)
-    found = alert(database, "quarantine_growth")
+    found = alert(database, "quarantine_spike")
     assert found.page_id is None
     assert found.summary.startswith("All pages together: 24 records")
 
@@ -430,10 +430,10 @@ def test_a_condition_that_flaps_is_one_alert(database: Database) -> None:
             "insert into heartbeats values ('dagster', now() - interval '1 h', now())"
             " on conflict (name) do update set at = excluded.at",
         )
-        assert kinds(database) == [("dagster_silent", None)]
-        beat_heart(database, "dagster")
+        assert kinds(database) == [("dagster_down", None)]
+        record_heartbeat(database, "dagster")
         for _ in range(3):
-            assert kinds(database) == [("dagster_silent", None)]
+            assert kinds(database) == [("dagster_down", None)]
     assert query(database, "select count(*), max(gone_at) is not null from alerts") == [(1, True)]
     assert kinds_in_the_end(database) == []
     assert list_alerts(database) == []

@@ -52,9 +52,9 @@ def store(database: Database, deliveries: list[datetime]) -> None:
     for at in deliveries:
         hours.setdefault(at.replace(minute=0, second=0, microsecond=0), []).append(at)
     with database.transaction() as connection, connection.cursor() as cursor:
-        cursor.execute("truncate webhook_habits")
+        cursor.execute("truncate webhook_hourly_counts")
         cursor.executemany(
-            "insert into webhook_habits values (%s, %s, %s, %s, %s)",
+            "insert into webhook_hourly_counts values (%s, %s, %s, %s, %s)",
             [(PAGE, hour, len(at), min(at), max(at)) for hour, at in hours.items()],
         )
 
@@ -62,17 +62,17 @@ def store(database: Database, deliveries: list[datetime]) -> None:
 def silent(database: Database, now: datetime) -> bool:
     found = query(
         database, "select page_id from find_webhook_conditions(%s) where kind = %s",
-        now, "webhook_silence",
+        now, "webhooks_missing",
     )  # fmt: skip
     return bool(found)
 
 
 def forget_after(database: Database, now: datetime) -> None:
     """As if it were that time, and the rest still to come."""
-    query(database, "delete from webhook_habits where first_at > %s returning 1", now)
+    query(database, "delete from webhook_hourly_counts where first_at > %s returning 1", now)
     query(
         database,
-        "update webhook_habits set last_at = %s, deliveries = greatest(1, (deliveries *"
+        "update webhook_hourly_counts set last_at = %s, deliveries = greatest(1, (deliveries *"
         " extract(epoch from %s - first_at) / extract(epoch from last_at - first_at))::int)"
         " where last_at > %s returning 1",
         now, now, now,
@@ -133,7 +133,7 @@ def test_a_page_that_falls_silent_is_told_once_enough_should_have_come(
     stopped = MONDAY + timedelta(minutes=stop)
     store(database, habit.deliveries(MONDAY - timedelta(days=known), stopped))
     missing = habit.deliveries(stopped, MONDAY + timedelta(days=14))
-    last = query(database, "select max(last_at) from webhook_habits")[0][0]
+    last = query(database, "select max(last_at) from webhook_hourly_counts")[0][0]
     # The sixth that does not come, to be clear of how an hour is parted; and half an hour at least.
     told = max(missing[5] + timedelta(hours=1), last + HALF_HOUR)
     assert silent(database, told)
@@ -167,7 +167,7 @@ def test_a_week_without_webhooks_before_makes_no_habit(
     assert silent(database, later)
     query(
         database,
-        "delete from webhook_habits where hour between %s and %s returning 1",
+        "delete from webhook_hourly_counts where hour between %s and %s returning 1",
         now - timedelta(days=14, hours=5),
         now - timedelta(days=14) + timedelta(hours=5),
     )
@@ -212,7 +212,7 @@ def test_the_drain_counts_what_it_applies_once_by_when_it_was_received(
     drain_batch(database)
     eleven = received.replace(minute=0)
     noon = eleven + timedelta(hours=1)
-    rows = query(database, "select * from webhook_habits order by page_id, hour")
+    rows = query(database, "select * from webhook_hourly_counts order by page_id, hour")
     assert rows == [
         (one, eleven, 2, received, received),
         (one, noon, 1, noon + timedelta(minutes=1), noon + timedelta(minutes=1)),
@@ -221,5 +221,5 @@ def test_the_drain_counts_what_it_applies_once_by_when_it_was_received(
     # What is tried again was counted when it was tried first.
     query(database, "update webhook_inbox set state = 'pending', attempts = 1 returning 1")
     drain_batch(database)
-    assert query(database, "select * from webhook_habits order by page_id, hour") == rows
+    assert query(database, "select * from webhook_hourly_counts order by page_id, hour") == rows
     assert Counter(row[0] for row in rows) == {one: 2, other: 1}

@@ -161,7 +161,7 @@ def test_as_long_as_the_sink_asks_for_nothing_is_sent_to_it(
     query(
         database,
         "update alerts set not_before = not_before - interval '401 s',"
-        " sink_paused_until = sink_paused_until - interval '401 s' returning 1",
+        " notifier_paused_until = notifier_paused_until - interval '401 s' returning 1",
     )
     assert watch(database, sink.url).sent == 3
 
@@ -186,7 +186,7 @@ def test_whatever_waited_for_a_sink_goes_out_when_it_is_back(
         watch(database, sink.url)
         query(
             database,
-            "update alerts set sink_paused_until = now() where sink_paused_until > now()"
+            "update alerts set notifier_paused_until = now() where notifier_paused_until > now()"
             " returning 1",
         )
     assert min(waits(database)) > 20

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.merge import Identity, identity, lasting_content, merge_events
+from messenger_pipeline.merge import Identity, identity, merge_events, stable_content
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.telling import Telling
 
@@ -99,6 +99,6 @@ class Expected:
 
 
 def _content(row: EventRow) -> str:
-    return lasting_content(
+    return stable_content(
         {k: v for k, v in row["metadata"].items() if k not in ("source", "message_id")}
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from messenger_pipeline.merge import canonical_message_id, identity, lasting_content
+from messenger_pipeline.merge import identity, message_key, stable_content
 from messenger_pipeline.rows import EventRow
 from tests.convergence.asking import at
 
@@ -54,7 +54,7 @@ def statement(draw: st.DrawFn, content: dict[str, Any], as_of: datetime) -> Even
 @st.composite
 def dated_once(draw: st.DrawFn) -> list[EventRow]:
     """Statements in which each content has one as_of, and often several contents the same one."""
-    known = draw(st.lists(contents(), min_size=1, max_size=4, unique_by=lasting_content))
+    known = draw(st.lists(contents(), min_size=1, max_size=4, unique_by=stable_content))
     dated = [(content, at(draw(st.integers(0, 3)))) for content in known]
     chosen = draw(st.lists(st.sampled_from(dated), min_size=1, max_size=5))
     return [draw(statement(*one)) for one in chosen]
@@ -65,7 +65,7 @@ def histories(draw: st.DrawFn) -> list[EventRow]:
     """Statements of a message that says one thing after another and perhaps is unsent in the
     end: each content is stated at any times of its own. Of an unsent one the text may be told
     once more."""
-    known = draw(st.lists(contents(), min_size=1, max_size=4, unique_by=lasting_content))
+    known = draw(st.lists(contents(), min_size=1, max_size=4, unique_by=stable_content))
     known = [content for content in known if content] or [{"text": "a"}]
     told = []
     for content, begun in zip(known, range(0, 40, 10), strict=False):
@@ -88,9 +88,9 @@ def unsent(draw: st.DrawFn, seconds: int) -> EventRow:
 def facts(row: EventRow) -> tuple[Any, ...]:
     """What the statements determine of their event, whatever the order in which they came."""
     said = {k: v for k, v in row["metadata"].items() if k not in ("source", "message_id")}
-    return identity(row), row["event_type"], row["event_timestamp"], lasting_content(said)
+    return identity(row), row["event_type"], row["event_timestamp"], stable_content(said)
 
 
 def spelled_alike(row: EventRow) -> EventRow:
     assert row["message_id"] is not None
-    return {**row, "message_id": canonical_message_id(row["message_id"])}
+    return {**row, "message_id": message_key(row["message_id"])}

@@ -6,7 +6,7 @@ from typing import Any
 
 from messenger_pipeline.db.load import mark_threads_gone
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.merge import dedupe_conversations, lasting_content, merge_events
+from messenger_pipeline.merge import dedupe_conversations, merge_events, stable_content
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.asking import (
     at,
@@ -110,7 +110,7 @@ def test_of_two_times_of_unsending_one_is_kept_whatever_the_order(
 
 
 def folded(group: list[EventRow]) -> set[str]:
-    return {lasting_content(reduce(merge_events, one)["metadata"]) for one in permutations(group)}
+    return {stable_content(reduce(merge_events, one)["metadata"]) for one in permutations(group)}
 
 
 def test_what_is_left_of_an_unsent_message_does_not_depend_on_its_lost_text() -> None:

@@ -17,8 +17,8 @@ from messenger_pipeline.merge import (
     dedupe_conversations,
     dedupe_events,
     finer_time,
-    lasting_content,
     merge_events,
+    stable_content,
 )
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.asking import at, conversation
@@ -74,7 +74,7 @@ def test_no_statement_that_is_older_replaces_the_content(group: list[EventRow]) 
         if row["as_of"] == newest
     ]
     kept = {k: v for k, v in merged["metadata"].items() if k in CONTENT}
-    assert lasting_content(kept) in {lasting_content(one) for one in said}
+    assert stable_content(kept) in {stable_content(one) for one in said}
 
 
 @given(GROUPS)

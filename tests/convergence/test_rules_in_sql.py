@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.merge import lasting_content, merge_events
+from messenger_pipeline.merge import merge_events, stable_content
 from messenger_pipeline.rows import EventRow
 from tests.convergence.asking import asked, conversation, upsert
 from tests.convergence.effort import examples
@@ -59,5 +59,5 @@ JSON = st.recursive(
 @examples(150)
 def test_python_and_postgres_print_what_lasts_alike(database: Database, value: Any) -> None:
     given_value = {"x": value}
-    printed = asked(database, "select lasting_content(%s::jsonb)", to_json(given_value).decode())
-    assert printed == [(lasting_content(given_value),)]
+    printed = asked(database, "select stable_content(%s::jsonb)", to_json(given_value).decode())
+    assert printed == [(stable_content(given_value),)]

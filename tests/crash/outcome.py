@@ -15,7 +15,8 @@ Figures = dict[str, Any]
 
 _FIGURES = (
     "mode", "outcome", "total_synced", "inserted", "updated", "unchanged", "events_created",
-    "quarantined", "failed_batches", "deleted", "holes", "truncated", "warning", "last_error",
+    "quarantined", "failed_batches", "deleted", "unidentified_records", "truncated",
+    "warning", "last_error",
 )  # fmt: skip
 _CHANGES = ("inserted", "updated", "events_created", "deleted")
 VARY = {

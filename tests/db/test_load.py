@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseError, VersionConflict
-from messenger_pipeline.merge import canonical_message_id, lasting_content, merge_events
+from messenger_pipeline.merge import merge_events, message_key, stable_content
 from messenger_pipeline.rows import ConversationRow, EventRow
 
 T = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -330,14 +330,14 @@ def expected(given: list[tuple[str, EventRow]]) -> tuple[Any, Any]:
     """What the rules of events.py make of the statements, in the shape of the fact views."""
     groups: dict[tuple[str, str], list[EventRow]] = {}
     for sender, row in given:
-        groups.setdefault((sender, canonical_message_id(row["message_id"] or "")), []).append(row)
+        groups.setdefault((sender, message_key(row["message_id"] or "")), []).append(row)
     events: list[Any] = []
     newest: dict[str, Any] = {}
     for (sender, message_id), group in groups.items():
         merged = reduce(merge_events, group)
         content = {k: v for k, v in merged["metadata"].items() if k not in ("source", "message_id")}
         at = merged["event_timestamp"]
-        events.append((sender, merged["event_type"], at, message_id, lasting_content(content)))
+        events.append((sender, merged["event_type"], at, message_id, stable_content(content)))
         text = merged["metadata"].get("text", "")
         count = newest.get(sender, (0,))[0] + 1
         candidate = (at, message_id, text)

@@ -24,7 +24,7 @@ def reserve(database: Database, budget: Budget = PAGE) -> tuple[float, str | Non
         "reserve_graph_call",
         scopes=list(budget.scopes.values()),
         calls_per_second=budget.calls_per_second,
-        spare=budget.spare,
+        reserve_percent=budget.reserve_percent,
     )
     return seconds, paused
 
@@ -111,11 +111,11 @@ def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: D
     slow = replace(PAGE, calls_per_second=1)
     pacer(database).tell(app=0, page=70)
 
-    def interval(spare: int) -> float:
+    def interval(reserve_percent: int) -> float:
         query(database, "update graph_api_budget set last_call_at = now() returning 1")
-        return reserve(database, replace(slow, spare=spare))[0]
+        return reserve(database, replace(slow, reserve_percent=reserve_percent))[0]
 
-    live, incremental, backfill = (interval(spare) for spare in (0, 25, 50))
+    live, incremental, backfill = (interval(reserve_percent) for reserve_percent in (0, 25, 50))
     assert 1 < live < incremental < backfill <= 20
 
 
@@ -140,16 +140,18 @@ def test_use_of_the_app_slows_every_page(database: Database) -> None:
 @given(st.data())
 def test_more_use_and_less_urgency_never_speed_up(database: Database, data: Any) -> None:
     percent = st.integers(0, 120)
-    used, spare = data.draw(percent), data.draw(st.integers(0, 100))
+    used, reserve_percent = data.draw(percent), data.draw(st.integers(0, 100))
 
-    def slow_down(used: int, spare: int) -> float:
-        factor: float = database.value("slow_down", used=used, spare=spare)
+    def throttle_factor(used: int, reserve_percent: int) -> float:
+        factor: float = database.value(
+            "throttle_factor", used=used, reserve_percent=reserve_percent
+        )
         return factor
 
-    here = slow_down(used, spare)
+    here = throttle_factor(used, reserve_percent)
     assert 1 <= here <= 20
-    assert slow_down(data.draw(st.integers(used, 150)), spare) >= here
-    assert slow_down(used, data.draw(st.integers(spare, 120))) >= here
+    assert throttle_factor(data.draw(st.integers(used, 150)), reserve_percent) >= here
+    assert throttle_factor(used, data.draw(st.integers(reserve_percent, 120))) >= here
 
 
 def test_being_told_to_stop_ends_the_wait(database: Database) -> None:

@@ -12,7 +12,12 @@ from messenger_pipeline.db import load, pages
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database, call
 from messenger_pipeline.db.progress import SessionProgress, count_effort, list_progress
-from messenger_pipeline.db.sync_requests import SyncRequested, Verdict, request_sync, take_requests
+from messenger_pipeline.db.sync_requests import (
+    RequestOutcome,
+    SyncRequested,
+    request_sync,
+    take_requests,
+)
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.vault import TokenVault, new_key
@@ -30,14 +35,14 @@ def engine(small: Simulated, connect: Connect) -> Engine:
     return connect(small)
 
 
-def ask(database: Database, page_id: str, **options: Any) -> Verdict:
+def ask(database: Database, page_id: str, **options: Any) -> RequestOutcome:
     asked = {"mode": "auto", "session": None, "max_conversations": None, "requested_by": "test"}
     return request_sync(database, page_id, **asked | options)
 
 
 def accepted(database: Database, page_id: str, **options: Any) -> UUID:
     found = ask(database, page_id, **options)
-    assert found.verdict == "accepted"
+    assert found.outcome == "accepted"
     assert found.sync_session_id
     return found.sync_session_id
 
@@ -94,7 +99,7 @@ def test_of_many_who_ask_at_once_one_is_accepted_and_all_learn_the_session(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(one.verdict for one in found) == ["accepted"] + ["in progress"] * 7
+    assert sorted(one.outcome for one in found) == ["accepted"] + ["in_progress"] * 7
     assert len({one.sync_session_id for one in found}) == 1
     assert rows(database, "select count(*) from sync_state") == [(1,)]
 
@@ -106,9 +111,9 @@ def test_asked_again_because_the_answer_was_lost_it_is_accepted_again(
         "request_id": uuid4(), "page_id": small.page.id, "mode": "full", "session": None,
         "max_conversations": None, "requested_by": "test",
     }  # fmt: skip
-    first, again = (database.call("request_sync", Verdict, **asked) for _ in range(2))
+    first, again = (database.call("request_sync", RequestOutcome, **asked) for _ in range(2))
     assert first == again
-    assert first[0].verdict == "accepted"
+    assert first[0].outcome == "accepted"
 
 
 def test_while_a_run_walks_the_page_it_is_in_progress_with_that_runs_session(
@@ -120,10 +125,10 @@ def test_while_a_run_walks_the_page_it_is_in_progress_with_that_runs_session(
         session = load.open_session(database, page_id, fence, "auto", "another run", None)
         assert session
         found = ask(database, page_id)
-        assert (found.verdict, found.locked_by) == ("in progress", "another run")
+        assert (found.outcome, found.locked_by) == ("in_progress", "another run")
         assert found.sync_session_id == session.sync_session_id
         assert shown(database, session.sync_session_id).state == "running"
-    assert ask(database, page_id).verdict == "accepted"
+    assert ask(database, page_id).outcome == "accepted"
 
 
 def test_an_open_session_is_resumed_under_its_id_and_a_full_one_begins_anew(
@@ -148,8 +153,8 @@ def test_a_named_session_is_resumed_and_one_that_ended_or_is_anothers_is_told(
 ) -> None:
     page_id = small.page.id
     done = walk(engine, page_id)
-    assert ask(database, page_id, session=UUID(done.sync_session_id)).verdict == "session ended"
-    assert ask(database, page_id, session=uuid4()).verdict == "no such session"
+    assert ask(database, page_id, session=UUID(done.sync_session_id)).outcome == "session_ended"
+    assert ask(database, page_id, session=uuid4()).outcome == "unknown_session"
     cut = walk(engine, page_id, mode="full", max_conversations=100)
     named = accepted(database, page_id, mode="incremental", session=UUID(cut.sync_session_id))
     assert str(named) == cut.sync_session_id
@@ -162,7 +167,7 @@ def test_a_limit_asked_for_ends_the_first_run_and_the_session_goes_on_by_itself(
     [request] = take_requests(database, [])
     result = run_of(engine, request)
     assert result.has_more
-    assert shown(database, session).state == "to be continued"
+    assert shown(database, session).state == "resumable"
     [continuation] = load.request_continuations(database, [])
     assert continuation.sync_session_id == session
 
@@ -230,12 +235,12 @@ def test_a_request_that_no_run_can_begin_with_ends_after_five(
             run_of(other, request)
         rows(database, "update sync_requests set not_before = now() returning 1")
     assert take_requests(database, [small.page.id]) == []  # its run may still begin
-    assert ask(database, small.page.id).verdict == "in progress"
+    assert ask(database, small.page.id).outcome == "in_progress"
     assert take_requests(database, []) == []
     told = shown(database, session)
-    assert told.state == "to be continued"
+    assert told.state == "resumable"
     assert "none of 5 runs began with it" in (told.last_error or "")
-    assert ask(database, small.page.id).verdict == "accepted"
+    assert ask(database, small.page.id).outcome == "accepted"
 
 
 def test_a_run_does_not_open_a_session_that_a_request_supersedes_at_that_moment(

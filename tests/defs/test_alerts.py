@@ -123,7 +123,7 @@ def test_housekeeping_deletes_old_habits_and_alerts(
         at = now - timedelta(days=days)
         query(
             database,
-            "insert into webhook_habits values ('1', %s, 1, %s, %s) returning 1", at, at, at,
+            "insert into webhook_hourly_counts values ('1', %s, 1, %s, %s) returning 1", at, at, at,
         )  # fmt: skip
     closed: tuple[int | None, ...] = (89, 91, None)
     for ended in closed:
@@ -135,5 +135,5 @@ def test_housekeeping_deletes_old_habits_and_alerts(
         )  # fmt: skip
     result = defs.resolve_job_def("housekeeping").execute_in_process(instance=instance)
     assert result.success
-    assert query(database, "select count(*) from webhook_habits") == [(1,)]
+    assert query(database, "select count(*) from webhook_hourly_counts") == [(1,)]
     assert query(database, "select page_id from alerts order by 1") == [("89",), ("None",)]

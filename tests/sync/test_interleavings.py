@@ -171,7 +171,7 @@ def test_a_thread_that_meta_lists_late_is_found_within_the_overlap(
 def test_threads_out_of_order_are_read_to_the_end(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Nobody promises the order: without it a boundary proves nothing."""
+    """Nobody promises the order: without it a cutoff proves nothing."""
     engine = connect(small)
     walk(engine, small.page.id)
     small.world.inject(small.page, 229, "new", datetime.now(UTC))
@@ -201,7 +201,7 @@ def test_a_second_message_of_the_second_that_was_answered_is_not_missed(
 def test_a_webhook_that_is_newer_than_an_outage_hides_no_message_of_it(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """The newest message is stored, those before it are not: only a walk moves the frontier."""
+    """The newest message is stored, those before it are not: only a walk moves newest_loaded_at."""
     engine = connect(small)
     walk(engine, small.page.id)
     for number in range(40):

@@ -46,8 +46,8 @@ def state(**changes: Any) -> ThreadState:
         "message_count": None,
         "newest_message_id": "m_5",
         "answered_at": second(65),
-        "frontier_time": second(5),
-        "frontier_message_id": "m_5",
+        "newest_loaded_at": second(5),
+        "newest_loaded_message_id": "m_5",
         "has_gap": False,
     }
     return ThreadState(**{**fields, **changes})
@@ -82,7 +82,7 @@ def test_a_new_thread_that_goes_on_leaves_a_gap_to_its_first_message() -> None:
     assert plan.gaps == [
         {"thread_id": "t_1", "resume_cursor": "C", "newest_time": second(3), "until_time": None}
     ]
-    assert plan.threads[0]["frontier_time"] == second(5)
+    assert plan.threads[0]["newest_loaded_at"] == second(5)
 
 
 def test_messages_down_past_the_frontier_leave_no_gap() -> None:
@@ -124,24 +124,26 @@ def test_a_thread_listed_twice_in_one_answer_counts_as_its_newer_self() -> None:
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True), st.integers(0, 30))
 def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
-    seconds: list[int], frontier: int
+    seconds: list[int], newest_loaded: int
 ) -> None:
     """The rule that nothing may be lost by: whatever share of a thread an answer brings."""
     seconds = sorted(seconds, reverse=True)
     for share in range(1, len(seconds) + 1):
         given = thread(*seconds[:share], more=share < len(seconds))
-        plan = planned(given, state(frontier_time=second(frontier), newest_message_id="m_older"))
+        plan = planned(
+            given, state(newest_loaded_at=second(newest_loaded), newest_message_id="m_older")
+        )
         loaded = {event["event_timestamp"] for row in plan.conversations for event in row["events"]}
-        missing = {second(at) for at in seconds if at >= frontier} - loaded
+        missing = {second(at) for at in seconds if at >= newest_loaded} - loaded
         if missing:
             [gap] = plan.gaps
             assert max(missing) <= gap["newest_time"]
-            assert gap["until_time"] == second(frontier)
+            assert gap["until_time"] == second(newest_loaded)
             assert gap["resume_cursor"]
 
 
 def test_messages_out_of_order_prove_nothing_about_what_is_below_them() -> None:
-    """One that is older than the frontier may have been listed late among newer ones."""
+    """One older than the newest loaded message may have been listed late among newer ones."""
     [gap] = planned(thread(30, 29, 1, 28, 27, more=True), state()).gaps
     assert gap["until_time"] == second(5)
     [gap] = planned(thread(30, 29, 1, 28, 2, more=True), state()).gaps

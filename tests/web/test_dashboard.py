@@ -47,7 +47,7 @@ def told(url: str, database: Database, simulate: Simulate, connect: Connect) -> 
         with pytest.raises(PageOwnerMustAct):
             walk(engine, page)
         database.call("update_alerts")
-        database.call("beat_heart", name="dagster")
+        database.call("record_heartbeat", name="dagster")
         samples = scrape(receiving).samples
     found: dict[str, set[str]] = {"up": set()}
     for name, labels in samples:

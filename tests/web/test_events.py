@@ -50,11 +50,11 @@ def control(url: str, engine: Engine) -> Iterator[Receiving]:
 
 def asked(database: Database, page_id: str) -> str:
     """A session that somebody asked for."""
-    verdict = request_sync(
+    outcome = request_sync(
         database, page_id, mode="auto", session=None, max_conversations=None, requested_by="test"
     )
-    assert verdict.sync_session_id
-    return str(verdict.sync_session_id)
+    assert outcome.sync_session_id
+    return str(outcome.sync_session_id)
 
 
 def count(database: Database, what: str) -> int:
@@ -198,7 +198,7 @@ def test_a_wait_that_ends_is_told_although_nothing_changed(
         with watched(control, str(session.sync_session_id)) as stream:
             events = iter(stream)
             waiting = next(events)
-            assert waiting["state"] == "waiting for Meta"
+            assert waiting["state"] == "rate_limited"
             assert waiting["waitingFor"] == "Meta's limit of calls to the app"
             assert waiting["waitingUntil"]
             assert next(events)["state"] == "running"

@@ -175,7 +175,7 @@ def test_exactly_one_signature_is_read(
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+    ["text/plain", "", "application/x-www-form-urlencoded", "multipart/form-data; cutoff=x",
      "application/json; charset=utf-16", "nonsense/;;"],
 )  # fmt: skip
 def test_the_content_type_does_not_matter(

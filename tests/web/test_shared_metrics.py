@@ -68,7 +68,7 @@ def test_a_sync_is_counted_by_what_came_of_it(
     first = walk(engine, page, mode="full", max_conversations=1)
     told = scrape(receiver)
     assert first.stopped
-    assert told.values("messenger_sync_open_sessions")[("to be continued",)] == 1
+    assert told.values("messenger_sync_open_sessions")[("resumable",)] == 1
     assert told.values("messenger_pages") == {
         ("active",): 1, ("paused",): 0, ("needs_reauthorization",): 0, ("removed",): 0,
     }  # fmt: skip
@@ -116,7 +116,7 @@ def test_deliveries_are_counted_by_what_became_of_them(
     assert settled == {("done",): 2, ("ignored",): 1, ("failed",): 1}
     assert told.value("messenger_webhook_deliveries_put_off_total") == 1
     assert told.values("messenger_webhook_inbox_deliveries") == {
-        ("due",): 0, ("to be tried again",): 0, ("unregistered page",): 1,
+        ("due",): 0, ("backing_off",): 0, ("unregistered_page",): 1,
     }  # fmt: skip
     median = told.value("messenger_webhook_apply_lag_median_seconds")
     assert 0 < median <= told.value("messenger_webhook_apply_lag_max_seconds") < 30

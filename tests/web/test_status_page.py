@@ -10,7 +10,7 @@ import requests
 from playwright.sync_api import Locator, expect
 
 from messenger_pipeline.db import pages
-from messenger_pipeline.db.alerts import beat_heart
+from messenger_pipeline.db.alerts import record_heartbeat
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.web.access import COOKIE
@@ -185,7 +185,7 @@ def test_the_overview_tells_what_is_there(control: Receiving, database: Database
     told = control.ask("GET", "/api/overview").json()
     assert told["pages"] == {"active": 999, "needs_reauthorization": 1}
     assert (told["dagsterAlive"], told["openAlerts"], told["alerts"]) == (None, 0, [])
-    beat_heart(database, "dagster")
+    record_heartbeat(database, "dagster")
     query(
         database,
         "insert into alerts (kind, severity, summary) values ('k', 'error', 's') returning 1",

@@ -231,7 +231,7 @@ def test_a_page_that_is_not_registered_waits_until_it_is(database: Database) -> 
     assert [one["outcome"] for one in settled.outcomes or []] == ["applied", "waiting"]
     assert [row[2] for row in messages(database)] == ["known"]
     [backlog] = database.rows("webhook_backlog")
-    assert (backlog["state"], backlog["page_id"]) == ("unregistered page", "11")
+    assert (backlog["state"], backlog["page_id"]) == ("unregistered_page", "11")
 
     register(database, "11")
     assert drain_batch(database).states == {"done": 1}

@@ -1,6 +1,6 @@
 -- What is no content of two statements of one event, as one: of a value that differs the greater,
 -- except that source and message_id stay as they were first given.
-create or replace function merge_rest(p_stored jsonb, p_stated jsonb)
+create or replace function merge_details(p_stored jsonb, p_stated jsonb)
 returns jsonb
 language sql immutable parallel safe
 as $$

@@ -1,6 +1,6 @@
 -- What of an event's metadata lasts: without the addresses of Meta's content network, which are
 -- signed anew in every answer and expire. A text is somebody's words, whatever it looks like.
-create or replace function lasting_content(p_metadata jsonb)
+create or replace function stable_content(p_metadata jsonb)
 returns text
 language sql immutable parallel safe
 as $$

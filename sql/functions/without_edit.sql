@@ -1,5 +1,5 @@
 -- The metadata of a message as its own statements have it, without what an edit changed.
-create or replace function base_of(p_metadata jsonb)
+create or replace function without_edit(p_metadata jsonb)
 returns jsonb
 language sql immutable parallel safe
 as $$

@@ -1,5 +1,5 @@
 -- Notes that somebody is alive. After a silence of p_silence it counts as alive anew.
-create or replace function beat_heart(p_name text, p_silence interval default '3 minutes')
+create or replace function record_heartbeat(p_name text, p_silence interval default '3 minutes')
 returns void
 language sql
 set search_path from current

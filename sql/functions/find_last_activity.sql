@@ -1,5 +1,5 @@
 -- When a sync session of a page last moved, or the page itself was changed or completed a sync.
-create or replace function find_last_move(p_page_id text)
+create or replace function find_last_activity(p_page_id text)
 returns timestamptz
 language sql stable
 set search_path from current

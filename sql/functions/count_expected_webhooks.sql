@@ -5,7 +5,7 @@
 -- less than a week is known, on the days before that are of a kind, weekend or not, at both ends; then
 -- no more than the last day is looked at. The nearest first, and no further once one had fewer than
 -- p_enough.
-create or replace function count_usual_webhooks(
+create or replace function count_expected_webhooks(
     p_page_id text, p_since timestamptz, p_last_at timestamptz, p_now timestamptz,
     p_time_zone text, p_enough integer
 ) returns numeric
@@ -40,7 +40,7 @@ begin
                 else extract(epoch from least(h.last_at, v_ends) - greatest(h.first_at, v_begins))
                      / extract(epoch from h.last_at - h.first_at) end), 0)
             into v_items
-            from webhook_habits h
+            from webhook_hourly_counts h
             where h.page_id = p_page_id
               and h.hour > v_begins - interval '1 hour' and h.hour <= v_ends;
         v_least := least(v_least, v_items);
