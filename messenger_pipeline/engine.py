@@ -28,6 +28,6 @@ def token_of(engine: Engine, page: PageRecord) -> str:
         raise PageOwnerMustAct(
             f"Page {page.facebook_page_id} needs re-authorization: {page.status_reason}. {remedy}"
         )
-    if page.access_token_encrypted is None:
+    if page.token_encrypted is None:
         raise PageOwnerMustAct(f"Page {page.facebook_page_id} has no token. {remedy}")
-    return engine.vault.decrypt(page.facebook_page_id, page.access_token_encrypted)
+    return engine.vault.decrypt(page.facebook_page_id, page.token_encrypted)

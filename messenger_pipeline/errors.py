@@ -50,6 +50,10 @@ class SchemaError(DatabaseError):
     """The schema is not the one that this version works with."""
 
 
+class UpgradeRefused(SchemaError):
+    """An upgrade would have to touch what is somebody else's, or cannot be done here."""
+
+
 class VerificationError(DatabaseError):
     """The stored rows break an invariant."""
 

@@ -91,7 +91,7 @@ def test_a_page_is_added_synced_continued_and_removed(
     )  # fmt: skip
     ended(run("db", "verify"), 0, "ok conversations_have_events")
     with Database(environment["MESSENGER_DATABASE_URL"]) as database:
-        [(token,)] = query(database, "select access_token_encrypted from facebook_pages")
+        [(token,)] = query(database, "select token_encrypted from page_tokens")
         assert page.token not in token
 
     page.access = "expired"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 from psycopg import sql
 
-from messenger_pipeline.db.pool import translated
+from messenger_pipeline.db.pool import own_schema, translated
 from messenger_pipeline.distribution import Distribution
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
 
@@ -31,7 +31,7 @@ class GroupCommit:
         self.failures = 0
         self._kept = kept
         self._statement = sql.SQL("select count(*) from {}(%b)").format(
-            sql.Identifier(schema, "receive_webhook_deliveries")
+            sql.Identifier(own_schema(schema), "receive_webhook_deliveries")
         )
         self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._bytes = 0

@@ -18,54 +18,38 @@ _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 @dataclass(frozen=True)
 class SyncSession:
-    """A row of sync_state."""
+    """A row of sync_state, as far as a run needs to know it; counters are those of all its runs."""
 
     sync_session_id: UUID
     page_id: str
-    user_id: str | None
     mode: str
     run_id: str | None
+    step: int
     last_cursor: str | None
     cursor_fingerprint: str | None
-    last_conversation_id: str | None
     last_updated_time: datetime | None
-    step: int
     cutoff: datetime | None
     next_watermark: datetime | None
     listed_at: datetime | None
+    dead_cursor_time: datetime | None
+    list_refused: bool
+    truncated: str | None
+    warning: str | None
+    unknown_fields: dict[str, int]
     total_synced: int
     inserted: int
     updated: int
     unchanged: int
+    deleted: int
     events_created: int
     quarantined: int
-    failed_batches: int
     api_calls: int
     outcome: str | None
     is_complete: bool
-    attempts: int
-    attempt_step: int
-    stalls: int
-    not_before: datetime
-    page_last_synced_at: datetime | None
     last_error: str | None
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
-    dead_cursor_time: datetime | None
-    truncated: str | None
-    list_refused: bool
-    unidentified_records: int
-    warning: str | None
-    unknown_fields: dict[str, int]
-    deleted: int
-    last_load: dict[str, Any] | None
-    changes: int
-    expected: int | None
-    worked_seconds: float
-    waited_seconds: float
-    waiting_until: datetime | None
-    waiting_for: str | None
 
 
 @dataclass(frozen=True)
@@ -103,27 +87,26 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Continuation:
-    """An open session that a run should go on with."""
+    """An open session that a run should resume; `attempt` differs from its earlier ones."""
 
     sync_session_id: UUID
     page_id: str
-    attempt: int
+    attempt: str
 
 
 def open_session(
     database: Database, page_id: str, fence: int, mode: str, run_id: str, session: UUID | None
 ) -> SyncSession | None:
     """The session to walk: an open one resumed, or a new one. None if `session` is not open."""
-    found: list[SyncSession] = database.call(
+    opened = database.value(
         "open_sync_session",
-        SyncSession,
         page_id=page_id,
         fence=fence,
         mode=mode,
         run_id=run_id,
         session=session,
     )
-    return found[0] if found else None
+    return get_session(database, opened) if opened else None
 
 
 def list_thread_states(
@@ -283,8 +266,9 @@ def list_gaps(database: Database, session: UUID, limit: int) -> list[Gap]:
 def list_sessions(
     database: Database, since: datetime, page_id: str | None = None
 ) -> list[SyncSession]:
-    """The sessions that moved since a time, oldest first."""
-    return database.call("list_sync_sessions", SyncSession, since=since, page_id=page_id)
+    """The sessions that changed since a time, oldest first."""
+    found = database.call("list_sync_sessions", since=since, page_id=page_id)
+    return [get_session(database, session) for (session,) in found]
 
 
 def request_continuations(database: Database, busy: list[str]) -> list[Continuation]:

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from messenger_pipeline.db.pool import translated
+from messenger_pipeline.db.pool import own_schema, translated
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
 
 _SECONDS = 5.0  # for all figures: Prometheus waits ten for its answer
@@ -30,7 +30,7 @@ class Figures:
     def __init__(self, url: str, schema: str) -> None:
         self._url = url
         self._statement = sql.SQL("select * from {}()").format(
-            sql.Identifier(schema, "list_metrics")
+            sql.Identifier(own_schema(schema), "list_metrics")
         )
         self._reading: asyncio.Task[list[Figure] | PipelineError] | None = None
         self._ending: set[asyncio.Task[list[Figure] | PipelineError]] = set()

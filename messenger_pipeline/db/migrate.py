@@ -1,33 +1,31 @@
-"""The schema: migrations applied by Alembic, then functions and views as they now are, then
-the checks of sql/verify.
+"""The schema: migrations applied by Alembic, then functions and views as they now are.
 
 Migrations are plain SQL, numbered, in pairs (up, down). A released one never changes. Functions
-and views have no history: each upgrade makes them anew from their one file.
+and views have no history: an upgrade defines each from its one file, where that changed. All of it
+is one transaction, and touches only what an upgrade of ours made.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import sqlalchemy
-from alembic import op
+from alembic import command, context, op
 from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from messenger_pipeline.db.pool import Database, translated
+from messenger_pipeline.db.pool import Database, own_schema, translated
+from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
-from messenger_pipeline.project import PROJECT
 
-SQL = PROJECT / "sql"
-VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
+_VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
 _LOCK = 7_232_018_346  # any number: upgrades of one database wait for each other
+_LOCK_TIMEOUT = "10s"  # who waits for a lock lets everybody behind wait, too
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,18 @@ class SchemaStatus:
 
 
 def upgrade(url: str, schema: str) -> list[str]:
-    """Bring the schema up to date and check it. Returns the migrations applied, oldest first."""
+    """Bring the schema up to date. Returns the migrations applied, oldest first.
+
+    Raises SchemaError, and changes nothing, where a name is somebody else's. What it does not
+    do is look at the rows: see `verify`.
+    """
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
-        _run(connection, schema, _script()._upgrade_revs, "head")
-        _execute_text(connection, _drop_definitions())
-        for path in _definitions():
-            _execute(connection, path)
-        _execute_text(connection, _RESTORE_GRANTS)
-        for path in verifications():
-            _execute(connection, path)
+        for path in setup():
+            _execute(connection, render(path, schema))
+        command.upgrade(_config(schema, connection), "head")
+        for statement in _definition_statements(schema):
+            _execute(connection, statement)
     return pending
 
 
@@ -59,27 +59,41 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
     Functions and views go first: those of the release that made `to` come with its own upgrade.
     """
     with _connected(url, schema) as connection:
-        current = _status(connection, schema).current
-        script = _script()
-        known = [revision.revision for revision in script.walk_revisions()]
-        if to != "base" and to not in known:
-            raise UsageError(
-                f"There is no schema revision {to}. Known: base, {', '.join(sorted(known))}."
-            )
-        if current is None:
+        before = _status(connection, schema).current
+        known = _require_known(to)
+        if before is None:
             return []
-        _execute_text(connection, _drop_definitions())
-        _run(connection, schema, script._downgrade_revs, to)
+        _execute(connection, "select drop_undefined('{}')")
+        command.downgrade(_config(schema, connection), to)
         after = _status(connection, schema).current
-        if to == "base":
-            connection.exec_driver_sql(f"drop table {VERSION_TABLE}")
-    return [revision for revision in known if revision <= current and revision > (after or "")]
+        if after is None:
+            _execute(connection, render(SQL / "teardown.sql", schema))
+    return [revision for revision in known if (after or "") < revision <= before]
 
 
 def status(url: str, schema: str) -> SchemaStatus:
     """Which migrations the database has, and which are pending."""
     with _connected(url, schema) as connection:
         return _status(connection, schema)
+
+
+def script_of_upgrade(schema: str, start: str = "base") -> str:
+    """The SQL that an upgrade from revision `start` runs, to be pasted into a SQL editor.
+
+    It is one transaction, and refuses to run on a database that is not at `start`.
+    """
+    _require_known(start)
+    script = io.StringIO()
+    script.write(f"begin;\nset local search_path to {_search_path(schema)};\n")
+    script.write("set local check_function_bodies to off;\n")
+    for path in setup():
+        script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
+    script.write(f"\nselect require_revision('{start}');\n")
+    command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
+    for statement in _definition_statements(schema):
+        script.write(f"{statement};\n")
+    script.write("\ncommit;\n")
+    return script.getvalue()
 
 
 def verify(database: Database) -> dict[str, str | None]:
@@ -91,89 +105,105 @@ def run_check(database: Database, name: str) -> str | None:
     """Run one check of sql/verify. None if the rows are as they should be."""
     try:
         with database.transaction() as connection:
-            connection.execute((SQL / "verify" / f"{name}.sql").read_text())
+            connection.execute(render(SQL / "verify" / f"{name}.sql", database.schema))
     except VerificationError as error:
         return str(error)
     return None
 
 
 def require_current(database: Database) -> None:
-    """Raise SchemaError unless the schema is the one that this version works with."""
+    """Raise SchemaError unless this version works with the database's schema."""
     newest = _script().get_current_head()
-    with database.transaction() as connection:
-        row = connection.execute("select to_regclass(%s)", [VERSION_TABLE]).fetchone()
-        found = (
-            row
-            and row[0]
-            and connection.execute(f"select version_num from {VERSION_TABLE}").fetchone()  # noqa: S608
-        )
-    current = found[0] if found else None
-    if current != newest:
+    try:
+        if database.value("serves_revision", revision=newest):
+            return
+    except SchemaError:
         raise SchemaError(
-            f"The database's schema is at {current or 'nothing'}, this version needs {newest}."
-            " Run `messenger-pipeline db upgrade`."
-        )
-
-
-def script_of_upgrade(schema: str, start: str = "base") -> str:
-    """The SQL that an upgrade from revision `start` runs, to be pasted into a SQL editor.
-
-    It is one transaction, and refuses to run on a database that is not at `start`.
-    """
-    buffer = io.StringIO()
-    script = _script()
-    known = [revision.revision for revision in script.walk_revisions()]
-    if start != "base" and start not in known:
-        raise UsageError(
-            f"There is no schema revision {start}. Known: base, {', '.join(sorted(known))}."
-        )
-    buffer.write(f"begin;\nset local search_path to {schema};\n\n{_guard(start)}\n")
-    _offline(script, buffer, schema, start)
-    buffer.write(_drop_definitions())
-    for path in _definitions():
-        buffer.write(f"\n-- {path.parent.name}/{path.name}\n{path.read_text()}")
-    buffer.write(_RESTORE_GRANTS)
-    for path in verifications():
-        buffer.write(f"\n-- {path.parent.name}/{path.name}\n{path.read_text()}")
-    buffer.write("\ncommit;\n")
-    return buffer.getvalue()
+            "The database has no schema of messenger-pipeline. Run `messenger-pipeline db upgrade`."
+        ) from None
+    raise SchemaError(
+        f"The database's schema does not serve this version, which needs {newest}."
+        " Run `messenger-pipeline db upgrade` of the newest version in use."
+    )
 
 
 def run_beside(migration: str, direction: str) -> None:
     """Run NAME.up.sql or NAME.down.sql, which stands beside the migration NAME.py."""
-    text = Path(migration).with_suffix(f".{direction}.sql").read_text()
-    context = op.get_context()
-    if context.as_sql:
-        context.impl.static_output(text)
+    path = Path(migration).with_suffix(f".{direction}.sql")
+    text = render(path, context.config.attributes["schema"])
+    if op.get_context().as_sql:
+        op.get_context().impl.static_output(text)
     else:
-        _execute_text(context.connection, text)
+        _execute(op.get_bind(), text)
 
 
-def verifications() -> list[Path]:
-    """The checks, one file each."""
-    return sorted((SQL / "verify").glob("*.sql"))
+def _definition_statements(schema: str) -> Iterator[str]:
+    """What defines functions and views, drops those of other releases, and checks the bodies."""
+    names = []
+    for found in definitions():
+        names.append(found.name)
+        yield (
+            f"select define_object('{found.schema}', '{found.kind}', '{found.name}',"
+            f" $definition${render(found.path, schema)}$definition$)"
+        )
+    yield f"select drop_undefined(array{names})"
+    yield "select validate_functions()"
 
 
-def _definitions() -> list[Path]:
-    functions = sorted((SQL / "functions").glob("*.sql"))
-    return functions + sorted((SQL / "views").glob("*.sql"))
+def _require_known(revision: str) -> list[str]:
+    """The known revisions, newest first. Raises UsageError if `revision` is none of them."""
+    known = [one.revision for one in _script().walk_revisions()]
+    if revision != "base" and revision not in known:
+        raise UsageError(
+            f"There is no schema revision {revision}. Known: base, {', '.join(sorted(known))}."
+        )
+    return known
+
+
+def _config(
+    schema: str,
+    connection: sqlalchemy.Connection | None = None,
+    output: io.StringIO | None = None,
+) -> Config:
+    """What env.py needs: where to run, in which schemas."""
+    config = Config(
+        attributes={"connection": connection, "schema": schema, "options": _options(schema)},
+        output_buffer=output,
+    )
+    for option, folder in (("script_location", SQL), ("version_locations", SQL / "migrations")):
+        config.set_main_option(option, str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")  # the folder's name may have a blank in it
+    return config
+
+
+def _options(schema: str) -> dict[str, str]:
+    return {"version_table": _VERSION_TABLE, "version_table_schema": own_schema(schema)}
 
 
 def _script() -> ScriptDirectory:
-    return ScriptDirectory(str(SQL / "migrations"), version_locations=[str(SQL / "migrations")])
+    return ScriptDirectory.from_config(_config("public"))
+
+
+def _search_path(schema: str) -> str:
+    return f'"{own_schema(schema)}", "{schema}", pg_temp'
 
 
 @contextmanager
 def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
-    """One transaction in the schema, alone: a second upgrade waits for the first."""
+    """One transaction in our schemas, alone: a second upgrade waits for the first."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
     )
     with translated():
         try:
             with engine.begin() as connection:
-                connection.exec_driver_sql(f'set local search_path to "{schema}"')
-                connection.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
+                connection.execute(sqlalchemy.func.pg_advisory_xact_lock(_LOCK).select())
+                for name, value in (
+                    ("search_path", _search_path(schema)),
+                    ("check_function_bodies", "off"),  # see validate_functions
+                    ("lock_timeout", _LOCK_TIMEOUT),
+                ):
+                    connection.execute(sqlalchemy.func.set_config(name, value, True).select())
                 yield connection
         except sqlalchemy.exc.DBAPIError as error:
             # The driver's error says what is wrong; SQLAlchemy's adds the whole statement.
@@ -187,124 +217,18 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
 
 
 def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:
-    context = MigrationContext.configure(
-        connection, opts={"version_table": VERSION_TABLE, "version_table_schema": schema}
-    )
+    current = MigrationContext.configure(connection, opts=_options(schema)).get_current_revision()
     script = _script()
-    current = context.get_current_revision()
     newest = script.get_current_head()
     assert newest is not None
-    steps = script._upgrade_revs("head", current or "base") if current != newest else []
-    return SchemaStatus(current, newest, [step.revision.revision for step in steps])
+    if current is not None:
+        script.get_revision(current)  # raises CommandError for one that is not known here
+    pending = [
+        one.revision for one in script.walk_revisions() if current is None or one.revision > current
+    ]
+    return SchemaStatus(current, newest, pending[::-1])
 
 
-def _run(
-    connection: sqlalchemy.Connection,
-    schema: str,
-    plan: Callable[[str, Any], Any],
-    destination: str,
-) -> None:
-    with EnvironmentContext(
-        Config(), _script(), fn=lambda current, _context: plan(destination, current)
-    ) as environment:
-        environment.configure(
-            connection=connection, version_table=VERSION_TABLE, version_table_schema=schema
-        )
-        environment.run_migrations()
-
-
-def _offline(script: ScriptDirectory, buffer: io.StringIO, schema: str, start: str) -> None:
-    with EnvironmentContext(
-        Config(),
-        script,
-        fn=lambda current, _context: script._upgrade_revs("head", current),
-        as_sql=True,
-        starting_rev=start,
-        destination_rev="head",
-    ) as environment:
-        environment.configure(
-            dialect_name="postgresql",
-            output_buffer=buffer,
-            version_table=VERSION_TABLE,
-            version_table_schema=schema,
-        )
-        environment.run_migrations()
-
-
-def _guard(start: str) -> str:
-    expected = "" if start == "base" else start  # the caller knows it for a revision
-    return f"""do $$
-declare
-    v_current text := '';
-begin
-    if to_regclass('{VERSION_TABLE}') is not null then
-        select coalesce(max(version_num), '') into v_current from {VERSION_TABLE};
-    end if;
-    if v_current <> '{expected}' then
-        raise exception 'the schema is at "%", this script upgrades from "{start}"', v_current
-            using hint = 'Print it again with --from.';
-    end if;
-end
-$$;
-"""  # noqa: S608
-
-
-def _drop_definitions() -> str:
-    """SQL that drops our views and functions, every overload of a name: a changed signature would
-    otherwise stand beside the old one, and a changed view be refused. Grants on views are kept
-    for _RESTORE_GRANTS."""
-    views = ", ".join(f"'{path.stem}'" for path in _definitions() if path.parent.name == "views")
-    functions = ", ".join(
-        f"'{path.stem}'" for path in _definitions() if path.parent.name == "functions"
-    )
-    return f"""
-create temporary table kept_grants on commit drop as
-select c.relname, g.privilege_type,
-       case when g.grantee = 0 then 'public'
-            else quote_ident(pg_get_userbyid(g.grantee)) end as grantee
-from pg_class c cross join lateral aclexplode(c.relacl) g
-where c.relkind = 'v' and c.relnamespace = current_schema()::regnamespace
-  and c.relname in ({views}) and g.grantee <> c.relowner;
-do $$
-declare
-    v_found record;
-begin
-    for v_found in select oid::regclass as name from pg_class
-        where relkind = 'v' and relnamespace = current_schema()::regnamespace
-          and relname in ({views})
-    loop
-        execute format('drop view %s', v_found.name);
-    end loop;
-    for v_found in select oid::regprocedure as name from pg_proc
-        where pronamespace = current_schema()::regnamespace and proname in ({functions})
-    loop
-        execute format('drop function %s', v_found.name);
-    end loop;
-end
-$$;
-"""  # noqa: S608 - names of our own files
-
-
-_RESTORE_GRANTS = """
-do $$
-declare
-    v_grant record;
-begin
-    for v_grant in select * from kept_grants loop
-        execute format('grant %s on %I to %s',
-                       v_grant.privilege_type, v_grant.relname, v_grant.grantee);
-    end loop;
-end
-$$;
-drop table kept_grants;
-"""
-
-
-def _execute(connection: sqlalchemy.Connection, path: Path) -> None:
-    _execute_text(connection, path.read_text())
-
-
-def _execute_text(connection: sqlalchemy.Connection | None, text: str) -> None:
+def _execute(connection: sqlalchemy.Connection, text: str) -> None:
     # The driver's own cursor: several statements at once, and % and : mean themselves.
-    assert connection is not None
     connection.connection.cursor().execute(text)

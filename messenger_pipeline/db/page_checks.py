@@ -38,7 +38,7 @@ def record_page_check(
         database.value(
             "record_page_check",
             page_id=page.facebook_page_id,
-            token_encrypted=page.access_token_encrypted,
+            token_encrypted=page.token_encrypted,
             check=encoded(asdict(check)),
             dead=dead,
         )

@@ -11,7 +11,7 @@ from messenger_pipeline.errors import UnknownPage
 
 @dataclass(frozen=True)
 class PageRecord:
-    """A row of facebook_pages."""
+    """A page of the registry, with its encrypted token."""
 
     id: UUID
     facebook_page_id: str
@@ -19,7 +19,7 @@ class PageRecord:
     user_id: str | None
     name: str | None
     time_zone: str | None
-    access_token_encrypted: str | None
+    token_encrypted: str | None
     status: str
     status_reason: str | None
     sync_interval: timedelta
@@ -67,16 +67,15 @@ def register_page(
     token_encrypted: str,
 ) -> PageRecord:
     """Add a page, or give a known one a new token, which makes it active again."""
-    rows: list[PageRecord] = database.call(
+    database.call(
         "register_page",
-        PageRecord,
         page_id=page_id,
         name=name,
         user_id=user_id,
         platform=platform,
         token_encrypted=token_encrypted,
     )
-    return rows[0]
+    return get_page(database, page_id)
 
 
 def set_page_status(
@@ -102,7 +101,7 @@ def mark_for_reauthorization(database: Database, page: PageRecord, fence: int, r
         "mark_for_reauthorization",
         page_id=page.facebook_page_id,
         fence=fence,
-        token_encrypted=page.access_token_encrypted,
+        token_encrypted=page.token_encrypted,
         reason=reason,
     )
 

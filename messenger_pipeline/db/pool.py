@@ -1,5 +1,6 @@
 """Connections, transactions, and the driver's errors as ours."""
 
+import dataclasses
 import re
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from messenger_pipeline.errors import (
     PipelineError,
     SchemaError,
     SessionMoved,
+    UpgradeRefused,
     VerificationError,
     VersionConflict,
 )
@@ -34,9 +36,23 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPV01": VersionConflict,
     "MPC01": VerificationError,
     "MPQ01": MostlyRefused,
+    "MPX01": UpgradeRefused,
+    "3F000": SchemaError,  # undefined schema
     "42P01": SchemaError,  # undefined table
     "42883": SchemaError,  # undefined function
 }
+
+_CONTRACT = frozenset(
+    {
+        "acquire_sync_lock",
+        "release_sync_lock",
+        "extend_sync_lock",
+        "cleanup_expired_locks",
+        "upsert_conversation_with_events",
+        "bulk_upsert_conversations_with_events",
+    }
+)
+"""Functions that stand in the data schema: the replaced application called them, too."""
 
 
 _LOADS = frozenset({"load_sync_response"})
@@ -74,9 +90,11 @@ def _ours(error: psycopg.Error) -> PipelineError:
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
         text += ". Connect as the owner of the schema, or have it grant the right"
+    if state == "55P03":  # lock not available
+        text += ". Another transaction holds a lock: try again when it has ended"
     # Only our own details: PostgreSQL's repeat the row that it refused.
     if state.startswith("MP") and error.diag.message_detail:
-        text += f" ({error.diag.message_detail})"
+        text += f". {error.diag.message_detail}"
     if kind is SchemaError:
         text += ". Run `messenger-pipeline db upgrade`."
     return kind(text)
@@ -98,15 +116,24 @@ def check_reachable(url: str) -> None:
         psycopg.connect(url, connect_timeout=10).close()
 
 
+def own_schema(data_schema: str) -> str:
+    """The name of our own schema, which stands beside a data schema."""
+    return "messenger_pipeline" if data_schema == "public" else f"{data_schema}_pipeline"
+
+
 class Database:
-    """A pool of connections to one database and schema. Use as a context manager."""
+    """A pool of connections to one database, and our two schemas in it. Use as a context manager.
+
+    `schema` is the data schema: what people read. The rest stands in our own.
+    """
 
     def __init__(
         self, url: str, *, schema: str = "public", timeout: float = 30.0, size: int = 4
     ) -> None:
         self.schema = schema
         self._timeout = timeout
-        self._search_path = sql.Identifier(schema).as_string(None)
+        self._own = own_schema(schema)
+        self._search_path = f'"{self._own}", "{schema}", pg_temp'
         self._url = url
         self._pool = self._new_pool(size)
         self._loading = self._new_pool(size)
@@ -131,17 +158,18 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction in our schema: committed at the end, rolled back on an error."""
+        """A transaction in our schemas: committed at the end, rolled back on an error."""
         with translated(), self._pool.connection() as connection, connection.transaction():
             # Per transaction, not per session: connections may be shared behind a pooler.
             connection.execute("select set_config('search_path', %s, true)", [self._search_path])
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
-        """The rows of `select * from function(name => value, …)` in a transaction of its own. The
-        function finds its tables by the schema that it was made in.
+        """The rows of `select … from function(name => value, …)` in a transaction of its own. The
+        function finds its tables by the schemas that it was made in.
 
-        With `row`, a dataclass, each row is one of it. A call that met another in a deadlock or
+        With `row`, a dataclass, each row is one of it, and only its fields are selected: a newer
+        schema may return more. A call that met another in a deadlock or
         a serialization failure is made again, and so is one whose connection was lost, for as
         long as one waits for a connection: the server may be restarting. Whether that call was
         committed is not known, so a function must bear to be called twice.
@@ -151,7 +179,8 @@ class Database:
         while True:
             try:
                 with translated(), pool.connection() as connection:
-                    name = sql.Identifier(self.schema, function)
+                    schema = self.schema if function in _CONTRACT else self._own
+                    name = sql.Identifier(schema, function)
                     return _call(connection, name, row, arguments)
             except DatabaseConflict:
                 conflicts += 1
@@ -207,7 +236,12 @@ def _call(
     row: type[Any] | None,
     arguments: dict[str, Any],
 ) -> list[Any]:
-    statement = sql.SQL("select * from {}({})").format(
+    columns: sql.Composable = sql.SQL("*")
+    if row:
+        fields = [sql.Identifier(field.name) for field in dataclasses.fields(row)]
+        columns = sql.SQL(", ").join(fields)
+    statement = sql.SQL("select {} from {}({})").format(
+        columns,
         function,
         sql.SQL(", ").join(
             sql.SQL("{} => {}").format(sql.Identifier(f"p_{name}"), sql.Placeholder(name))

@@ -194,7 +194,7 @@ def _require_token(page: PageRecord) -> None:
         raise HTTPException(
             422, f"The page needs to be authorized again by its owner{why}: {remedy}."
         )
-    if page.access_token_encrypted is None:
+    if page.token_encrypted is None:
         raise HTTPException(422, f"The page has no access token: {remedy}.")
 
 

@@ -1,20 +1,21 @@
--- Takes back what the walk and its bookkeeping needed. Conversations, events and the page
--- registry (with its encrypted tokens) stay, and so do the quarantined records: they are the
--- owner's, and the next upgrade takes them over again. With the threads' state the gaps in their history go, so the next sync of
--- every page has to be a full one.
+-- Takes back what the walk and its bookkeeping need. Conversations, events and the registry of
+-- pages stay, and so do, in our own schema, their tokens, the quarantined records and the record of
+-- what is ours: the next upgrade takes all of them over again. Without the threads' state the next
+-- sync of every page has to be a full one.
 do $$
 begin
-    if exists (select from webhook_inbox where state in ('pending', 'failed')) then
+    if exists (select from :own.webhook_inbox where state in ('pending', 'failed')) then
         raise exception 'webhook_inbox holds deliveries that are not applied; a downgrade would lose them'
-            using hint = 'Apply or export them first.';
+            using errcode = 'MPX01', detail = 'Apply or export them first.';
     end if;
 end
 $$;
-update facebook_pages set last_synced_at = null, watermark = null, next_sync_at = now();
-drop table graph_api_budget;
-drop table webhook_inbox;
-drop table sync_locks;
-drop sequence sync_lock_token;
-drop table thread_gaps;
-drop table messenger_threads;
-drop table sync_state;
+update :data.facebook_pages
+set last_synced_at = null, watermark = null, next_sync_at = now(), failed_starts = 0;
+drop table
+    :own.alerts, :own.page_checks, :own.webhook_hourly_counts, :own.heartbeats,
+    :own.webhook_totals, :own.sync_totals, :own.sync_requests, :own.graph_api_budget,
+    :own.webhook_inbox, :own.thread_gaps, :own.messenger_threads,
+    :data.sync_locks, :data.sync_state;
+drop sequence :own.sync_lock_token;
+delete from :own.owned_objects where kind = 'table' and name in ('sync_locks', 'sync_state');

@@ -11,12 +11,11 @@ begin
     select count(*), min(format('page %s, message %s', page_id, identity)) into v_count, v_sample
     from (
         select page_id,
-               coalesce(case when message_id like 'm\_mid.%' then substr(message_id, 3)
-                             else message_id end,
+               coalesce(message_key(message_id),
                         conversation_id || ' at ' || event_timestamp) as identity
         from contact_interaction_events
         group by page_id, identity, discriminator,
-                 case when message_id is null then event_type else split_part(event_type, '_', 1) end
+                 case when message_id is null then event_type else event_kind(event_type) end
         having count(*) > 1
     ) duplicates;
     -- An upgrade runs what comes next in the same transaction.

@@ -11,17 +11,16 @@ begin
     left join (
         select conversation_id, count(*) as messages
         from contact_interaction_events
-        where split_part(event_type, '_', 1) = 'message'
+        where event_kind(event_type) = 'message'
         group by conversation_id
     ) e on e.conversation_id = c.id
     left join lateral (
         select l.event_timestamp, coalesce(l.metadata ->> 'text', '') as text
         from contact_interaction_events l
-        where l.conversation_id = c.id and split_part(l.event_type, '_', 1) = 'message'
+        where l.conversation_id = c.id and event_kind(l.event_type) = 'message'
           and not l.metadata ? 'unsent_at'
         order by l.event_timestamp desc,
-                 case when l.message_id like 'm\_mid.%' then substr(l.message_id, 3)
-                      else l.message_id end desc
+                 message_key(l.message_id) desc
         limit 1
     ) newest on true
     where c.message_count <> coalesce(e.messages, 0)

@@ -1,5 +1,5 @@
 -- The sync sessions that are open, and whether a run is at work on each.
-create or replace view active_syncs with (security_invoker = true) as
+create or replace view :data.active_syncs as
 select
     s.page_id,
     p.name as page_name,
@@ -17,7 +17,7 @@ select
     s.quarantined,
     (select count(*) from thread_gaps g
      where g.sync_session_id = s.sync_session_id and not g.unreadable) as open_gaps,
-    s.attempts,
+    s.idle_attempts,
     s.not_before,
     s.waiting_until,
     s.waiting_for,

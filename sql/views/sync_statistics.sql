@@ -1,5 +1,5 @@
 -- Every page of the registry with what is stored of it and how its syncs went.
-create or replace view sync_statistics with (security_invoker = true) as
+create or replace view :data.sync_statistics as
 select
     p.facebook_page_id as page_id,
     p.name as page_name,
@@ -31,7 +31,7 @@ left join (
            count(*) filter (where outcome is null) as open,
            sum(total_synced) as total_synced,
            sum(events_created) as events_created,
-           round(avg(extract(epoch from ended_at - started_at)) filter (where is_complete), 1)
-               as average_seconds
+           -- Of work: a session also waits for runs and between them.
+           round(avg(worked_seconds::numeric) filter (where is_complete), 1) as average_seconds
     from sync_state group by page_id
 ) s on s.page_id = p.facebook_page_id;

@@ -1,6 +1,6 @@
 -- The inbox at a glance: of each state how many deliveries, since when. Pending ones that wait for
 -- a page that is not registered, one row a page.
-create or replace view webhook_backlog with (security_invoker = true) as
+create or replace view :own.webhook_backlog as
 select
     case when state <> 'pending' then state
          when waiting_for is not null then 'unregistered_page'

@@ -105,7 +105,7 @@ def test_a_token_that_was_replaced_meanwhile_is_not_blamed(
     found = engine.database.value(
         "record_page_check",
         page_id=page.id,
-        token_encrypted=old.access_token_encrypted,
+        token_encrypted=old.token_encrypted,
         check='{"token_valid": false}',
         dead="it expired",
     )

@@ -41,7 +41,7 @@ def test_a_page_waits_for_its_own_run_but_not_for_a_long_walk() -> None:
 
 def test_a_continuation_names_its_session_and_attempt() -> None:
     session = UUID(int=1)
-    request = continuation_request(Continuation(session, "10", 3))
+    request = continuation_request(Continuation(session, "10", "3"))
     assert request.run_key == f"{session}:3"
     assert request.partition_key == "10"
     assert request.tags["dagster/priority"] == "-1"

@@ -263,9 +263,7 @@ def test_a_page_whose_owner_must_act_is_refused_with_the_remedy(
     assert "the token expired" in answer.json()["error"]
     assert f"pages add {small.page.id}" in answer.json()["error"]
     with database.transaction() as connection:
-        connection.execute(
-            "update facebook_pages set status = 'active', access_token_encrypted = null"
-        )
+        connection.execute("update facebook_pages set status = 'active', token_encrypted = null")
     answer = ask(control, small.page.id)
     assert answer.status_code == 422
     assert "no access token" in answer.json()["error"]

@@ -22,7 +22,7 @@ def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
     environment: dict[str, str], serving: Callable[..., Any], database: Database
 ) -> None:
     environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
-    query(database, "insert into facebook_pages (facebook_page_id, access_token_encrypted)"
+    query(database, "insert into facebook_pages (facebook_page_id, token_encrypted)"
           " values ('10', 'x') returning 1")  # fmt: skip
     process, url = serving("--no-drain")
     api = f"{url}/api/conversations"

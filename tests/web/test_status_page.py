@@ -46,7 +46,7 @@ def control(url: str) -> Iterator[Receiving]:
 def register_many(database: Database, count: int) -> None:
     query(
         database,
-        "insert into facebook_pages (facebook_page_id, name, access_token_encrypted, status)"
+        "insert into facebook_pages (facebook_page_id, name, token_encrypted, status)"
         " select (1000000 + i)::text, 'Shop ' || lpad(i::text, 5, '0'), 'x',"
         "  case when mod(i, 1000) = 0 then 'needs_reauthorization' else 'active' end"
         " from generate_series(1, %s) i returning 1",

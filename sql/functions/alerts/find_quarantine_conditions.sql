@@ -1,0 +1,43 @@
+-- Pages of which the last hour quarantined much more records than an hour of the day before; where
+-- that is so of no page by itself, but of all together, one row without a page. A record that is
+-- seen again and again counts once an hour, before as now: its earlier sightings are taken as
+-- spread evenly over the time since it was first seen.
+create or replace function :own.find_quarantine_conditions()
+returns table (kind text, page_id text, severity text, summary text, details jsonb)
+language sql stable
+set search_path from current
+as $$
+    with seen as (
+        select q.page_id, q.reason,
+               q.last_seen_at >= now() - interval '1 hour' as recently,
+               q.seen_count - (q.last_seen_at >= now() - interval '1 hour')::integer as earlier,
+               least(1, extract(epoch from interval '24 hours') / nullif(extract(epoch from
+                   now() - interval '1 hour' - q.first_seen_at), 0)) as share
+        from quarantined_records q
+        where q.last_seen_at >= now() - interval '25 hours'
+          and not exists (
+              select from facebook_pages p
+              where p.facebook_page_id = q.page_id and p.status <> 'active')
+    ), counted as (
+        select s.page_id, grouping(s.page_id) = 1 as together,
+               count(*) filter (where s.recently) as recent,
+               sum(case when s.recently then least(24, s.earlier * s.share)
+                        else greatest(1, least(24, s.earlier * s.share)) end
+                  ) filter (where s.earlier > 0 and s.share > 0) / 24 as hourly,
+               mode() within group (order by s.reason) filter (where s.recently) as reason
+        from seen s
+        group by grouping sets ((s.page_id), ())
+    ), grown as (
+        select * from counted c where c.recent >= 10 and c.recent > 5 * coalesce(c.hourly, 0)
+    )
+    select 'quarantine_spike', g.page_id, 'warning',
+           format('%s: %s records could not be used within the last hour, mostly because of: %s. Look'
+                  ' at them with `messenger-pipeline quarantine list%s`; an upgrade may know them,'
+                  ' then replay them.',
+                  coalesce(describe_page(g.page_id, p.name), 'All pages together'),
+                  g.recent, left(g.reason, 200), coalesce(' --page ' || g.page_id, '')),
+           jsonb_build_object('last_hour', g.recent, 'hourly_before', round(coalesce(g.hourly, 0), 1))
+    from grown g
+    left join facebook_pages p on p.facebook_page_id = g.page_id
+    where not g.together or not exists (select from grown o where not o.together)
+$$;

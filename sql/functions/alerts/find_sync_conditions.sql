@@ -1,0 +1,77 @@
+-- Syncs that fail, hang, or end with something to know.
+create or replace function :own.find_sync_conditions()
+returns table (kind text, page_id text, severity text, summary text, details jsonb)
+language sql stable
+set search_path from current
+as $$
+    with open as (
+        select s.*, describe_page(s.page_id, p.name) as page, l.locked_by, l.locked_at, l.expires_at
+        from sync_state s
+        join facebook_pages p on p.facebook_page_id = s.page_id and p.status = 'active'
+        left join sync_locks l on l.page_id = s.page_id
+        where s.outcome is null
+    ), ended as (
+        select s.page_id, s.mode, s.ended_at, s.outcome, s.truncated, s.warning,
+               s.sync_session_id, describe_page(s.page_id, p.name) as page
+        from facebook_pages p
+        cross join (values ('full'), ('incremental')) as m (mode)
+        cross join lateral (
+            select * from sync_state s
+            where s.page_id = p.facebook_page_id and s.mode = m.mode
+              and s.outcome in ('completed', 'truncated')
+            order by s.ended_at desc limit 1) s
+        where p.status = 'active'
+    )
+    select 'sync_failing', o.page_id, 'error',
+           format('The %s sync of %s made no progress in %s consecutive attempts. It is tried again at'
+                  ' least hourly: %s', o.mode, o.page, o.idle_attempts, o.last_error),
+           jsonb_build_object('sync_session_id', o.sync_session_id, 'attempts', o.idle_attempts,
+                              'error', o.last_error)
+    from open o
+    where o.idle_attempts >= 3 and o.last_error is not null
+    union all
+    -- Each run postpones the next sync before anything else can fail.
+    select 'sync_failing', p.facebook_page_id, 'error',
+           format('The last %s syncs of %s failed before they began. The page''s last run in Dagster tells'
+                  ' why; often its token cannot be decrypted with MESSENGER_TOKEN_KEY: correct that, or'
+                  ' give it again with `messenger-pipeline pages add %s`.',
+                  p.failed_starts, describe_page(p.facebook_page_id, p.name), p.facebook_page_id),
+           jsonb_build_object('attempts', p.failed_starts,
+                              'last_try_at', p.next_sync_at - p.sync_interval)
+    from facebook_pages p
+    where p.status = 'active' and p.failed_starts >= 3
+      and find_last_activity(p.facebook_page_id) < p.next_sync_at - p.sync_interval
+      and not exists (
+          select from sync_locks l
+          where l.page_id = p.facebook_page_id and l.expires_at > clock_timestamp())
+    union all
+    select 'sync_stuck', o.page_id, 'error',
+           case when o.expires_at > clock_timestamp()
+               then format('Run %s holds %s since %s, but loads nothing since %s. End it in Dagster:'
+                           ' another goes on from there.',
+                           o.locked_by, o.page, as_utc(o.locked_at), as_utc(o.updated_at))
+               else format('The %s sync of %s is to be continued since %s, and no run does. Is Dagster'
+                           ' up, with its sensor continue_open_syncs on and its queue moving?',
+                           o.mode, o.page, as_utc(greatest(o.not_before, o.updated_at)))
+           end,
+           jsonb_build_object('sync_session_id', o.sync_session_id, 'run_id', o.run_id)
+    from open o
+    where (o.expires_at > clock_timestamp() and o.run_id = o.locked_by
+           and greatest(o.locked_at, o.updated_at, o.waiting_until) < now() - interval '15 minutes')
+       or greatest(o.not_before, o.updated_at, o.expires_at) < now() - interval '1 hour'
+    union all
+    select 'sync_truncated', e.page_id, 'warning',
+           format('The list of %s could not be read to its end: %s Nothing was marked deleted. The next'
+                  ' sync tries again; webhooks bring what is new meanwhile.',
+                  e.page, coalesce(rtrim(e.truncated, '. ') || '.', '')),
+           jsonb_build_object('sync_session_id', e.sync_session_id, 'reason', e.truncated)
+    from (select distinct on (e.page_id) * from ended e order by e.page_id, e.ended_at desc) e
+    where e.outcome = 'truncated'
+    union all
+    -- What a full sync warns of no incremental one can refute.
+    select 'sync_warning', e.page_id, 'warning',
+           format('The last %s sync of %s warns: %s', e.mode, e.page, e.warning),
+           jsonb_build_object('sync_session_id', e.sync_session_id, 'warning', e.warning)
+    from ended e
+    where e.warning is not null
+$$;

@@ -1,0 +1,41 @@
+-- What the daily check found of the tokens that the pages still have. Of a page that was never
+-- subscribed nobody misses webhooks.
+create or replace function :own.find_token_conditions()
+returns table (kind text, page_id text, severity text, summary text, details jsonb)
+language sql stable
+set search_path from current
+as $$
+    with checked as (
+        select c.*, describe_page(c.page_id, p.name) as page,
+               least(c.token_expires_at, c.data_access_expires_at) as ends_at
+        from facebook_pages p
+        join page_tokens t on t.page_id = p.facebook_page_id
+        join page_checks c on c.page_id = p.facebook_page_id
+                          and c.token_digest = md5(t.token_encrypted)
+        where p.status = 'active'
+    )
+    select 'token_expiring', c.page_id,
+           case when c.ends_at < now() + interval '1 day' then 'error' else 'warning' end,
+           format('%s of %s ends at %s. Have its owner authorize the app again, and give the new token:'
+                  ' `messenger-pipeline pages add %s`.',
+                  case when c.token_expires_at <= c.data_access_expires_at
+                            or c.data_access_expires_at is null
+                       then 'The token' else 'The app''s access to the data' end,
+                  c.page, as_utc(c.ends_at), c.page_id),
+           jsonb_build_object('token_expires_at', c.token_expires_at,
+                              'data_access_expires_at', c.data_access_expires_at)
+    from checked c
+    where c.ends_at < now() + interval '7 days'
+    union all
+    select 'page_not_subscribed', c.page_id, 'error',
+           format('%s no longer sends webhooks: %s. Subscribe the page to the app again, with all the'
+                  ' fields of docs/webhooks.md; syncs bring what comes meanwhile, but late.',
+                  c.page, case when c.subscribed
+                      then 'the field `messages` is not among those that it is subscribed with'
+                      else 'it is not subscribed to the app' end),
+           jsonb_build_object('subscribed', c.subscribed, 'fields', c.subscribed_fields)
+    from checked c
+    where (not c.subscribed or not coalesce('messages' = any (c.subscribed_fields), false))
+      and (c.ever_subscribed
+           or exists (select from webhook_hourly_counts h where h.page_id = c.page_id))
+$$;

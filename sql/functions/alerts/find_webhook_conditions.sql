@@ -1,0 +1,41 @@
+-- Deliveries that wait to be applied, and pages of which none come although by now some always did.
+create or replace function :own.find_webhook_conditions(p_now timestamptz default now())
+returns table (kind text, page_id text, severity text, summary text, details jsonb)
+language sql stable
+set search_path from current
+as $$
+    with quiet as (
+        select p.facebook_page_id as page_id, p.name, newest.last_at,
+               count_expected_webhooks(
+                   p.facebook_page_id, oldest.first_at, newest.last_at, p_now, p.time_zone, 5) as usual
+        from facebook_pages p
+        cross join lateral (
+            select h.last_at from webhook_hourly_counts h
+            where h.page_id = p.facebook_page_id order by h.hour desc limit 1) newest
+        cross join lateral (
+            select h.first_at from webhook_hourly_counts h
+            where h.page_id = p.facebook_page_id order by h.hour limit 1) oldest
+        where p.status = 'active' and newest.last_at <= p_now - interval '30 minutes'
+          and oldest.first_at <= p_now - interval '1 day'
+        offset 0 -- each page's habit is counted once
+    ), late as (
+        select min(i.not_before) as since from webhook_inbox i
+        where i.state = 'pending' and i.not_before <= p_now
+    )
+    select 'webhooks_missing', q.page_id, 'warning',
+           format('No webhook came for %s since %s; by now at least %s did at this time of other days or'
+                  ' weeks. Look at the subscription in your Meta app, at the receiver and at what is in'
+                  ' front of it; syncs bring what comes meanwhile, but late.',
+                  describe_page(q.page_id, q.name), as_utc(q.last_at), floor(q.usual)),
+           jsonb_build_object('last_delivery_at', q.last_at, 'usual', floor(q.usual))
+    from quiet q
+    where q.usual >= 5
+    union all
+    select 'inbox_lag', null, 'error',
+           format('Webhook deliveries wait to be applied since %s. Is the receiver''s drain at work, or'
+                  ' Dagster''s drain_webhooks? `messenger-pipeline status` shows the inbox.',
+                  as_utc(l.since)),
+           jsonb_build_object('oldest_due_at', l.since)
+    from late l
+    where l.since < p_now - interval '2 minutes'
+$$;

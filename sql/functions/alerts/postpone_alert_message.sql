@@ -1,0 +1,21 @@
+-- Notes why the alerts of one message could not be sent. They are tried again after 30 seconds, then
+-- twice as long each time up to an hour, but not before p_seconds. p_sink: that it is not for what
+-- is in them, so nothing else is sent for 30 seconds, or p_seconds, either.
+create or replace function :own.postpone_alert_message(
+    p_ids bigint[], p_error text, p_seconds double precision, p_sink boolean
+) returns void
+language plpgsql
+set search_path from current
+as $$
+begin
+    perform pg_advisory_xact_lock(hashtext('messenger_pipeline.alerts'));
+    update alerts
+    set attempts = attempts + 1, last_error = p_error,
+        not_before = now() + greatest(
+            make_interval(secs => p_seconds),
+            least(interval '1 hour', interval '30 seconds' * 2 ^ least(attempts, 10))),
+        notifier_paused_until = case when p_sink then
+            now() + greatest(make_interval(secs => p_seconds), interval '30 seconds') end
+    where id = any (p_ids);
+end
+$$;

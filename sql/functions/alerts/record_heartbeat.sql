@@ -1,0 +1,12 @@
+-- Notes that somebody is alive. After a silence of p_silence it counts as alive anew.
+create or replace function :own.record_heartbeat(p_name text, p_silence interval default '3 minutes')
+returns void
+language sql
+set search_path from current
+as $$
+    insert into heartbeats as h (name, at, since)
+    values (p_name, clock_timestamp(), clock_timestamp())
+    on conflict (name) do update
+        set at = excluded.at,
+            since = case when h.at < excluded.at - p_silence then excluded.at else h.since end
+$$;

@@ -1,7 +1,0 @@
--- A time as alerts tell it.
-create or replace function as_utc(p_at timestamptz)
-returns text
-language sql stable
-as $$
-    select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')
-$$;

@@ -1,0 +1,29 @@
+-- Pauses the calls of a scope after Meta refused one because of a limit, and returns for how many
+-- seconds. p_seconds is what Meta told; NULL where it did not: 15 minutes then, twice as long each
+-- time that follows within an hour of the last, up to 4 hours. Of calls that were refused at once
+-- by one limit only the first counts.
+create or replace function :own.pause_graph_api(p_scope text, p_seconds double precision)
+returns double precision
+language sql
+set search_path from current
+as $$
+    insert into graph_api_budget as b (scope, blocked_until, strikes)
+    values (p_scope, clock_timestamp() + make_interval(secs => coalesce(p_seconds, 900)),
+            (p_seconds is null)::integer)
+    on conflict (scope) do update
+        set blocked_until = case
+                when p_seconds is not null then greatest(
+                    b.blocked_until, clock_timestamp() + make_interval(secs => p_seconds))
+                when b.blocked_until > clock_timestamp() then b.blocked_until
+                else clock_timestamp() + least(interval '4 hours', interval '15 minutes' * 2 ^ least(
+                    case when b.blocked_until > clock_timestamp() - interval '1 hour'
+                         then b.strikes else 0 end, 10))
+            end,
+            strikes = case
+                when p_seconds is not null or b.blocked_until > clock_timestamp() then b.strikes
+                when b.blocked_until > clock_timestamp() - interval '1 hour' then b.strikes + 1
+                else 1
+            end,
+            updated_at = clock_timestamp()
+    returning extract(epoch from blocked_until - clock_timestamp())::double precision
+$$;

@@ -1,0 +1,49 @@
+-- Takes the next place in the queue of calls to Meta for a page, all processes together, and
+-- returns for how many seconds to wait before using it. Where Meta told to pause for longer than
+-- p_patience seconds no place is taken: the scope that is paused, and for how long, come back.
+--
+-- p_scopes: the page's scope first, then the token's and the app's, each as in graph_api_budget.
+-- p_reserve_percent: percent of the quota that calls of this kind leave to more urgent ones; the nearer the
+--   usage that Meta told comes to the rest, the slower they get.
+--
+-- Calls are spaced evenly: a burst after a pause would break a limit per second.
+create or replace function :own.reserve_graph_call(
+    p_scopes text[], p_calls_per_second double precision, p_reserve_percent integer default 0,
+    p_patience double precision default 30
+) returns table (seconds double precision, paused_scope text)
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_paused graph_api_budget;
+    v_interval interval;
+    v_place timestamptz;
+begin
+    -- A place in a queue need not survive a crash of the server, and is asked for at each call.
+    perform set_config('synchronous_commit', 'off', true);
+    select * into v_paused from graph_api_budget
+        where scope = any (p_scopes) and blocked_until > v_now
+        order by blocked_until desc limit 1;
+    if v_paused.blocked_until > v_now + make_interval(secs => p_patience) then
+        return query select extract(epoch from v_paused.blocked_until - v_now)::double precision,
+                            v_paused.scope;
+        return;
+    end if;
+    select make_interval(secs => coalesce(max(throttle_factor(b.used_percent, p_reserve_percent)), 1)
+                                 / p_calls_per_second)
+        into v_interval
+        from graph_api_budget b
+        -- What was told long ago is no longer so: Meta's windows roll.
+        where b.scope = any (p_scopes) and b.used_at > v_now - interval '10 minutes';
+    insert into graph_api_budget as b (scope, last_call_at, updated_at)
+    values (p_scopes[1], greatest(v_paused.blocked_until, v_now), v_now)
+    on conflict (scope) do update
+        set last_call_at = greatest(
+                b.last_call_at + v_interval, v_paused.blocked_until, clock_timestamp()),
+            updated_at = clock_timestamp()
+    returning b.last_call_at into v_place;
+    return query select greatest(
+        0, extract(epoch from v_place - clock_timestamp()))::double precision, null;
+end
+$$;

@@ -1,7 +1,0 @@
--- A page as alerts name it.
-create or replace function describe_page(p_page_id text, p_name text)
-returns text
-language sql immutable parallel safe
-as $$
-    select 'Page ' || p_page_id || coalesce(' (' || nullif(left(p_name, 60), '') || ')', '')
-$$;

@@ -1,8 +1,0 @@
--- Leases that were not released. One that ran out a while ago has a dead run.
-create or replace function list_leases()
-returns table (page_id text, locked_by text, expires_at timestamptz)
-language sql stable
-set search_path from current
-as $$
-    select page_id, locked_by, expires_at from sync_locks
-$$;

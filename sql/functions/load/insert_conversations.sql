@@ -1,0 +1,25 @@
+-- Adds the conversations that are not there, of those with events. Returns their ids.
+create or replace function :own.insert_conversations(p_page_id text, p_conversations jsonb)
+returns uuid[]
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_prefix text := id_prefix();
+    v_new uuid[];
+begin
+    with added as (
+        insert into messenger_conversations (id, page_id, sender_id, user_id, updated_at)
+        select (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid, p_page_id, i.sender_id,
+               (select p.user_id from facebook_pages p where p.facebook_page_id = p_page_id),
+               now()
+        from jsonb_to_recordset(p_conversations) as i (sender_id text, events jsonb)
+        where jsonb_array_length(i.events) > 0
+        order by i.sender_id collate "C"
+        on conflict (page_id, sender_id) do nothing
+        returning id
+    )
+    select coalesce(array_agg(id), '{}') into v_new from added;
+    return v_new;
+end
+$$;

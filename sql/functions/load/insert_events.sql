@@ -1,0 +1,62 @@
+-- Adds the events that are not there. What is there already is left alone here, so that unchanged
+-- costs no write.
+--
+-- p_sender_ids, p_conversation_ids: as lock_conversations returns them.
+-- created: {conversation_id: [events, messages among them]} of what was added.
+-- any_stored: whether some event was there already.
+create or replace function :own.insert_events(
+    p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[]
+) returns table (created jsonb, any_stored boolean)
+language plpgsql
+set search_path from current
+as $$
+#variable_conflict use_column
+declare
+    v_prefix text := id_prefix();
+begin
+    return query
+    with incoming as materialized (
+        select k.conversation_id, e.event_type, e.event_timestamp, e.message_id,
+               coalesce(e.discriminator, '') as discriminator,
+               coalesce(e.as_of, i.as_of) as as_of,
+               case when e.metadata ? 'unsent_at' then e.metadata - content_keys()
+                    else coalesce(e.metadata, '{}') end as metadata,
+               (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
+        from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
+        join unnest(p_sender_ids, p_conversation_ids) as k (sender_id, conversation_id)
+            using (sender_id)
+        cross join lateral jsonb_to_recordset(i.events) as e (
+            event_type text, event_timestamp timestamptz, message_id text, discriminator text,
+            as_of timestamptz, metadata jsonb)
+    ), messages_added as (
+        insert into contact_interaction_events
+            (id, conversation_id, page_id, event_type, event_timestamp, message_id, discriminator,
+             as_of, metadata)
+        select id, conversation_id, p_page_id, event_type, event_timestamp, message_id,
+               discriminator, as_of, metadata
+        from incoming where message_id is not null
+        -- Naming the index spares a look into every other one.
+        on conflict (page_id, (message_key(message_id)), (event_kind(event_type)), discriminator)
+            where message_id is not null do nothing
+        returning conversation_id, event_type
+    ), others_added as (
+        insert into contact_interaction_events
+            (id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
+             metadata)
+        select id, conversation_id, p_page_id, event_type, event_timestamp, discriminator, as_of,
+               metadata
+        from incoming where message_id is null
+        on conflict (conversation_id, event_type, event_timestamp, discriminator)
+            where message_id is null do nothing
+        returning conversation_id, event_type
+    ), counted as (
+        select conversation_id, count(*) as events,
+               count(*) filter (where event_kind(event_type) = 'message') as messages
+        from (select * from messages_added union all select * from others_added) added
+        group by conversation_id
+    )
+    select coalesce((select jsonb_object_agg(conversation_id, jsonb_build_array(events, messages))
+                     from counted), '{}'),
+           (select count(*) from incoming) > (select coalesce(sum(events), 0) from counted);
+end
+$$;

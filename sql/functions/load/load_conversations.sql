@@ -1,0 +1,68 @@
+-- Loads conversations and their events, except the rows that PostgreSQL refuses: those are found
+-- by halves, and come back with the reason, each as a conversation with the one event. Only what
+-- is wrong with data itself is found so (p_classes: of SQLSTATE); any other error is raised.
+-- The other arguments are those of merge_conversations. `changed` are the
+-- conversations that are not as they were: [{conversation_id, sender_id, inserted}]; with a fence
+-- nobody asks for them.
+create or replace function :own.load_conversations(
+    p_page_id text, p_conversations jsonb, p_fence bigint,
+    p_classes text[] default array['22', '23', '54']
+) returns table (
+    inserted bigint, updated bigint, events_created bigint, refused jsonb, changed jsonb
+)
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_reason text;
+    v_conversations integer;
+    v_events integer;
+begin
+    begin
+        return query
+        select count(*) filter (where b.inserted), count(*) filter (where b.updated),
+               coalesce(sum(b.events_created), 0)::bigint, '[]'::jsonb,
+               coalesce(jsonb_agg(jsonb_build_object(
+                   'conversation_id', b.conversation_id, 'sender_id', b.sender_id,
+                   'inserted', b.inserted)
+               ) filter (where p_fence is null
+                               and (b.inserted or b.updated or b.events_created > 0)), '[]')
+        from merge_conversations(p_page_id, p_conversations, p_fence) b;
+        return;
+    exception when others then
+        if left(sqlstate, 2) <> all (p_classes) then
+            raise;
+        end if;
+        v_reason := format('%s: %s', sqlstate, sqlerrm);
+    end;
+    v_conversations := jsonb_array_length(p_conversations);
+    v_events := jsonb_array_length(p_conversations #> '{0,events}');
+    if v_conversations = 1 and v_events <= 1 then
+        return query select 0::bigint, 0::bigint, 0::bigint, jsonb_build_array(
+            jsonb_build_object('reason', v_reason, 'record', p_conversations -> 0)), '[]'::jsonb;
+        return;
+    end if;
+    return query
+    select sum(l.inserted)::bigint, sum(l.updated)::bigint, sum(l.events_created)::bigint,
+           jsonb_path_query_array(jsonb_agg(l.refused), '$[*][*]'),
+           jsonb_path_query_array(jsonb_agg(l.changed), '$[*][*]')
+    from (
+        -- Of several conversations half, of one half of its events.
+        select case when v_conversations > 1 then part.of_conversations
+                    else jsonb_build_array(jsonb_set(p_conversations -> 0, '{events}', part.of_events))
+               end as conversations
+        from (values (0), (1)) as half (number)
+        cross join lateral (
+            select
+                (select jsonb_agg(value order by at)
+                 from jsonb_array_elements(p_conversations) with ordinality as c (value, at)
+                 where ((at - 1) * 2 >= v_conversations) = (half.number = 1)) as of_conversations,
+                (select jsonb_agg(value order by at)
+                 from jsonb_array_elements(p_conversations #> '{0,events}')
+                      with ordinality as e (value, at)
+                 where ((at - 1) * 2 >= v_events) = (half.number = 1)) as of_events
+        ) part
+    ) halves
+    cross join lateral load_conversations(p_page_id, halves.conversations, p_fence, p_classes) l;
+end
+$$;

@@ -1,0 +1,193 @@
+-- Loads what one response of Meta's brought, all of it or nothing: conversations and events, the
+-- threads' state, gaps, quarantined records, and with them the session's cursor and counters.
+-- A row that PostgreSQL refuses is quarantined and the rest loads (see load_conversations); where
+-- that is more than a fifth, nothing does (MPQ01).
+--
+-- p_step: the responses that the session has loaded before this one. MPS01 if it is at another
+--   step; MPL01 if the lease is lost. A response that is loaded already, as when the
+--   acknowledgement was lost, changes nothing and answers as it did the first time.
+-- p_conversations: see merge_conversations.
+-- p_response: {load_id,
+--   threads: [{thread_id, sender_id, updated_time, message_count, newest_message_id, answered_at,
+--     newest_loaded_at, newest_loaded_message_id}], threads_seen: [thread_id] (unchanged ones),
+--   asked_for: [thread_id] (seen too, in a walk of any mode),
+--   gaps_opened: [{thread_id, resume_cursor, newest_time, until_time, reason}] (one with a reason
+--     Meta will not let be read),
+--   gap_moved: {id, resume_cursor, newest_time}, {id, closed: true}, {id, cursor_died: true} or
+--     {id, unreadable: true, reason},
+--   quarantined: [{source, kind, identity, thread_id, reason, record}], unidentified_records, unknown_fields,
+--   fetched, api_calls, api_errors, seconds, waited_seconds (since the last load); and only if the session's place in the list moves with it: cursor,
+--   cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
+--   cutoff_ignored}
+create or replace function :own.load_sync_response(
+    p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb
+) returns table (
+    inserted integer, updated integer, unchanged integer, events_created integer, refused integer
+)
+language plpgsql
+set search_path from current
+set enable_seqscan = off  -- see merge_conversations
+as $$
+#variable_conflict use_column
+declare
+    v_session sync_state;
+    v_fetched integer := coalesce((p_response ->> 'fetched')::integer, 0);
+    v_inserted integer := 0;
+    v_updated integer := 0;
+    v_unchanged integer;
+    v_events integer := 0;
+    v_refused jsonb := '[]';
+    v_quarantined jsonb := coalesce(p_response -> 'quarantined', '[]');
+    v_seen text[];
+begin
+    -- What a crash of the server would undo, it undoes together with the session's step: the walk
+    -- goes on from there. The commit that ends the session makes all before it durable.
+    perform set_config('synchronous_commit', 'off', true);
+    -- The fence first: a run that stalled is told who went on with its session.
+    select * into v_session from sync_state s where s.sync_session_id = p_session;
+    perform check_fence(v_session.page_id, p_fence);
+    select * into v_session from sync_state s
+        where s.sync_session_id = p_session and s.step = p_step and s.outcome is null
+        for no key update;
+    if not found then
+        return query
+        select r.inserted, r.updated, r.unchanged, r.events_created, r.refused
+        from sync_state s
+        cross join lateral jsonb_to_record(s.last_load) as r (
+            load_id text, inserted integer, updated integer, unchanged integer,
+            events_created integer, refused integer)
+        where s.sync_session_id = p_session and s.step = p_step + 1 and s.outcome is null
+          and r.load_id = p_response ->> 'load_id';
+        if not found then
+            raise exception 'sync session % is not open at step %', p_session, p_step
+                using errcode = 'MPS01', hint = 'Another run went on with it.';
+        end if;
+        return;
+    end if;
+
+    if jsonb_array_length(p_conversations) > 0 then
+        select l.inserted,
+               -- More of a thread's history is not one more conversation that changed.
+               case when p_response ? 'gap_moved' then 0 else l.updated end,
+               l.events_created, l.refused
+        into v_inserted, v_updated, v_events, v_refused
+        from load_conversations(v_session.page_id, p_conversations, p_fence) l;
+        if jsonb_array_length(v_refused) > 4 and jsonb_array_length(v_refused) * 5 > (
+            select sum(jsonb_array_length(c -> 'events'))
+            from jsonb_array_elements(p_conversations) as c)
+        then
+            raise exception '% of the answer''s rows are refused, the first because of %',
+                jsonb_array_length(v_refused), v_refused #>> '{0,reason}' using errcode = 'MPQ01';
+        end if;
+    end if;
+    v_unchanged := greatest(v_fetched - v_inserted - v_updated, 0);
+
+    insert into messenger_threads as t
+        (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
+         newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id, last_session_id)
+    select v_session.page_id, n.thread_id, n.sender_id,
+           (select c.id from messenger_conversations c
+            where c.page_id = v_session.page_id and c.sender_id = n.sender_id),
+           n.updated_time, n.message_count,
+           n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id, p_session
+    from jsonb_to_recordset(p_response -> 'threads') as n (
+        thread_id text, sender_id text, updated_time timestamptz, message_count integer,
+        newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
+        newest_loaded_message_id text)
+    on conflict (page_id, thread_id) do update
+        -- An answer without participants does not make the thread nobody's.
+        set sender_id = coalesce(excluded.sender_id, t.sender_id),
+            conversation_id = coalesce(excluded.conversation_id, t.conversation_id),
+            updated_time = excluded.updated_time, message_count = excluded.message_count,
+            newest_message_id = excluded.newest_message_id, answered_at = excluded.answered_at,
+            newest_loaded_at = excluded.newest_loaded_at,
+            newest_loaded_message_id = excluded.newest_loaded_message_id,
+            last_session_id = excluded.last_session_id,
+            gone_at = null;
+
+    -- A full walk notes which threads it saw: what it never saw may be gone.
+    v_seen := array(
+        select jsonb_array_elements_text(p_response -> 'threads_seen')
+        where v_session.mode = 'full'
+        union all
+        select jsonb_array_elements_text(p_response -> 'asked_for'));
+    if v_seen <> '{}' then
+        update messenger_threads t
+        set last_session_id = p_session
+        where t.page_id = v_session.page_id and t.thread_id = any (v_seen)
+          and t.last_session_id is distinct from p_session;
+    end if;
+
+    if jsonb_array_length(p_response -> 'gaps_opened') > 0 then
+        insert into thread_gaps
+            (page_id, thread_id, sync_session_id, resume_cursor, newest_time, until_time,
+             unreadable, reason)
+        select v_session.page_id, g.thread_id, p_session, g.resume_cursor, g.newest_time,
+               g.until_time, g.reason is not null, g.reason
+        from jsonb_to_recordset(p_response -> 'gaps_opened') as g (
+            thread_id text, resume_cursor text, newest_time timestamptz, until_time timestamptz,
+            reason text)
+        -- A thread that stands in two answers is planned twice.
+        where not exists (
+            select from thread_gaps x
+            where x.page_id = v_session.page_id and x.thread_id = g.thread_id
+              and x.newest_time = g.newest_time and x.until_time is not distinct from g.until_time);
+    end if;
+    if p_response ? 'gap_moved' then
+        perform move_gap(p_response -> 'gap_moved');
+    end if;
+    v_quarantined := v_quarantined || (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'source', 'sync', 'kind', 'event', 'reason', left(r ->> 'reason', 500),
+            'identity', left(coalesce(r #>> '{record,events,0,message_id}',
+                                      r #>> '{record,sender_id}'), 200),
+            'record', r -> 'record')), '[]')
+        from jsonb_array_elements(v_refused) as r);
+    if v_quarantined <> '[]' then
+        perform quarantine(v_session.page_id, v_quarantined);
+    end if;
+
+    update sync_state s
+    set step = s.step + 1,
+        idle_attempts = 0,
+        last_cursor = case when p_response ? 'cursor'
+            then p_response ->> 'cursor' else s.last_cursor end,
+        cursor_fingerprint = coalesce(p_response ->> 'cursor_fingerprint', s.cursor_fingerprint),
+        last_conversation_id = coalesce(p_response ->> 'last_conversation_id', s.last_conversation_id),
+        last_updated_time = coalesce((p_response ->> 'last_updated_time')::timestamptz, s.last_updated_time),
+        next_watermark = coalesce(s.next_watermark, (p_response ->> 'next_watermark')::timestamptz),
+        cutoff = case when (p_response ->> 'cutoff_ignored')::boolean then null else s.cutoff end,
+        listed_at = coalesce(s.listed_at, case when (p_response ->> 'listed')::boolean then now() end),
+        total_synced = s.total_synced + v_fetched,
+        inserted = s.inserted + v_inserted,
+        updated = s.updated + v_updated,
+        unchanged = s.unchanged + v_unchanged,
+        events_created = s.events_created + v_events,
+        api_calls = s.api_calls + coalesce((p_response ->> 'api_calls')::integer, 0),
+        quarantined = s.quarantined + jsonb_array_length(v_quarantined),
+        failed_batches = s.failed_batches + (v_quarantined <> '[]')::integer,
+        unidentified_records = s.unidentified_records + coalesce((p_response ->> 'unidentified_records')::integer, 0),
+        worked_seconds = s.worked_seconds
+            + coalesce((p_response ->> 'seconds')::double precision, 0),
+        waited_seconds = s.waited_seconds
+            + coalesce((p_response ->> 'waited_seconds')::double precision, 0),
+        waiting_until = null, waiting_for = null,
+        unknown_fields = add_counts(s.unknown_fields, p_response -> 'unknown_fields'),
+        last_load = jsonb_build_object(
+            'load_id', p_response ->> 'load_id', 'inserted', v_inserted, 'updated', v_updated,
+            'unchanged', v_unchanged, 'events_created', v_events,
+            'refused', jsonb_array_length(v_refused)),
+        updated_at = now(), changes = s.changes + 1
+    where s.sync_session_id = p_session;
+    perform announce_sync(v_session.page_id, p_session);
+    perform add_to_sync_totals(v_session.page_id, jsonb_build_object(
+        'conversations', jsonb_build_object(
+            'inserted', v_inserted, 'updated', v_updated, 'unchanged', v_unchanged),
+        'events_created', v_events, 'quarantined', jsonb_array_length(v_quarantined),
+        'api_calls', coalesce((p_response ->> 'api_calls')::integer, 0),
+        'api_errors', p_response -> 'api_errors',
+        'waited_seconds', coalesce((p_response ->> 'waited_seconds')::double precision, 0)));
+
+    return query select v_inserted, v_updated, v_unchanged, v_events, jsonb_array_length(v_refused);
+end
+$$;

@@ -1,0 +1,22 @@
+-- Locks the conversations of a call in order of sender_id. Returns them as two arrays in one order.
+create or replace function :own.lock_conversations(p_page_id text, p_conversations jsonb)
+returns table (sender_ids text[], conversation_ids uuid[])
+language plpgsql
+set search_path from current
+as $$
+begin
+    return query
+    select coalesce(array_agg(i.sender_id), '{}'), coalesce(array_agg(locked.id), '{}')
+    from (
+        select r.sender_id from jsonb_to_recordset(p_conversations) as r (sender_id text)
+        order by r.sender_id collate "C"
+    ) i
+    -- Row by row, by the unique index: while a page is first loaded the statistics know nothing of
+    -- it, and any join by page_id would read all of the page for every response.
+    cross join lateral (
+        select c.id from messenger_conversations c
+        where c.page_id = p_page_id and c.sender_id = i.sender_id
+        for no key update
+    ) locked;
+end
+$$;

@@ -1,0 +1,71 @@
+-- Merges conversations and their events, all or nothing, and returns what became of each
+-- conversation. Repeating a call, or calling in another order, ends in the same rows.
+--
+-- p_conversations: [{sender_id, sender_name?, as_of, events: [{event_type, event_timestamp,
+--   message_id?, discriminator?, as_of?, metadata}]}], one object per sender_id. as_of is when the
+--   source stated this; of an event it defaults to the conversation's.
+-- p_fence: the token of the page's lease (MPL01 if it is lost); NULL for callers that need none.
+--
+-- Locks: conversations in order of sender_id, new ones first, then events; two calls over
+-- overlapping batches wait for each other but never in a circle. Only where one message is stated
+-- of two contacts can they: then one of the calls fails with 40P01 and is to be repeated. What a
+-- statement reads of rows that others write it reads after it locked them, in another statement.
+create or replace function :own.merge_conversations(
+    p_page_id text, p_conversations jsonb, p_fence bigint default null
+) returns table (
+    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    version integer, events_created integer
+)
+language plpgsql
+set search_path from current
+-- A plan made while the tables were empty must not read them whole when they are full. (Planning
+-- anew each time would do, too, but it holds for the foreign key's check of each event as well.)
+set enable_seqscan = off
+as $$
+declare
+    v_new uuid[];
+    v_senders text[];
+    v_ids uuid[];  -- of v_senders, in the same order
+    v_created jsonb;
+    v_any_stored boolean;
+    v_edited text[];
+    v_changed uuid[] := '{}';
+    v_changed_as_of timestamptz[] := '{}';
+begin
+    if p_fence is not null then
+        perform check_fence(p_page_id, p_fence);
+    end if;
+    v_new := insert_conversations(p_page_id, p_conversations);
+    select l.sender_ids, l.conversation_ids into v_senders, v_ids
+        from lock_conversations(p_page_id, p_conversations) l;
+    select e.created, e.any_stored into v_created, v_any_stored
+        from insert_events(p_page_id, p_conversations, v_senders, v_ids) e;
+
+    if v_any_stored then
+        perform lock_conversations_of_messages(
+            p_page_id, list_message_keys(p_conversations), v_ids);
+        select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
+            into v_changed, v_changed_as_of
+            from merge_stored_events(p_page_id, p_conversations) m;
+        -- Every event of a new conversation may belong to another one already (a thread with
+        -- several contacts): then there is nothing to show, and no conversation.
+        delete from messenger_conversations c
+        where c.id = any (v_new) and not v_created ? c.id::text;
+    end if;
+
+    v_edited := find_edited_messages(p_page_id, p_conversations);
+    if v_edited is not null then
+        perform lock_conversations_of_messages(p_page_id, v_edited, v_ids);
+        select v_changed || coalesce(array_agg(m.conversation_id), '{}'),
+               v_changed_as_of || coalesce(array_agg(m.as_of), '{}')
+            into v_changed, v_changed_as_of
+            from merge_changes(p_page_id, v_edited) m;
+    end if;
+
+    perform claim_anonymous_messages(p_page_id, v_ids);
+    return query
+    select r.sender_id, r.conversation_id, r.inserted, r.updated, r.version, r.events_created
+    from refresh_conversations(
+        p_conversations, v_senders, v_ids, v_new, v_created, v_changed, v_changed_as_of) r;
+end
+$$;

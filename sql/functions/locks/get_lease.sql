@@ -1,0 +1,9 @@
+-- Who holds the lease on walking the page; no row if nobody does.
+create or replace function :own.get_lease(p_page_id text)
+returns table (locked_by text, locked_at timestamptz, expires_at timestamptz)
+language sql stable
+set search_path from current
+as $$
+    select locked_by, locked_at, expires_at from sync_locks
+    where page_id = p_page_id and expires_at > clock_timestamp()
+$$;

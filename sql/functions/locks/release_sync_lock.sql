@@ -1,0 +1,11 @@
+-- True if p_locked_by held the lease, which is free now.
+create or replace function :data.release_sync_lock(p_page_id text, p_locked_by text)
+returns boolean
+language plpgsql security definer
+set search_path from current
+as $$
+begin
+    delete from sync_locks where page_id = p_page_id and locked_by = p_locked_by;
+    return found;
+end
+$$;

@@ -1,0 +1,25 @@
+-- Takes the lease on walking a page for p_seconds and returns its fencing token; NULL while
+-- another holds it. Taking it again under the same name gives a new token: what was started
+-- under the old one can no longer write.
+create or replace function :own.take_lease(p_page_id text, p_locked_by text, p_seconds integer)
+returns bigint
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_token bigint;
+begin
+    -- The update takes the row "for update" (token is not a key, but a holder's load has it "for
+    -- key share", which only "for update" conflicts with): no load straddles a change of holder.
+    perform from sync_locks where page_id = p_page_id for update;
+    insert into sync_locks as l (page_id, locked_by, locked_at, expires_at, token)
+    values (p_page_id, p_locked_by, clock_timestamp(),
+            clock_timestamp() + make_interval(secs => p_seconds), nextval('sync_lock_token'))
+    on conflict (page_id) do update
+        set locked_by = excluded.locked_by, locked_at = excluded.locked_at,
+            expires_at = excluded.expires_at, token = excluded.token
+        where l.expires_at <= clock_timestamp() or l.locked_by = excluded.locked_by
+    returning l.token into v_token;
+    return v_token;
+end
+$$;

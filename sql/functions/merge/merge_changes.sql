@@ -1,0 +1,67 @@
+-- Makes messages say what edits and unsends of them say, whichever came first; writes only what
+-- changes. Returns the conversations whose messages changed, and when the latest that changed them
+-- was stated.
+--
+-- What edits and unsends say stands in events of their own, so that the order in which they and
+-- their message come does not matter. An edit states the text alone, later than the content of the
+-- message (as_of) or not; what it said before stays as stated_text. Of several edits the latest counts, then the one with the greater num_edit.
+-- Unsending is final: the row stays, without what it said.
+--
+-- Whoever calls this holds the conversations of the messages.
+create or replace function :own.merge_changes(p_page_id text, p_message_ids text[])
+returns table (conversation_id uuid, as_of timestamptz)
+language sql
+set search_path from current
+set enable_seqscan = off  -- see merge_conversations
+as $$
+    with changes as (
+        select m.message_id, edit.text, edit.as_of as edited_at, unsend.event_timestamp as unsent_at
+        from unnest(p_message_ids) as m (message_id)
+        left join lateral (
+            select e.metadata -> 'text' as text, e.as_of
+            from contact_interaction_events e
+            where e.page_id = p_page_id and e.message_id is not null and e.event_type = 'edit'
+              and message_key(e.message_id) = m.message_id
+              and e.event_type in ('edit', 'unsend') and e.metadata ? 'text'
+            order by e.as_of desc, (e.metadata ->> 'num_edit')::numeric desc nulls last,
+                     e.metadata ->> 'text' collate "C" desc
+            limit 1
+        ) edit on true
+        left join lateral (
+            select e.event_timestamp
+            from contact_interaction_events e
+            where e.page_id = p_page_id and e.message_id is not null and e.event_type = 'unsend'
+              and message_key(e.message_id) = m.message_id
+              and e.event_type in ('edit', 'unsend')
+            limit 1
+        ) unsend on true
+        where edit.text is not null or unsend.event_timestamp is not null
+    ), changed as (
+        select s.id, greatest(c.edited_at, c.unsent_at) as stated_at, s.metadata as old,
+               case when c.unsent_at is not null
+                    then s.metadata - content_keys() || jsonb_build_object(
+                        'unsent_at', to_char(c.unsent_at at time zone 'UTC',
+                                             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+                    when s.metadata ? 'unsent_at' then s.metadata
+                    when c.edited_at >= s.as_of and c.text is distinct from s.base -> 'text'
+                    then s.base || jsonb_build_object(
+                        'text', c.text, 'stated_text', coalesce(s.base -> 'text', 'null'))
+                    else s.base end as new
+        from changes c
+        cross join lateral (
+            select e.id, e.as_of, e.metadata, without_edit(e.metadata) as base
+            from contact_interaction_events e
+            where e.page_id = p_page_id and e.message_id is not null
+              and message_key(e.message_id) = c.message_id
+              and event_kind(e.event_type) = 'message' and e.discriminator = ''
+            limit 1
+        ) s
+    ), written as (
+        update contact_interaction_events e
+        set metadata = c.new
+        from changed c
+        where e.id = c.id and c.new <> c.old
+        returning e.conversation_id, c.stated_at
+    )
+    select w.conversation_id, max(w.stated_at) from written w group by w.conversation_id
+$$;

@@ -1,0 +1,69 @@
+-- What the syncs of all pages came to since the beginning, and what is open of them now: rows for
+-- list_metrics. Counters are sums over sync_totals, which keeps pages that were removed.
+create or replace function :own.get_sync_figures()
+returns table (metric text, labels text[], value double precision)
+language sql stable
+set search_path from current
+as $$
+    with counted as (
+        select 'messenger_sync_sessions_ended_total' as metric, c.key as label, c.value::bigint
+        from sync_totals t cross join jsonb_each_text(t.sessions) as c
+        union all
+        select 'messenger_sync_runs_ended_total', c.key, c.value::bigint
+        from sync_totals t cross join jsonb_each_text(t.runs) as c
+        union all
+        select 'messenger_sync_conversations_total', c.key, c.value::bigint
+        from sync_totals t cross join jsonb_each_text(t.conversations) as c
+        union all
+        select 'messenger_graph_api_errors_total', c.key, c.value::bigint
+        from sync_totals t cross join jsonb_each_text(t.api_errors) as c
+        union all
+        select 'messenger_sync_open_sessions', describe_sync_state(
+                   s.outcome, l.expires_at > now() and s.run_id = l.locked_by, s.waiting_until,
+                   r.id is not null, p.status, s.not_before), 1
+        from sync_state s
+        left join facebook_pages p on p.facebook_page_id = s.page_id
+        left join sync_locks l on l.page_id = s.page_id
+        left join sync_requests r on r.sync_session_id = s.sync_session_id and r.ended_at is null
+        where s.outcome is null
+        union all
+        -- A counter that begins at 0 shows its first one as an increase.
+        select z.metric, label, 0
+        from (values
+            ('messenger_sync_sessions_ended_total',
+             array['full completed', 'full truncated', 'full superseded', 'incremental completed',
+                   'incremental truncated']),
+            ('messenger_sync_runs_ended_total', array['completed', 'partial', 'failed']),
+            ('messenger_sync_conversations_total', array['inserted', 'updated', 'unchanged']),
+            ('messenger_sync_open_sessions',
+             array['running', 'rate_limited', 'requested', 'backing_off', 'resumable'])
+        ) as z (metric, labels)
+        cross join unnest(z.labels) as label
+    )
+    select c.metric,
+           case when c.metric = 'messenger_sync_sessions_ended_total'
+               then string_to_array(c.label, ' ') else array[c.label] end,
+           sum(c.value)::double precision
+    from counted c
+    group by c.metric, c.label
+    union all
+    select m.metric, '{}', m.value
+    from (
+        select coalesce(sum(t.events_created), 0) as events, coalesce(sum(t.quarantined), 0) as refused,
+               coalesce(sum(t.api_calls), 0) as calls, coalesce(sum(t.waited_seconds), 0) as waited
+        from sync_totals t
+    ) s
+    cross join lateral (values
+        ('messenger_sync_events_created_total', s.events::double precision),
+        ('messenger_sync_records_quarantined_total', s.refused),
+        ('messenger_graph_api_calls_total', s.calls),
+        ('messenger_graph_api_waited_seconds_total', s.waited)
+    ) as m (metric, value)
+    union all
+    select 'messenger_sync_requests_waiting', '{}', count(*) from sync_requests where ended_at is null
+    union all
+    select 'messenger_thread_gaps_open', '{}', count(*) from thread_gaps where not unreadable
+    union all
+    select 'messenger_quarantined_records', '{}', count(*)
+    from quarantined_records where resolved_at is null
+$$;

@@ -1,0 +1,39 @@
+-- What became of webhook deliveries since the beginning, and what waits in the inbox: rows for
+-- list_metrics. Nothing here reads more than p_most deliveries of a kind, however many there are:
+-- of more that wait p_most are told, and the lag is that of the last ones within five minutes.
+create or replace function :own.get_webhook_figures(p_most bigint)
+returns table (metric text, labels text[], value double precision)
+language sql stable
+set search_path from current
+as $$
+    select 'messenger_webhook_deliveries_settled_total', array[k.state], coalesce(t.deliveries, 0)
+    from (values ('done'), ('ignored'), ('failed')) as k (state)
+    left join webhook_totals t on t.state = k.state
+    union all
+    select 'messenger_webhook_deliveries_put_off_total', '{}', coalesce(sum(t.deliveries), 0)
+    from webhook_totals t where t.state = 'pending'
+    union all
+    select 'messenger_webhook_inbox_deliveries', array['due'], count(*)
+    from (select from webhook_inbox
+          where state = 'pending' and not_before <= now() limit p_most) w
+    union all
+    select 'messenger_webhook_inbox_deliveries', array['backing_off'], count(*)
+    from (select from webhook_inbox
+          where state = 'pending' and not_before > now() limit p_most) w
+    union all
+    select 'messenger_webhook_inbox_deliveries', array['unregistered_page'], count(*)
+    from (select from webhook_inbox
+          where state = 'pending' and not_before is null limit p_most) w
+    union all
+    select 'messenger_webhook_inbox_oldest_wait_seconds', '{}',
+           coalesce(greatest(0, extract(epoch from now() - min(not_before))), 0)
+    from webhook_inbox where state = 'pending'
+    union all
+    select m.metric, '{}', m.value
+    from get_inbox_figures(interval '5 minutes', p_most) f
+    cross join lateral (values
+        ('messenger_webhook_apply_lag_median_seconds', f.lag_median),
+        ('messenger_webhook_apply_lag_max_seconds', f.lag_max)
+    ) as m (metric, value)
+    where m.value is not null
+$$;

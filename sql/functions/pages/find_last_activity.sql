@@ -1,0 +1,13 @@
+-- When a sync session of a page last moved, or the page itself was changed or completed a sync.
+create or replace function :own.find_last_activity(p_page_id text)
+returns timestamptz
+language sql stable
+set search_path from current
+as $$
+    select greatest(
+        (select p.updated_at from facebook_pages p where p.facebook_page_id = p_page_id),
+        (select max(s.updated_at) from sync_state s
+         where s.page_id = p_page_id and s.outcome is null),
+        (select s.updated_at from sync_state s
+         where s.page_id = p_page_id order by s.started_at desc limit 1))
+$$;

@@ -1,0 +1,51 @@
+-- The pages of the registry, those whose owner must act first, then by name: p_limit of them from
+-- p_offset on, and how many there are in all (a page that is not there tells none).
+--
+-- p_search: a part of the name or of Facebook's id, in capitals or not; '' finds all. It is text:
+--   % and _ mean themselves.
+-- p_status: only pages of this status; NULL: all that are not removed.
+-- conversations, messages: counted for the rows that are returned, up to 100,000 conversations of
+--   a page; conversations_more then tells that there are more.
+create or replace function :own.list_page_states(
+    p_search text, p_status text, p_offset integer, p_limit integer
+) returns table (
+    id uuid, page_id text, page_name text, status text, status_reason text, has_token boolean,
+    last_synced_at timestamptz, next_sync_at timestamptz, lag_seconds double precision,
+    conversations bigint, messages bigint, conversations_more boolean, quarantined bigint,
+    open_sessions uuid[], found bigint
+)
+language sql stable
+set search_path from current
+as $$
+    with found as materialized (
+        select p.*, count(*) over () as found
+        from facebook_pages p
+        cross join (
+            select replace(replace(replace(p_search, '\', '\\'), '%', '\%'), '_', '\_') as pattern
+        ) f
+        where (p.status = p_status or (p_status is null and p.status <> 'removed'))
+          and (p_search = ''
+               or p.facebook_page_id like '%' || f.pattern || '%'
+               or p.name ilike '%' || f.pattern || '%')
+        order by p.status <> 'needs_reauthorization', lower(p.name), p.facebook_page_id
+        offset p_offset limit p_limit
+    )
+    select p.id, p.facebook_page_id, p.name, p.status, p.status_reason,
+           exists (select from page_tokens t where t.page_id = p.facebook_page_id),
+           p.last_synced_at, p.next_sync_at,
+           extract(epoch from now() - p.last_synced_at)::double precision,
+           c.conversations, c.messages, c.conversations >= 100000,
+           (select count(*) from quarantined_records q
+            where q.page_id = p.facebook_page_id and q.resolved_at is null),
+           array(select s.sync_session_id from sync_state s
+                 where s.page_id = p.facebook_page_id and s.outcome is null
+                 order by s.started_at desc),
+           p.found
+    from found p
+    -- Not by the index alone, which does not know the messages: hence a bound on what is read.
+    left join lateral (
+        select count(*) as conversations, coalesce(sum(m.message_count), 0) as messages
+        from (select message_count from messenger_conversations
+              where page_id = p.facebook_page_id limit 100000) m) c on true
+    order by p.status <> 'needs_reauthorization', lower(p.name), p.facebook_page_id
+$$;

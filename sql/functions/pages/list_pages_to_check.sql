@@ -1,0 +1,20 @@
+-- The active pages whose token and subscription were not asked about within a day (or, where
+-- something could not be asked, an hour), never yet first; of all pages or of one, whenever it was.
+create or replace function :own.list_pages_to_check(
+    p_page_id text default null, p_limit integer default 200
+) returns setof text
+language sql stable
+set search_path from current
+as $$
+    select p.facebook_page_id
+    from facebook_pages p
+    join page_tokens t on t.page_id = p.facebook_page_id
+    left join page_checks c
+        on c.page_id = p.facebook_page_id and c.token_digest = md5(t.token_encrypted)
+    where p.status = 'active'
+      and case when p_page_id is not null then p.facebook_page_id = p_page_id
+               else c.checked_at is null or c.checked_at < now() - case
+                   when c.error is null then interval '1 day' else interval '1 hour' end end
+    order by c.checked_at nulls first, p.facebook_page_id
+    limit p_limit
+$$;

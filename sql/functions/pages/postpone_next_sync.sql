@@ -1,0 +1,15 @@
+-- Makes a page due again at its interval: a page whose syncs fail is not due at every look. Called
+-- first of all by each run, so it also counts those before it that did not get as far as a session:
+-- nothing moved since they were here.
+create or replace function :own.postpone_next_sync(p_page_id text)
+returns void
+language sql
+set search_path from current
+as $$
+    update facebook_pages
+    set failed_starts = case
+            when find_last_activity(p_page_id) >= next_sync_at - sync_interval then 1
+            else failed_starts + 1 end,
+        next_sync_at = now() + sync_interval
+    where facebook_page_id = p_page_id
+$$;

@@ -1,0 +1,55 @@
+-- Notes what Meta said of a page's token and subscription: {token_valid, token_expires_at,
+-- data_access_expires_at, scopes, subscribed, subscribed_fields, error}; what is null in it was not
+-- told, and stays as it was if it was said of the same token. A token that Meta says is dead
+-- (p_dead: why) marks the page for re-authorization. False, and nothing done, if the page has
+-- another token by now, or is no longer active.
+create or replace function :own.record_page_check(
+    p_page_id text, p_token_encrypted text, p_check jsonb, p_dead text default null
+) returns boolean
+language plpgsql
+set search_path from current
+as $$
+begin
+    perform from facebook_pages p
+    join page_tokens t on t.page_id = p.facebook_page_id
+    where p.facebook_page_id = p_page_id and p.status = 'active'
+      and t.token_encrypted = p_token_encrypted
+    for no key update of p;
+    if not found then
+        return false;
+    end if;
+    insert into page_checks as c
+        (page_id, token_digest, checked_at, token_valid, token_expires_at, data_access_expires_at,
+         scopes, subscribed, subscribed_fields, ever_subscribed, error)
+    select p_page_id, md5(p_token_encrypted), now(), n.token_valid, n.token_expires_at,
+           n.data_access_expires_at, n.scopes, n.subscribed, n.subscribed_fields,
+           coalesce(n.subscribed, false), n.error
+    from jsonb_to_record(p_check) as n (
+        token_valid boolean, token_expires_at timestamptz, data_access_expires_at timestamptz,
+        scopes text[], subscribed boolean, subscribed_fields text[], error text)
+    on conflict (page_id) do update
+        set token_digest = excluded.token_digest, checked_at = excluded.checked_at,
+            token_valid = case when excluded.token_valid is null
+                    and c.token_digest = excluded.token_digest
+                then c.token_valid else excluded.token_valid end,
+            -- Where the token was asked about, a null is an answer: it never expires.
+            token_expires_at = case when excluded.token_valid is null
+                    and c.token_digest = excluded.token_digest
+                then c.token_expires_at else excluded.token_expires_at end,
+            data_access_expires_at = case when excluded.token_valid is null
+                    and c.token_digest = excluded.token_digest
+                then c.data_access_expires_at else excluded.data_access_expires_at end,
+            scopes = coalesce(excluded.scopes, c.scopes),
+            subscribed = coalesce(excluded.subscribed, c.subscribed),
+            subscribed_fields = case when excluded.subscribed is null
+                then c.subscribed_fields else excluded.subscribed_fields end,
+            ever_subscribed = c.ever_subscribed or excluded.ever_subscribed,
+            error = excluded.error;
+    if p_dead is not null then
+        update facebook_pages
+        set status = 'needs_reauthorization', status_reason = p_dead, updated_at = now()
+        where facebook_page_id = p_page_id;
+    end if;
+    return true;
+end
+$$;

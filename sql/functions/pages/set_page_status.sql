@@ -1,0 +1,18 @@
+-- Sets the status of a page, by the account's id, with the reason; true if the page is known. A
+-- removed page keeps no token.
+create or replace function :own.set_page_status(p_page_id text, p_status text, p_reason text default null)
+returns boolean
+language plpgsql
+set search_path from current
+as $$
+begin
+    update facebook_pages
+    set status = p_status, status_reason = p_reason, updated_at = now()
+    where facebook_page_id = p_page_id;
+    if found and p_status = 'removed' then
+        delete from page_tokens where page_id = p_page_id;
+        return true;
+    end if;
+    return found;
+end
+$$;

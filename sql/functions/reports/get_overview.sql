@@ -1,0 +1,27 @@
+-- What whoever is on call looks at first. dagster_seen_at: when Dagster's daemon was last heard of;
+-- NULL: never. pages: how many of each status. deliveries_a_minute: settled in the last minute.
+create or replace function :own.get_overview()
+returns table (
+    pages jsonb, open_sessions bigint, running_sessions bigint, waiting_requests bigint,
+    oldest_request timestamptz, open_alerts bigint, open_errors bigint, inbox_waiting bigint,
+    inbox_oldest timestamptz, deliveries_a_minute bigint, quarantined bigint,
+    dagster_seen_at timestamptz
+)
+language sql stable
+set search_path from current
+as $$
+    select (select coalesce(jsonb_object_agg(status, pages), '{}')
+            from (select status, count(*) as pages from facebook_pages group by status) p),
+           (select count(*) from sync_state where outcome is null),
+           (select count(*) from sync_locks l where l.expires_at > clock_timestamp()),
+           r.requests, r.oldest, a.open, a.errors, i.waiting, i.oldest,
+           (select count(*) from webhook_inbox where settled_at > now() - interval '1 minute'),
+           (select count(*) from quarantined_records where resolved_at is null),
+           (select at from heartbeats where name = 'dagster')
+    from (select count(*) as requests, min(requested_at) as oldest
+          from sync_requests where ended_at is null) r,
+         (select count(*) as open, count(*) filter (where severity = 'error') as errors
+          from alerts where closed_at is null) a,
+         (select count(*) as waiting, min(received_at) as oldest
+          from webhook_inbox where state = 'pending' and not_before <= now()) i
+$$;

@@ -1,0 +1,27 @@
+-- Of the sessions that are open or ended within p_span: how many of the records that they read
+-- could not be used. The pages with most of those first; all_… are of all pages together.
+create or replace function :own.list_quarantine_rates(p_span interval, p_limit integer default 20)
+returns table (
+    page_id text, read bigint, quarantined bigint, all_read bigint, all_quarantined bigint
+)
+language sql stable
+set search_path from current
+as $$
+    with pages as (
+        select p.facebook_page_id as page_id, sum(s.read) as read, sum(s.quarantined) as quarantined
+        from facebook_pages p
+        cross join lateral (
+            select r.total_synced + r.events_created + r.quarantined as read, r.quarantined
+            from sync_state r
+            -- By the index on when they began: a session lasts hours, not days.
+            where r.page_id = p.facebook_page_id and r.started_at > now() - p_span - interval '1 day'
+              and (r.outcome is null or r.ended_at > now() - p_span)
+        ) s
+        group by p.facebook_page_id
+    )
+    select page_id, read::bigint, quarantined::bigint,
+           sum(read) over ()::bigint, sum(quarantined) over ()::bigint
+    from pages
+    order by quarantined desc, page_id
+    limit p_limit
+$$;

@@ -1,0 +1,58 @@
+-- The open session of a page that is to be walked: one that is there, or a new one.
+--
+-- p_mode: 'full' starts a full walk and supersedes an open one; 'incremental' walks what is new,
+--   also between the runs of an open full walk, down to that walk's next watermark; 'auto' resumes
+--   what is open, else decides by last_synced_at (NULL: full).
+-- p_run_id: the run that is to walk it, NULL if none is there yet.
+--
+-- Decided by the first line that fits:
+--
+--   mode         open full walk                                 page           decision
+--   full         this run's own, nothing loaded (a call repeated               resume full
+--                because its acknowledgement was lost)
+--   full         any or none                                                   start full
+--   any          begun while last_synced_at was set             reset to NULL  start full
+--   auto         any                                                           resume full
+--   incremental  without next_watermark: nothing read yet                      resume full
+--   any          none                                           never synced   start full
+--   any          any or none, with an open incremental                         resume incremental
+--   any          any or none                                                   start incremental
+create or replace function :own.choose_sync_session(p_page_id text, p_mode text, p_run_id text)
+returns uuid
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_page facebook_pages;
+    v_full sync_state;
+    v_incremental uuid;
+    v_decision text;
+begin
+    -- Locked: a run that begins and a request choose one after the other.
+    select * into v_page from facebook_pages where facebook_page_id = p_page_id for no key update;
+    select * into v_full from sync_state
+        where page_id = p_page_id and outcome is null and mode = 'full';
+    select sync_session_id into v_incremental from sync_state
+        where page_id = p_page_id and outcome is null and mode = 'incremental';
+    v_decision := case
+        when p_mode = 'full' and v_full.run_id = p_run_id and v_full.step = 0 then 'resume_full'
+        when p_mode = 'full' then 'start_full'
+        when v_page.last_synced_at is null and v_full.page_last_synced_at is not null
+            then 'start_full'
+        when p_mode = 'auto' and v_full.sync_session_id is not null then 'resume_full'
+        when v_full.sync_session_id is not null and v_full.next_watermark is null then 'resume_full'
+        when v_full.sync_session_id is null and v_page.last_synced_at is null then 'start_full'
+        when v_incremental is not null then 'resume_incremental'
+        else 'start_incremental'
+    end;
+
+    if v_decision = 'start_full' then
+        perform supersede_sync_session(p_page_id, v_full.sync_session_id);
+        return start_full_sync(p_page_id);
+    elsif v_decision = 'start_incremental' then
+        return start_incremental_sync(
+            p_page_id, coalesce(v_full.next_watermark, v_page.watermark));
+    end if;
+    return case v_decision when 'resume_full' then v_full.sync_session_id else v_incremental end;
+end
+$$;

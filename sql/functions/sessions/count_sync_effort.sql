@@ -1,0 +1,26 @@
+-- Counts what a session's run did since its last load: {api_calls, api_errors, seconds,
+-- waited_seconds}, and how the run ended, if it did ('completed', 'partial', 'failed').
+create or replace function :own.count_sync_effort(p_session uuid, p_effort jsonb, p_run_outcome text)
+returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_page_id text;
+    v_outcome text;
+begin
+    update sync_state
+    set api_calls = api_calls + (p_effort ->> 'api_calls')::integer,
+        worked_seconds = worked_seconds + (p_effort ->> 'seconds')::double precision,
+        waited_seconds = waited_seconds + (p_effort ->> 'waited_seconds')::double precision,
+        -- Whoever watched it has heard its end.
+        changes = changes + (outcome is null)::integer
+    where sync_session_id = p_session
+    returning page_id, outcome into v_page_id, v_outcome;
+    if v_outcome is null then
+        perform announce_sync(v_page_id, p_session);
+    end if;
+    perform add_to_sync_totals(v_page_id, p_effort || case when p_run_outcome is null then '{}'
+        else jsonb_build_object('runs', jsonb_build_object(p_run_outcome, 1)) end);
+end
+$$;

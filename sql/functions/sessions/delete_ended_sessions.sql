@@ -1,0 +1,25 @@
+-- Deletes up to p_limit sync sessions that ended that long ago. Returns how many. The latest of a
+-- page and mode stays, and so does one whose gaps are still there.
+create or replace function :own.delete_ended_sessions(p_keep interval, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_deleted integer;
+begin
+    delete from sync_state
+    where sync_session_id in (
+        select s.sync_session_id from sync_state s
+        where s.outcome is not null and s.ended_at < now() - p_keep
+          and exists (
+              select from sync_state later
+              where later.page_id = s.page_id and later.mode = s.mode
+                and (later.started_at, later.sync_session_id) > (s.started_at, s.sync_session_id))
+          and not exists (
+              select from thread_gaps g where g.sync_session_id = s.sync_session_id)
+        limit p_limit for update of s skip locked);
+    get diagnostics v_deleted = row_count;
+    return v_deleted;
+end
+$$;

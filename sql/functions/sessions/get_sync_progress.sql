@@ -1,0 +1,50 @@
+-- What somebody who watches sync sessions is told: those named, or all that are open. One that
+-- does not exist has no row.
+create or replace function :own.get_sync_progress(p_sessions uuid[] default null)
+returns table (
+    sync_session_id uuid, page_id text, page_name text, mode text, state text, changes bigint,
+    total_synced integer, inserted integer, updated integer, unchanged integer,
+    events_created integer, quarantined integer, failed_batches integer, deleted integer,
+    api_calls integer, open_gaps bigint, expected integer, listed_at timestamptz,
+    cutoff timestamptz, next_watermark timestamptz, last_updated_time timestamptz,
+    worked_seconds double precision, waited_seconds double precision, waiting_until timestamptz,
+    waiting_for text, run_id text, outcome text, last_error text, warning text,
+    started_at timestamptz, updated_at timestamptz, ended_at timestamptz
+)
+language sql stable
+set search_path from current
+as $$
+    select s.sync_session_id, s.page_id, p.name, s.mode,
+           describe_sync_state(s.outcome, l.page_id is not null, s.waiting_until,
+                               r.error is null and r.id is not null, p.status, s.not_before),
+           s.changes, s.total_synced, s.inserted, s.updated, s.unchanged, s.events_created,
+           s.quarantined, s.failed_batches, s.deleted, s.api_calls,
+           (select count(*) from thread_gaps g
+            where g.sync_session_id = s.sync_session_id and not g.unreadable),
+           s.expected, s.listed_at, s.cutoff, s.next_watermark, s.last_updated_time,
+           s.worked_seconds, s.waited_seconds,
+           -- Of an open session without a run: until another may begin.
+           case when s.outcome is not null then null
+                when l.page_id is not null and s.waiting_until > now() then s.waiting_until
+                when l.page_id is null and s.not_before > now() and r.id is null then s.not_before
+           end,
+           case when case when l.page_id is null then s.not_before > now() and r.id is null
+                          else s.waiting_until > now() end then s.waiting_for end,
+           case when l.page_id is not null then s.run_id end,
+           s.outcome,
+           -- Why a request came to nothing is past once the session went on, or ended.
+           coalesce(s.last_error, case when s.outcome is null and r.ended_at >= s.updated_at
+                                       then r.error end),
+           coalesce(s.truncated, s.warning),
+           s.started_at, s.updated_at, s.ended_at
+    from sync_state s
+    left join facebook_pages p on p.facebook_page_id = s.page_id
+    left join sync_locks l on l.page_id = s.page_id and l.locked_by = s.run_id
+                          and l.expires_at > now() and s.outcome is null
+    left join lateral (
+        select r.id, r.error, r.ended_at from sync_requests r
+        where r.sync_session_id = s.sync_session_id and (r.ended_at is null or r.error is not null)
+        order by r.id desc limit 1) r on true
+    where case when p_sessions is null then s.outcome is null
+               else s.sync_session_id = any (p_sessions) end
+$$;

@@ -1,0 +1,10 @@
+-- The sessions that changed since a time, of one page or of all, oldest first.
+create or replace function :own.list_sync_sessions(p_since timestamptz, p_page_id text default null)
+returns table (sync_session_id uuid)
+language sql stable
+set search_path from current
+as $$
+    select s.sync_session_id from sync_state s
+    where s.updated_at >= p_since and (p_page_id is null or s.page_id = p_page_id)
+    order by s.started_at
+$$;

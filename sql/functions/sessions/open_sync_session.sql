@@ -1,0 +1,48 @@
+-- The session that the holder of the page's lease is to walk: an open one resumed, or a new one. A
+-- request for it ends here.
+--
+-- p_mode: see choose_sync_session.
+-- p_session: resume this one, whatever the mode; NULL if it is no longer open.
+create or replace function :own.open_sync_session(
+    p_page_id text, p_fence bigint, p_mode text, p_run_id text, p_session uuid default null
+) returns uuid
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_session uuid;
+begin
+    perform check_fence(p_page_id, p_fence);
+    -- A request at the same time comes before this or after it: see request_sync.
+    perform from facebook_pages where facebook_page_id = p_page_id for no key update;
+    if p_session is not null then
+        select sync_session_id into v_session from sync_state
+            where sync_session_id = p_session and page_id = p_page_id and outcome is null;
+        if not found then
+            return null;
+        end if;
+    else
+        v_session := choose_sync_session(p_page_id, p_mode, p_run_id);
+    end if;
+
+    -- Gaps that an ended session left open are this one's to close.
+    update thread_gaps g
+    set sync_session_id = v_session
+    from sync_state s
+    where g.page_id = p_page_id and not g.unreadable
+      and s.sync_session_id = g.sync_session_id and s.outcome is not null;
+    update sync_requests
+    set ended_at = now(), run_id = p_run_id
+    where sync_session_id = v_session and ended_at is null;
+    update sync_state
+    set run_id = p_run_id, waiting_until = null,
+        -- Until it loads something it may be sent away again.
+        waiting_for = case when not_before > now() then waiting_for end,
+        -- A request that waited for its first run did no work meanwhile.
+        started_at = case when run_id is null then now() else started_at end,
+        updated_at = now(), changes = changes + 1
+    where sync_session_id = v_session;
+    perform announce_sync(p_page_id, v_session);
+    return v_session;
+end
+$$;

@@ -1,0 +1,25 @@
+-- Leaves a session open for a later run to go on with, not before p_seconds from now. After an
+-- error the longer wait of a session that makes no progress stays (see request_continuations).
+create or replace function :own.suspend_sync_session(
+    p_session uuid, p_fence bigint, p_seconds double precision, p_error text default null,
+    p_waiting_for text default null
+) returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_page_id text;
+begin
+    update sync_state
+    set not_before = greatest(
+            now() + make_interval(secs => p_seconds),
+            case when coalesce(p_error, p_waiting_for) is not null and idle_attempts > 1
+                then not_before end),
+        last_error = p_error, waiting_until = null, waiting_for = p_waiting_for, updated_at = now(),
+        changes = changes + 1
+    where sync_session_id = p_session and outcome is null
+    returning page_id into v_page_id;
+    perform check_fence(v_page_id, p_fence);
+    perform announce_sync(v_page_id, p_session);
+end
+$$;

@@ -1,0 +1,19 @@
+-- Counts items of webhooks into the habits of their pages: [{page_id, items, first_at, last_at}], one
+-- element for each page and hour in which deliveries of it were received. Last in a transaction: until
+-- its end nobody else counts these pages.
+create or replace function :own.count_webhook_items(p_received jsonb)
+returns void
+language sql
+set search_path from current
+as $$
+    insert into webhook_hourly_counts as h (page_id, hour, deliveries, first_at, last_at)
+    select r.page_id, date_trunc('hour', r.first_at, 'UTC'), r.items, r.first_at, r.last_at
+    from jsonb_to_recordset(p_received) as r (
+        page_id text collate "C", items integer, first_at timestamptz, last_at timestamptz)
+    -- In one order, so that two drains never wait for each other in a circle.
+    order by 1, 2
+    on conflict (page_id, hour) do update
+        set deliveries = h.deliveries + excluded.deliveries,
+            first_at = least(h.first_at, excluded.first_at),
+            last_at = greatest(h.last_at, excluded.last_at)
+$$;

@@ -1,0 +1,19 @@
+-- Deletes up to p_limit deliveries that were applied, or had nothing of ours, that long ago.
+-- Returns how many. What failed or waits stays.
+create or replace function :own.delete_settled_deliveries(p_keep interval, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_deleted integer;
+begin
+    delete from webhook_inbox
+    where id in (
+        select id from webhook_inbox
+        where settled_at < now() - p_keep and state in ('done', 'ignored')
+        order by settled_at limit p_limit for update skip locked);
+    get diagnostics v_deleted = row_count;
+    return v_deleted;
+end
+$$;

@@ -1,0 +1,19 @@
+-- Takes out of quarantine what deliveries left there that are applied by now. Returns how many.
+create or replace function :own.resolve_replayed_deliveries(p_ids bigint[])
+returns integer
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_resolved integer;
+begin
+    update quarantined_records q
+    set resolved_at = now()
+    from webhook_inbox i
+    where q.source = 'webhook' and q.resolved_at is null
+      and i.id = (q.record ->> 'delivery')::bigint
+      and i.id = any (p_ids) and i.state in ('done', 'ignored');
+    get diagnostics v_resolved = row_count;
+    return v_resolved;
+end
+$$;

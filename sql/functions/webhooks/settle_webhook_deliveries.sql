@@ -1,0 +1,35 @@
+-- Notes what became of deliveries: [{id, state, retry_seconds?, waiting_for?, outcomes?, error?}]. A
+-- pending one is tried again after retry_seconds, or when one of the pages that it waits for is
+-- registered. Another attempt counts only where one failed.
+--
+-- Last in a transaction: until its end no other drain can count what it settled.
+create or replace function :own.settle_webhook_deliveries(p_settled jsonb)
+returns void
+language sql
+set search_path from current
+as $$
+    with settled as (
+        update webhook_inbox i
+        set state = s.state,
+            attempts = i.attempts + (s.error is not null)::integer,
+            not_before = case
+                when s.state <> 'pending' then i.not_before
+                when s.retry_seconds is not null then now() + make_interval(secs => s.retry_seconds)
+                end,
+            waiting_for = s.waiting_for,
+            outcomes = s.outcomes,
+            last_error = s.error,
+            settled_at = case when s.state <> 'pending' then clock_timestamp() end
+        from jsonb_to_recordset(p_settled) as s (
+            id bigint, state text, retry_seconds double precision, waiting_for text[], outcomes jsonb,
+            error text)
+        where i.id = s.id
+        returning i.state
+    )
+    insert into webhook_totals as t (state, deliveries)
+    select state, count(*) from settled
+    group by state
+    -- In one order, so that two drains never wait for each other in a circle.
+    order by state
+    on conflict (state) do update set deliveries = t.deliveries + excluded.deliveries
+$$;

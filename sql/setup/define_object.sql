@@ -1,0 +1,50 @@
+-- Creates or replaces a function or view of ours; does nothing where it is as it was last made, so
+-- that an upgrade with nothing to do takes no lock. A replaced one keeps its oid where PostgreSQL
+-- can replace it, and its grants always; in the data schema a new one is open to nobody.
+--
+-- MPX01 where the name in the data schema is somebody else's.
+create or replace function :own.define_object(
+    p_in_schema text, p_kind text, p_name text, p_definition text
+) returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_schema regnamespace := find_schema(p_in_schema);
+    v_before oid[] := array(select find_objects(p_kind, v_schema, p_name));
+    v_after oid;
+    v_recorded owned_objects;
+begin
+    select * into v_recorded from owned_objects
+        where in_schema = p_in_schema and kind = p_kind and name = p_name;
+    if v_recorded.kind is null and v_before <> '{}' and p_in_schema = 'data' then
+        raise exception 'the % % is there already, and is not messenger-pipeline''s',
+            p_kind, describe_object(p_kind, v_before[1])
+            using errcode = 'MPX01',
+                  detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA.';
+    end if;
+    if v_recorded.definition_digest = md5(p_definition) and cardinality(v_before) = 1
+        and v_recorded.installed_digest = digest_object(p_kind, v_before[1])
+    then
+        return;
+    end if;
+    begin
+        execute p_definition;
+    -- Another return type; a view's columns in another order.
+    exception when invalid_function_definition or invalid_table_definition then
+        perform replace_object(p_kind, v_schema, p_name, p_definition);
+    end;
+    -- With other arguments a function stands beside the one that it replaces, until
+    -- drop_undefined.
+    select coalesce(max(o) filter (where o <> all (v_before)), max(o)) into v_after
+    from find_objects(p_kind, v_schema, p_name) o;
+    if v_before = '{}' and p_in_schema = 'data' then
+        perform withhold_object(p_kind, v_after);
+    end if;
+    insert into owned_objects (in_schema, kind, name, definition_digest, installed_digest)
+    values (p_in_schema, p_kind, p_name, md5(p_definition), digest_object(p_kind, v_after))
+    on conflict (in_schema, kind, name) do update
+        set definition_digest = excluded.definition_digest,
+            installed_digest = excluded.installed_digest;
+end
+$$;

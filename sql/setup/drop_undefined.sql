@@ -1,0 +1,23 @@
+-- Drops our functions and views that are not among p_names, and overloads that were replaced: what
+-- an earlier release made. Views first, which may be built on functions.
+create or replace function :own.drop_undefined(p_names text[])
+returns void
+language plpgsql
+set search_path from current
+as $$
+declare
+    v_object record;
+begin
+    for v_object in
+        select o.kind, f.oid
+        from owned_objects o
+        cross join find_objects(o.kind, find_schema(o.in_schema), o.name) as f (oid)
+        where o.kind <> 'table'
+          and (o.name <> all (p_names) or o.installed_digest <> digest_object(o.kind, f.oid))
+        order by o.kind desc
+    loop
+        execute format('drop %s %s', v_object.kind, describe_object(v_object.kind, v_object.oid));
+    end loop;
+    delete from owned_objects where kind <> 'table' and name <> all (p_names);
+end
+$$;
