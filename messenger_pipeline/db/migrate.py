@@ -128,13 +128,14 @@ def require_current(database: Database) -> None:
 
 
 def run_beside(migration: str, direction: str) -> None:
-    """Run NAME.up.sql or NAME.down.sql, which stands beside the migration NAME.py."""
-    path = Path(migration).with_suffix(f".{direction}.sql")
-    text = render(path, context.config.attributes["schema"])
-    if op.get_context().as_sql:
-        op.get_context().impl.static_output(text)
-    else:
-        _execute(op.get_bind(), text)
+    """Run the SQL that stands beside the migration NAME.py: NAME.up*.sql or NAME.down*.sql."""
+    beside = Path(migration)
+    for path in sorted(beside.parent.glob(f"{beside.stem}.{direction}*.sql")):
+        text = render(path, context.config.attributes["schema"])
+        if op.get_context().as_sql:
+            op.get_context().impl.static_output(text)
+        else:
+            _execute(op.get_bind(), text)
 
 
 def _definition_statements(schema: str) -> Iterator[str]:

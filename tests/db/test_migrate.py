@@ -11,7 +11,7 @@ from messenger_pipeline.db.sql_files import SQL
 from messenger_pipeline.errors import DatabaseError, SchemaError, UsageError
 from tests.db.test_load import conversation, event, query, upsert
 
-REVISIONS = sorted(path.stem[:4] for path in (SQL / "migrations").glob("*.up.sql"))
+REVISIONS = sorted(path.stem[:4] for path in (SQL / "migrations").glob("*.py"))
 
 
 def described(url: str) -> Any:
