@@ -19,8 +19,8 @@ THREADS = {"t1": ("20",), "t2": ("21",), "t3": ("22", "30")}
 
 @dataclass
 class WrittenMessage:
-    """A message with the versions of its content, newest last. The last one of an unsent message is
-    empty."""
+    """A message with the versions of its content, newest last. An unsent message ends with an empty
+    one."""
 
     number: int
     thread_id: str
@@ -161,7 +161,7 @@ class World:
         }
 
     def _message(self, message: WrittenMessage, time: int, without_senders: bool) -> Message:
-        """Ids have two spellings, and times are rounded down or up, as in the real API."""
+        """A message in a response. Ids have two spellings, and times are rounded down or up."""
         turn = time // 1000 + message.number
         message_id = f"mid.{message.number}"
         up = message.created + 1000 <= time and turn % 3 == 0

@@ -9,7 +9,7 @@ from messenger_pipeline.db.pool import Database
 from tests.conftest import Simulated
 from tests.crash.databases import query
 from tests.crash.worlds import REFUSED_TEXT
-from tests.walking import stored, truth
+from tests.walking import rows, stored, truth
 
 Counters = dict[str, Any]
 
@@ -31,53 +31,71 @@ MAY_DIFFER = {
 
 def session_counters(url: str, after: int = 0) -> list[Counters]:
     """The counters of the sessions of a database, oldest first, without the first `after`."""
-    rows = query(url, f"select {', '.join(_COUNTERS)} from sync_state order by started_at")
-    return [dict(zip(_COUNTERS, row, strict=True)) for row in rows][after:]
+    found = query(url, f"select {', '.join(_COUNTERS)} from sync_state order by started_at")
+    return [dict(zip(_COUNTERS, row, strict=True)) for row in found][after:]
 
 
 def content_differences(database: Database, simulated: Simulated) -> list[str]:
     """How the stored rows differ from the simulator's truth."""
-    differences = [
-        f"{name}: {finding}" for name, finding in migrate.verify(database).items() if finding
+    return [
+        *(f"{name}: {finding}" for name, finding in migrate.verify(database).items() if finding),
+        *_event_differences(database, simulated),
+        *_conversation_differences(database, simulated),
+        *_thread_differences(database, simulated),
     ]
-    world, page = simulated.world, simulated.page
-    gone = Counter((row["sender_id"], row["message_id"]) for row in world.truth(page, deleted=True))
-    deleted = {sender for sender, _ in gone}
-    expected_active = Counter(
-        {key: n for key, n in truth(simulated).items() if key[5] != REFUSED_TEXT}
-    )
+
+
+def _event_differences(database: Database, simulated: Simulated) -> list[str]:
+    differences = []
+    deleted = _deleted(simulated)
+    senders = {sender for sender, _ in deleted}
+    expected = Counter({key: n for key, n in truth(simulated).items() if key[5] != REFUSED_TEXT})
     have = stored(database)
-    active = Counter({key: n for key, n in have.items() if key[1] not in deleted})
-    if active != expected_active:
-        differences.append(
-            f"missing {expected_active - active}, too many {active - expected_active}"
-        )
-    kept = Counter({(key[1], key[2]): n for key, n in have.items() if key[1] in deleted})
-    if kept != gone:
-        differences.append(f"of the deleted thread missing {gone - kept}, too many {kept - gone}")
-    names = {
-        world.contact(page, number)["id"]: world.contact(page, number)["name"]
-        for number in range(len(page.lengths))
-    }
-    expected = {
-        (sender, names[sender], sum(n for key, n in have.items() if key[1] == sender), status)
-        for sender in names
-        for status in ["deleted" if sender in deleted else "active"]
-    }
-    with database.transaction() as connection:
-        found = connection.execute(
-            "select sender_id, sender_name, message_count, conversation_status"
-            " from messenger_conversations"
-        ).fetchall()
-        threads = connection.execute(
-            "select thread_id, gone_at is not null from messenger_threads"
-        ).fetchall()
-    if set(found) != expected or len(found) != len(expected):
-        differences.append(f"conversations {set(found) ^ expected}")
-    known = {(world.thread_id(page, n), n in page.deleted) for n in range(len(page.lengths))}
-    if set(threads) != known:
-        differences.append(f"threads {set(threads) ^ known}")
+    active = Counter({key: n for key, n in have.items() if key[1] not in senders})
+    if active != expected:
+        differences.append(f"missing {expected - active}, too many {active - expected}")
+    kept = Counter({(key[1], key[2]): n for key, n in have.items() if key[1] in senders})
+    if kept != deleted:
+        differences.append(f"deleted thread: missing {deleted - kept}, too many {kept - deleted}")
     return differences
+
+
+def _conversation_differences(database: Database, simulated: Simulated) -> list[str]:
+    world, page = simulated.world, simulated.page
+    deleted = {sender for sender, _ in _deleted(simulated)}
+    messages: Counter[str] = Counter()
+    for key, n in stored(database).items():
+        messages[key[1]] += n
+    contacts = [world.contact(page, number) for number in range(len(page.lengths))]
+    expected = {
+        (one["id"], one["name"], messages[one["id"]], _status(one["id"] in deleted))
+        for one in contacts
+    }
+    found = rows(
+        database,
+        "select sender_id, sender_name, message_count, conversation_status"
+        " from messenger_conversations",
+    )
+    if set(found) == expected and len(found) == len(expected):
+        return []
+    return [f"conversations {set(found) ^ expected}"]
+
+
+def _thread_differences(database: Database, simulated: Simulated) -> list[str]:
+    world, page = simulated.world, simulated.page
+    found = rows(database, "select thread_id, gone_at is not null from messenger_threads")
+    expected = {(world.thread_id(page, n), n in page.deleted) for n in range(len(page.lengths))}
+    return [] if set(found) == expected else [f"threads {set(found) ^ expected}"]
+
+
+def _deleted(simulated: Simulated) -> Counter[tuple[Any, Any]]:
+    """The messages of deleted threads, by sender and message id."""
+    found = simulated.world.truth(simulated.page, deleted=True)
+    return Counter((row["sender_id"], row["message_id"]) for row in found)
+
+
+def _status(deleted: bool) -> str:
+    return "deleted" if deleted else "active"
 
 
 def state_leftovers(url: str) -> list[str]:

@@ -33,5 +33,5 @@ def test_a_walk_killed_repeatedly_gives_the_same_result(
 
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(kill_repeatedly, range(max(1, case_count(0.06) // _KILLS)))
-        differences = [difference for report in found for difference in report]
+        differences = [difference for case in found for difference in case]
     assert differences == []

@@ -72,7 +72,7 @@ def test_a_run_that_loses_any_result_repeats_the_call_and_counts_nothing_twice(
     others = [point for point in results if point not in loads]
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(lose, sample(loads, case_count(0.02)) + sample(others, case_count(0.02)))
-        differences = [difference for report in found for difference in report]
+        differences = [difference for case in found for difference in case]
     assert differences == []
 
 

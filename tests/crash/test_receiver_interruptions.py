@@ -134,11 +134,11 @@ def test_a_receiver_killed_during_the_insert_stores_the_delivery_completely_or_n
     with cloned(server, prepared) as url, running_receiver(environment(url)) as receiver:
         with barrier(url, trigger_firings(url) + statement) as before:
             with ThreadPoolExecutor(1) as pool:
-                answer = pool.submit(deliver, receiver, bodies[0])
+                response = pool.submit(deliver, receiver, bodies[0])
                 until(lambda: before.waiting() != [], "the insert")
                 receiver.kill()
                 record("receivers killed during an insert")
-                assert answer.result()[0] is None
+                assert response.result()[0] is None
             before.open()
         until(lambda: query(url, LEFT_OVER) == [(0,)], "the dead receiver's backend")
         kept = query(url, "select body from webhook_inbox")

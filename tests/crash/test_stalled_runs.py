@@ -115,7 +115,7 @@ def test_a_run_stalled_at_any_call_changes_nothing_after_its_lease_expired(
     taken = next(at for at, point in enumerate(starts) if point.function == "take_lease")
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(stall_at, sample(starts[taken + 1 :], case_count(0.02)))
-        differences = [difference for report in found for difference in report]
+        differences = [difference for case in found for difference in case]
     assert differences == []
 
 

@@ -128,12 +128,12 @@ def post(connection: HTTPConnection, body: bytes) -> int | None:
     """The status of the response. None if there is none, and the connection is closed."""
     try:
         connection.request("POST", "/api/webhook", body, signed(body))
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
     except (OSError, HTTPException):
         connection.close()
         return None
-    return answer.status
+    return response.status
 
 
 def inbox_differences(url: str, sent: list[Delivery]) -> list[str]:
