@@ -1,5 +1,8 @@
-"""What no real API has, under /_simulator/: the truth, the calls, new messages, live traffic,
-faults."""
+"""The admin API under /_simulator/, which the Graph API does not have.
+
+It returns what the world contains and which calls came, and controls messages, live traffic,
+faults, tokens and subscriptions.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -10,38 +13,41 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from graph_simulator.faults import Faults, UnknownFault
-from graph_simulator.ledger import Ledger
-from graph_simulator.live import Live, WrongOrder
-from graph_simulator.page import FIELDS, SimulatedPage
-from graph_simulator.wire import Refused
+from graph_simulator.call_log import CallLog
+from graph_simulator.errors import ApiError
+from graph_simulator.faults.injector import FaultInjector, InvalidFault
+from graph_simulator.live.traffic import InvalidLiveSettings, LiveTraffic
+from graph_simulator.page import WEBHOOK_FIELDS, SimulatedPage
 from graph_simulator.world import World
 
 
-class Backstage:
-    def __init__(self, world: World, ledger: Ledger, faults: Faults, live: Live) -> None:
+class AdminApi:
+    def __init__(
+        self, world: World, log: CallLog, injector: FaultInjector, traffic: LiveTraffic
+    ) -> None:
         self._world = world
-        self._ledger = ledger
-        self._faults = faults
-        self._live = live
+        self._log = log
+        self._injector = injector
+        self._traffic = traffic
 
     def routes(self) -> Mount:
         routes = [
-            Route("/pages", self.show_pages),
-            Route("/truth", self.show_truth),
-            Route("/calls", self.show_calls),
+            Route("/pages", self.list_pages),
+            Route("/truth", self.stream_truth),
+            Route("/calls", self.get_calls),
             Route("/messages", self.add_message, methods=["POST"]),
-            Route("/live", self.order_live, methods=["POST"]),
-            Route("/live", self.show_live),
-            Route("/faults", self.order_fault, methods=["POST"]),
+            Route("/live", self.configure_live, methods=["POST"]),
+            Route("/live", self.get_live),
+            Route("/faults", self.add_fault, methods=["POST"]),
             Route("/faults", self.clear_faults, methods=["DELETE"]),
-            Route("/faults", self.show_faults),
+            Route("/faults", self.list_faults),
             Route("/pages/{page_id}/token", self.set_token, methods=["POST"]),
             Route("/pages/{page_id}/subscription", self.set_subscription, methods=["POST"]),
         ]
         return Mount("/_simulator", routes=routes)
 
-    async def show_pages(self, request: Request) -> Response:
+    async def list_pages(self, request: Request) -> Response:
+        """GET /pages: each page with its token, and its number of conversations and messages."""
         return JSONResponse(
             [
                 {
@@ -59,15 +65,17 @@ class Backstage:
             ]
         )
 
-    async def show_truth(self, request: Request) -> Response:
-        """?page=: every message that can be stored, a JSON object a line; with newest=20 of each
-        thread the newest 20; with deleted=1 those of deleted threads; with unusable=1 those that
-        cannot be stored because of how odd their records are. With events=other instead what
-        webhooks alone told of contacts: reactions, edits, unsends, reads and so on."""
+    async def stream_truth(self, request: Request) -> Response:
+        """GET /truth?page=: each message that a sync must store, one JSON object per line.
+
+        `newest=20` returns only the newest 20 of each thread, `deleted=1` those of deleted threads,
+        `unusable=1` those whose malformed records cannot be stored. `events=other` returns the
+        events that only webhooks report: reactions, edits, unsends, reads and others.
+        """
         query = request.query_params
         page = self._page(query.get("page", ""))
         rows = (
-            iter([*page.events])
+            iter([*page.live_events])
             if query.get("events") == "other"
             else self._world.truth(
                 page,
@@ -83,96 +91,108 @@ class Backstage:
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
-    async def show_calls(self, request: Request) -> Response:
-        """How many of each page and when, in monotonic seconds; path and cursor of each; and how
-        many came although a fault allowed none."""
-        return JSONResponse(self._ledger.told())
+    async def get_calls(self, request: Request) -> Response:
+        """GET /calls: the calls of each page, and the violations (see CallLog.as_json)."""
+        return JSONResponse(self._log.as_json())
 
     async def add_message(self, request: Request) -> Response:
-        """{page, thread?, text?, by_page?}: a new message; without a thread, in a new one."""
-        asked = await request.json()
-        page = self._page(str(asked["page"]))
-        number = self._thread(page, asked["thread"]) if asked.get("thread") else None
+        """POST /messages {page, thread?, text?, by_page?}: add a message, to a new thread unless
+        one is given."""
+        body = await request.json()
+        page = self._page(str(body["page"]))
+        number = self._thread(page, body["thread"]) if body.get("thread") else None
         message = self._world.inject(
             page,
             number,
-            asked.get("text", "A new message"),
+            body.get("text", "A new message"),
             datetime.now(UTC),
-            by_page=bool(asked.get("by_page")),
+            by_page=bool(body.get("by_page")),
         )
         return JSONResponse(message, status_code=201)
 
-    async def order_live(self, request: Request) -> Response:
-        """{per_second, webhook_url?, seed?, repeats?, disorder?}: let things happen at this rate,
-        and be told; of the deliveries the shares `repeats` and `disorder` come twice and late.
-        At a rate of 0 what is not acknowledged yet is delivered even so."""
+    async def configure_live(self, request: Request) -> Response:
+        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?}: generate events at this
+        rate and deliver them. `repeats` and `delays` are the shares of the deliveries that are sent
+        twice and late. A rate of 0 stops the events; pending deliveries are still sent."""
         try:
-            self._live.order(await request.json())
-        except WrongOrder as error:
-            return JSONResponse({"error": {"message": str(error)}}, status_code=400)
+            self._traffic.configure(await request.json())
+        except InvalidLiveSettings as error:
+            return _bad_request(str(error))
         except json.JSONDecodeError:
-            return JSONResponse({"error": {"message": "This is no JSON."}}, status_code=400)
-        return JSONResponse(self._live.told())
+            return _bad_request("The body is not JSON.")
+        return JSONResponse(self._traffic.status())
 
-    async def show_live(self, request: Request) -> Response:
-        """The rate, how much happened, and what became of the deliveries."""
-        return JSONResponse(self._live.told())
+    async def get_live(self, request: Request) -> Response:
+        """GET /live: the rate, the number of events, and the deliveries by outcome."""
+        return JSONResponse(self._traffic.status())
 
-    async def order_fault(self, request: Request) -> Response:
-        """{name, page?, edge?, after?, times?, …}: let a fault happen; see GET for the names."""
+    async def add_fault(self, request: Request) -> Response:
+        """POST /faults {name, page?, edge?, after?, times?, …}: apply a fault."""
         try:
-            asked: Any = await request.json()
-            if not isinstance(asked, dict):
-                raise UnknownFault("A fault is ordered by an object with its name.")
-            return JSONResponse(self._faults.order(asked), status_code=201)
-        except UnknownFault as error:
-            return JSONResponse({"error": {"message": str(error)}}, status_code=400)
+            body: Any = await request.json()
+            if not isinstance(body, dict):
+                raise InvalidFault("A fault is an object with a name.")
+            return JSONResponse(self._injector.add(body), status_code=201)
+        except InvalidFault as error:
+            return _bad_request(str(error))
         except json.JSONDecodeError:
-            return JSONResponse({"error": {"message": "This is no JSON."}}, status_code=400)
+            return _bad_request("The body is not JSON.")
 
-    async def show_faults(self, request: Request) -> Response:
-        """Those that are known, with their parameters; those that were ordered, and what came of
-        them."""
-        return JSONResponse(self._faults.told())
+    async def list_faults(self, request: Request) -> Response:
+        """GET /faults: the known faults with their parameters, and the requested ones with their
+        hits."""
+        return JSONResponse(self._injector.status())
 
     async def clear_faults(self, request: Request) -> Response:
-        self._faults.clear()
+        self._injector.clear()
         return Response(status_code=204)
 
     async def set_token(self, request: Request) -> Response:
-        """{state?, expires_at?, data_access_expires_at?}: valid, expired (the token is dead) or
-        revoked (a permission is missing); and until when, in seconds since 1970, 0 for ever. A
-        token that expires dies at that time by itself; of the access to data it is only told."""
+        """POST /pages/ID/token {state?, expires_at?, data_access_expires_at?}: change a token.
+
+        The state is `valid`, `expired` (the token is dead) or `revoked` (a permission is missing).
+        Times are seconds since 1970; 0 means never. A token dies at `expires_at`. Only debug_token
+        uses `data_access_expires_at`.
+        """
         page = self._page(request.path_params["page_id"])
-        asked = await request.json()
-        page.access = asked.get("state", page.access)
+        body = await request.json()
+        page.access = body.get("state", page.access)
         for name in ("expires_at", "data_access_expires_at"):
-            setattr(page, name, int(asked.get(name, getattr(page, name))))
-        told = {
+            setattr(page, name, int(body.get(name, getattr(page, name))))
+        times = {
             "expires_at": page.expires_at,
             "data_access_expires_at": page.data_access_expires_at,
         }
-        return JSONResponse({"id": page.id, "state": page.access, **told})
+        return JSONResponse({"id": page.id, "state": page.access, **times})
 
     async def set_subscription(self, request: Request) -> Response:
-        """{subscribed, fields?}: whether the app is subscribed to the page's webhooks, and to which
-        fields: all, if they are not given. Only GET …/subscribed_apps tells of it: live traffic is
-        delivered as it was ordered."""
+        """POST /pages/ID/subscription {subscribed, fields?}: subscribe the app to these webhook
+        fields, by default to all. Only GET …/subscribed_apps uses it: live traffic is delivered
+        either way."""
         page = self._page(request.path_params["page_id"])
-        asked = await request.json()
-        fields = asked.get("fields", [*FIELDS])
-        page.subscribed_fields = [str(one) for one in fields] if asked["subscribed"] else None
-        told = {"subscribed": page.subscribed_fields is not None, "fields": page.subscribed_fields}
-        return JSONResponse({"id": page.id, **told})
+        body = await request.json()
+        fields = body.get("fields", [*WEBHOOK_FIELDS])
+        page.subscribed_fields = [str(one) for one in fields] if body["subscribed"] else None
+        return JSONResponse(
+            {
+                "id": page.id,
+                "subscribed": page.subscribed_fields is not None,
+                "fields": page.subscribed_fields,
+            }
+        )
 
     def _page(self, page_id: str) -> SimulatedPage:
         try:
             return self._world.pages[page_id]
         except KeyError:
-            raise Refused(404, 100, f"no simulated page {page_id}") from None
+            raise ApiError(404, 100, f"no simulated page {page_id}") from None
 
     def _thread(self, page: SimulatedPage, thread_id: str) -> int:
         found = self._world.find_thread(thread_id)
         if found is None or found[0] is not page:
-            raise Refused(404, 100, f"page {page.id} has no thread {thread_id}")
+            raise ApiError(404, 100, f"page {page.id} has no thread {thread_id}")
         return found[1]
+
+
+def _bad_request(message: str) -> Response:
+    return JSONResponse({"error": {"message": message}}, status_code=400)

@@ -1,4 +1,4 @@
-"""What people write: the messages of a thread, the same whenever they are made."""
+"""The seeded messages of a thread. Generating them twice gives the same messages."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from typing import Any
 from graph_simulator.page import SimulatedPage
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
-"""When the seeded past ends. Fixed, so that a world is the same whenever it is made."""
+"""When the seeded history ends. Fixed, so that a seed always gives the same world."""
 
 PHRASES = (
     "Hello, is this still available?", "Do you ship internationally?", "What are your hours?",
@@ -28,30 +28,35 @@ _NAMES = (
 
 
 def opaque(name: str, length: int) -> str:
-    """Up to 90 characters that say nothing, as in Meta's ids and tokens."""
+    """Up to 90 random-looking characters derived from a name, as in Meta's ids and tokens."""
     digest = hashlib.sha512(name.encode()).digest()
     return base64.urlsafe_b64encode(digest + digest[:5])[:length].decode()
 
 
 def wire_time(time: datetime) -> str:
-    """A UTC time as Meta writes it."""
+    """A UTC time in Meta's format, in whole seconds."""
     return f"{time.isoformat(timespec='seconds')[:19]}+0000"
 
 
 def exact_time(time: datetime) -> str:
-    """A UTC time with its milliseconds."""
+    """A UTC time in Meta's format, with milliseconds."""
     return f"{time.isoformat(timespec='milliseconds')[:23]}+0000"
+
+
+def updated_time(age: int) -> str:
+    """The time `age` seconds before END, in Meta's format."""
+    return wire_time(END - timedelta(seconds=age))
 
 
 def contact_of(page: SimulatedPage, number: int) -> dict[str, str]:
     number = page.contacts.get(number, number)
     name = f"{_NAMES[number % len(_NAMES)]} {number}"
-    contact_id = str(first_contact(page) + number)
+    contact_id = str(first_contact_id(page) + number)
     return {"name": name, "email": f"{contact_id}@facebook.com", "id": contact_id}
 
 
-def first_contact(page: SimulatedPage) -> int:
-    """The id of the contact of a page's first thread; those of the others follow."""
+def first_contact_id(page: SimulatedPage) -> int:
+    """The id of the contact of a page's first thread. Those of the other threads follow it."""
     return 6_000_000_000_000_000 + page.index * 10**9
 
 
@@ -59,22 +64,22 @@ def page_as_party(page: SimulatedPage) -> dict[str, str]:
     return {"name": page.name, "email": f"{page.id}@facebook.com", "id": page.id}
 
 
-class Letters:
+class ThreadHistory:
     """The messages between a page and the contact of one of its threads."""
 
     def __init__(self, seed: int, page: SimulatedPage, number: int) -> None:
         self._seed = seed
         self._page = page
         self._number = number
-        self._us = page_as_party(page)
+        self._own = page_as_party(page)
         self._contact = contact_of(page, number)
 
     def history(self) -> list[dict[str, Any]]:
-        """The seeded messages, oldest first. Made from the newest back: what World.lengthen adds
-        is older, and leaves the others as they are."""
+        """The seeded messages, oldest first. They are generated from the newest to the oldest, so
+        that World.lengthen adds older ones and leaves the others unchanged."""
         chance = random.Random(f"{self._seed}:{self._page.index}:{self._number}")
         older, length = self._page.older[self._number], self._page.lengths[self._number]
-        at_once = self._number in self._page.simultaneous
+        same_second = self._number in self._page.same_second
         age = self._page.ages[self._number]
         messages = []
         for ordinal in range(length - older - 1, -older - 1, -1):
@@ -83,15 +88,15 @@ class Letters:
             message = self.message(str(ordinal), created, by_page)
             _fill(message, chance)
             messages.append(message)
-            # Sometimes two in one second.
+            # Some messages share a second.
             pause = 0 if chance.random() < 0.02 else int(chance.expovariate(1 / 7200)) + 1
-            age += 0 if at_once else pause
+            age += 0 if same_second else pause
         messages.reverse()
         return messages
 
     def message(self, serial: str, created: datetime, by_page: bool) -> dict[str, Any]:
         """A message without content."""
-        sender, receiver = (self._us, self._contact) if by_page else (self._contact, self._us)
+        sender, receiver = (self._own, self._contact) if by_page else (self._contact, self._own)
         return {
             "id": "m_" + opaque(f"{self._seed}:{self._page.id}:{self._number}:{serial}", 86),
             "created_time": wire_time(created),

@@ -1,46 +1,46 @@
-"""What there is to store: the row of a message, as a sound pipeline must have it."""
+"""The row of a message as a correct sync must store it."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from graph_simulator.faults.malformed import UNUSABLE, Malformation
 from graph_simulator.history import exact_time
-from graph_simulator.malformed import UNUSABLE, Oddity
 from graph_simulator.page import SimulatedPage
 
 Row = dict[str, Any]
 
 
-def row_of(
+def expected_row(
     page: SimulatedPage,
     contact_id: str,
     message: dict[str, Any],
     ordinal: int,
-    oddities: Iterable[Oddity],
+    malformations: Iterable[Malformation],
 ) -> tuple[Row, bool]:
-    """A message's row, and whether it can be stored as it is told. What a webhook tells is never
-    odd, and has milliseconds."""
-    told = message
+    """A message's row, and whether its record can be stored. Messages of live traffic are never
+    malformed, and have milliseconds."""
+    record = message
     usable = True
-    exact = page.exact.get(message["id"])
-    for odd in oddities if exact is None else ():
-        before, told = told, odd.message_as_told(page, ordinal, told)
-        if odd.name in UNUSABLE and (odd.name.startswith("thread_") or told is not before):
+    live_time = page.live_times.get(message["id"])
+    for one in malformations if live_time is None else ():
+        before, record = record, one.apply_to_message(page, ordinal, record)
+        if one.name in UNUSABLE and (one.name.startswith("thread_") or record is not before):
             usable = False
-    sender = (told.get("from") or {}).get("id")
+    sender = (record.get("from") or {}).get("id")
     direction = "message_sent" if sender == page.id else "message_received"
     row = {
         "page_id": page.id,
         "sender_id": contact_id,
-        "message_id": told.get("id"),
-        "created_time": exact_time(exact) if exact else told.get("created_time"),
+        "message_id": record.get("id"),
+        "created_time": exact_time(live_time) if live_time else record.get("created_time"),
         "event_type": direction if sender else "message",
-        "text": _storable(told.get("message")),
+        "text": _storable(record.get("message")),
     }
     return row, usable
 
 
 def _storable(text: str | None) -> str | None:
-    """What PostgreSQL has no text for becomes the replacement character."""
+    """The text with the replacement character for what PostgreSQL cannot store."""
     if text is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Usage headers: how much of a quota is used up."""
+"""Usage headers: how much of a quota has been used, in percent."""
 
 import json
 from math import ceil
@@ -16,9 +16,10 @@ _HEADERS = {
 def usage_header(
     scope: Scope, page_id: str, percent: int, *, kind: str = "messenger", regain_seconds: float = 0
 ) -> dict[str, str]:
-    """The header of a scope. Only that of business use cases tells when access comes back."""
+    """The usage header of a scope. Only the business header states when access returns, rounded up
+    to minutes."""
     usage = {"call_count": percent, "total_time": percent // 2, "total_cputime": percent // 3}
     if scope != "business":
         return {_HEADERS[scope]: json.dumps(usage)}
-    regain = {"estimated_time_to_regain_access": ceil(regain_seconds / 60)}  # in minutes
+    regain = {"estimated_time_to_regain_access": ceil(regain_seconds / 60)}
     return {_HEADERS[scope]: json.dumps({page_id: [{"type": kind, **usage, **regain}]})}

@@ -1,6 +1,6 @@
-"""A seeded world of pages, threads and messages: any size, the same for the same seed.
+"""A seeded world of pages, threads and messages. A seed and a size always give the same world.
 
-Only what orders the threads is held; messages are made when they are asked for.
+Memory holds only the order of the threads. Messages are generated when they are read.
 """
 
 import bisect
@@ -10,27 +10,27 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from graph_simulator.history import END, Letters, contact_of, opaque
-from graph_simulator.malformed import Oddity
+from graph_simulator.faults.malformed import Malformation
+from graph_simulator.history import END, ThreadHistory, contact_of, opaque
 from graph_simulator.page import SimulatedPage, ThreadKey
-from graph_simulator.truth import Row, row_of
+from graph_simulator.truth import Row, expected_row
 
 __all__ = ["END", "CursorKind", "SimulatedPage", "ThreadKey", "World"]
 
 CursorKind = Literal["position", "offset"]
-Place = ThreadKey | int
-"""Where a list goes on: behind a thread's place in the order, or at an index."""
+ListPosition = ThreadKey | int
+"""Where a list continues: after a thread's key, or at an index."""
 
 _BUSINESSES = ("Acme Store", "Bäckerei Müller", "Casa Verde", "Delta Travel", "Erde & Co", "花屋")
-_HISTORIES_KEPT = 1024
+_CACHED_HISTORIES = 1024
 
 
 class World:
-    """`pages` pages; the first has `conversations` threads, each further one fewer.
+    """`pages` pages. The first has `conversations` threads, each further one fewer.
 
-    `cursors` says what a cursor of a list of threads is. A position stands behind a thread: what
-    changes elsewhere moves nothing. An offset counts threads: one that comes to the head makes
-    the walk see a thread twice, one that is deleted makes it pass one by.
+    `cursors` is what a cursor of a list of threads encodes. A position continues after a thread, so
+    changes elsewhere do not move it. An offset counts threads: when a thread moves to the head, a
+    walk sees one thread twice; when one is deleted, a walk skips one.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class World:
         self.seed = seed
         self.cursors = cursors
         self.pages: dict[str, SimulatedPage] = {}
-        self.oddities: list[Oddity] = []  # records that are odd for good
+        self.malformations: list[Malformation] = []  # the permanent ones
         self._injections = itertools.count(1)
         self._histories: dict[tuple[str, int], list[dict[str, Any]]] = {}
         for index in range(pages):
-            page = self._make_page(index, max(3, conversations // (1 + 7 * index)))
+            page = self._generate_page(index, max(3, conversations // (1 + 7 * index)))
             self.pages[page.id] = page
         self._by_index = list(self.pages.values())
 
@@ -68,38 +68,35 @@ class World:
     def contact(self, page: SimulatedPage, number: int) -> dict[str, str]:
         return contact_of(page, number)
 
-    def key(self, page: SimulatedPage, number: int) -> ThreadKey:
-        return page.key(number)
-
     def length(self, page: SimulatedPage, number: int) -> int:
         return page.length(number)
 
     def messages(
         self, page: SimulatedPage, number: int, below: int | None, limit: int
     ) -> list[dict[str, Any]]:
-        """Up to `limit` messages with an ordinal less than `below`, newest first. The ordinal
-        counts from a thread's first message, so what is new moves no cursor."""
+        """Up to `limit` messages with an ordinal less than `below`, newest first. Ordinals count
+        from a thread's first message, so that new messages move no cursor."""
         history = self._history(page, number)
         newer = page.injected.get(number, [])
-        whole = len(history) + len(newer)
-        top = whole if below is None else min(below, whole)
+        total = len(history) + len(newer)
+        top = total if below is None else min(below, total)
         return [
             history[at] if at < len(history) else newer[at - len(history)]
             for at in range(top - 1, max(-1, top - 1 - limit), -1)
         ]
 
     def threads(
-        self, page: SimulatedPage, after: Place | None, limit: int
+        self, page: SimulatedPage, after: ListPosition | None, limit: int
     ) -> tuple[list[ThreadKey], bool]:
-        """Up to `limit` threads behind `after` in the list, and whether more follow."""
+        """Up to `limit` threads after a position in the list, and whether more follow."""
         start = self.depth(page, after)
         return page.order[start : start + limit], start + limit < len(page.order)
 
-    def depth(self, page: SimulatedPage, place: Place | None) -> int:
-        """How many threads stand before a place in the list."""
-        if isinstance(place, int):
-            return place
-        return 0 if place is None else bisect.bisect_right(page.order, place)
+    def depth(self, page: SimulatedPage, position: ListPosition | None) -> int:
+        """The number of threads before a position in the list."""
+        if isinstance(position, int):
+            return position
+        return 0 if position is None else bisect.bisect_right(page.order, position)
 
     def truth(
         self,
@@ -109,20 +106,23 @@ class World:
         deleted: bool = False,
         unusable: bool = False,
     ) -> Iterator[Row]:
-        """Every message that can be stored, as a row, or the `newest` listed of each thread; or
-        those of deleted threads; or those that cannot be stored because of how odd their records
-        are. A message that was taken back is of the truth, without its text."""
+        """Yield the row of each message that a sync must store.
+
+        With `newest`, yield only this many listed messages of each thread. With `deleted`, yield
+        the messages of deleted threads instead, with `unusable` those whose malformed records
+        cannot be stored. Unsent messages are included, without their text.
+        """
         for number in range(len(page.lengths)):
             if (number in page.deleted) is not deleted:
                 continue
-            odd = [one for one in self.oddities if one.concerns(page, number)]
+            malformed = [one for one in self.malformations if one.concerns(page, number)]
             contact = self.contact(page, number)["id"]
             length = page.length(number)
             found = self.messages(page, number, None, length if newest is None else newest)
             if newest is None:
                 found += page.unsent.get(number, [])
             for ordinal, message in zip(itertools.count(length - 1, -1), found, strict=False):
-                row, usable = row_of(page, contact, message, ordinal, odd)
+                row, usable = expected_row(page, contact, message, ordinal, malformed)
                 if usable is not unusable:
                     yield row
 
@@ -135,61 +135,62 @@ class World:
         text: str,
         now: datetime,
         by_page: bool = False,
-        beside: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """A new message in a thread, or in a new one (`number` None), with what it has `beside`
-        its text; the thread moves to the head of the list."""
+        """Add a message to a thread, or to a new thread if `number` is None, and move the thread to
+        the head of the list. `extra` has the message's fields apart from its text. Returns the
+        message with its thread's id."""
         if number is None:
             number = len(page.lengths)
             page.lengths.append(0)
             page.ages.append(0)
         created = now.replace(microsecond=0)
-        # With the time: another simulator of the same seed makes up other messages.
+        # The time makes ids differ between two simulators of the same seed.
         serial = f"new:{next(self._injections)}:{now.isoformat()}"
-        message = Letters(self.seed, page, number).message(serial, created, by_page)
-        message |= {"message": text, **(beside or {})}
-        page.unplace(number)
+        message = ThreadHistory(self.seed, page, number).message(serial, created, by_page)
+        message |= {"message": text, **(extra or {})}
+        page.unlist_thread(number)
         page.injected.setdefault(number, []).append(message)
         page.moved[number] = int((END - created).total_seconds())
-        for odd in (page.stands, page.postponed):
-            odd.pop(number, None)
-        for absent in (page.hidden, page.deleted):
-            absent.discard(number)
-        page.place(number)
+        for ages in (page.list_ages, page.future_ages):
+            ages.pop(number, None)
+        for unlisted in (page.hidden, page.deleted):
+            unlisted.discard(number)
+        page.list_thread(number)
         return {"thread_id": self.thread_id(page, number), **message}
 
     def edit(self, page: SimulatedPage, number: int, message_id: str, text: str) -> None:
-        """Give a message that is not of the seeded past another text."""
+        """Replace the text of an injected message."""
         _find(page.injected[number], message_id)["message"] = text
 
     def unsend(self, page: SimulatedPage, number: int, message_id: str) -> None:
-        """Take a message back that is not of the seeded past: it is listed no more. Cursors
-        that stand above it show one message again."""
+        """Unsend an injected message, so that its thread no longer lists it. Cursors above it
+        return one message again."""
         message = _find(page.injected[number], message_id)
         page.injected[number].remove(message)
         page.unsent.setdefault(number, []).append({**message, "message": None})
 
     def delete(self, page: SimulatedPage, number: int) -> None:
-        """Delete a thread: it is listed no more, and calls of its own find nothing."""
-        page.unplace(number)
+        """Delete a thread: the list leaves it out, and its own calls do not find it."""
+        page.unlist_thread(number)
         page.deleted.add(number)
 
     def restore(self, page: SimulatedPage, number: int) -> None:
-        """Have a deleted thread again, where it was."""
+        """Restore a deleted thread at its former position."""
         if number in page.deleted:
             page.deleted.remove(number)
-            page.place(number)
+            page.list_thread(number)
 
     def lengthen(self, page: SimulatedPage, number: int, messages: int) -> None:
-        """Give a thread older messages, so that it has so many. The others stay as they are, but
-        cursors handed out before stand elsewhere."""
+        """Add older messages to a thread until it has `messages`. The others stay unchanged, but
+        cursors issued before point elsewhere."""
         added = max(0, messages - page.length(number))
         page.older[number] += added
         page.lengths[number] += added
         self._histories.pop((page.id, number), None)
 
     def share_contact(self, page: SimulatedPage, number: int, other: int) -> None:
-        """Let a thread have the contact of another: theirs are both threads' messages."""
+        """Give a thread, and its messages, the contact of another thread."""
         before = self.contact(page, number)["id"]
         page.contacts[number] = page.contacts.get(other, other)
         contact = self.contact(page, number)
@@ -199,34 +200,34 @@ class World:
                 party.update(contact if party["id"] == before else {})
         self._histories.pop((page.id, number), None)
 
-    def level(self, page: SimulatedPage, number: int) -> None:
-        """Let all seeded messages of a thread be of one second."""
-        page.simultaneous.add(number)
+    def put_in_one_second(self, page: SimulatedPage, number: int) -> None:
+        """Give all seeded messages of a thread the same time."""
+        page.same_second.add(number)
         self._histories.pop((page.id, number), None)
 
-    def order_again(self) -> None:
-        """End what hides threads, lists them out of order or changes times. What was deleted,
-        written or lengthened stays so."""
+    def restore_order(self) -> None:
+        """Undo what hides threads, lists them out of order or changes their times. Deletions, new
+        messages and longer histories stay."""
         for page in self.pages.values():
-            page.order_again()
-            for number in page.simultaneous:
+            page.restore_order()
+            for number in page.same_second:
                 self._histories.pop((page.id, number), None)
-            page.simultaneous.clear()
+            page.same_second.clear()
 
-    # -- Making -------------------------------------------------------------------------------
+    # -- Generating ---------------------------------------------------------------------------
 
     def _history(self, page: SimulatedPage, number: int) -> list[dict[str, Any]]:
-        """The seeded messages of a thread, oldest first; those read last are kept."""
+        """The seeded messages of a thread, oldest first, from a cache of the last ones read."""
         key = (page.id, number)
         found = self._histories.pop(key, None)
         if found is None:
-            found = Letters(self.seed, page, number).history()
-            if len(self._histories) >= _HISTORIES_KEPT:
+            found = ThreadHistory(self.seed, page, number).history()
+            if len(self._histories) >= _CACHED_HISTORIES:
                 self._histories.pop(next(iter(self._histories)))
         self._histories[key] = found
         return found
 
-    def _make_page(self, index: int, threads: int) -> SimulatedPage:
+    def _generate_page(self, index: int, threads: int) -> SimulatedPage:
         page = SimulatedPage(
             index,
             id=str(100_000_000_000_001 + index),
@@ -234,7 +235,7 @@ class World:
             token="EAAsim" + opaque(f"{self.seed}:token:{index}", 90),
         )
         chance = random.Random(f"{self.seed}:{index}")
-        # Skewed as real ones: half of the threads have under ten messages, some have hundreds.
+        # As skewed as real pages: half of the threads have under ten messages, some have hundreds.
         page.lengths = [
             max(1, min(2_000, round(chance.lognormvariate(2.2, 1.1)))) for _ in range(threads)
         ]

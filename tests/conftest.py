@@ -102,7 +102,7 @@ def _cloned(server: str, template: str) -> Iterator[str]:
 
 
 class Simulated:
-    """A simulated API that answers over HTTP, and its world."""
+    """A simulated Graph API over HTTP, and its world."""
 
     def __init__(self, world: World, port: int) -> None:
         self.world = world
@@ -114,31 +114,32 @@ class Simulated:
         return self.pages[0]
 
     def calls(self) -> list[str]:
-        """Path and cursor of each Graph call so far."""
-        log: list[str] = self.backstage("GET", "calls")["log"]
+        """The path and cursor of each Graph call so far."""
+        log: list[str] = self.admin("GET", "calls")["log"]
         return log
 
     def violations(self) -> int:
-        """How many calls came although a fault allowed none."""
-        return int(self.backstage("GET", "calls")["violations"])
+        """How many calls came while a fault blocked them."""
+        return int(self.admin("GET", "calls")["violations"])
 
     def fault(self, name: str, **parameters: Any) -> None:
-        """Let it go wrong: page, edge, after, times and the fault's own parameters."""
-        self.backstage("POST", "faults", {"name": name, **parameters})
+        """Apply a fault, with page, edge, after, times and the fault's own parameters."""
+        self.admin("POST", "faults", {"name": name, **parameters})
 
     def hits(self, name: str) -> int:
         """How many calls a fault has hit so far."""
-        told = self.backstage("GET", "faults")
-        return sum(one["hits"] for one in told["active"] + told["spent"] if one["name"] == name)
+        faults = self.admin("GET", "faults")
+        return sum(one["hits"] for one in faults["active"] + faults["spent"] if one["name"] == name)
 
     def clear_faults(self) -> None:
-        self.backstage("DELETE", "faults")
+        self.admin("DELETE", "faults")
 
-    def backstage(self, method: str, path: str, asked: object = None) -> Any:
-        """What is told, or done, outside the Graph API."""
-        answer = requests.request(method, f"{self.url}/_simulator/{path}", json=asked, timeout=30)
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
+    def admin(self, method: str, path: str, body: object = None) -> Any:
+        """Call the admin API."""
+        url = f"{self.url}/_simulator/{path}"
+        response = requests.request(method, url, json=body, timeout=30)
+        assert response.ok, response.text
+        return response.json() if response.content else None
 
 
 _ending: list[threading.Thread] = []

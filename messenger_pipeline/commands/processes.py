@@ -1,4 +1,4 @@
-"""simulate, dev, demo: processes; key: what one needs to start them."""
+"""The commands simulate, dev and demo, which run processes, and key, which they need."""
 
 from typing import Literal
 
@@ -11,13 +11,14 @@ from messenger_pipeline.vault import new_key
 def _list_faults(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if not asked:
         return
-    from graph_simulator import KINDS
+    from graph_simulator import FAULT_TYPES
 
-    for name, kind in sorted(KINDS.items()):
-        defaults = {key: field.default for key, field in kind.parameters.model_fields.items()}
+    for name, fault in sorted(FAULT_TYPES.items()):
+        defaults = {key: field.default for key, field in fault.parameters.model_fields.items()}
         parameters = (f"{key}={default}" for key, default in defaults.items())
         click.echo(",".join([name, *parameters]).replace("=None", ""))
-        click.echo(f"    {kind.tells} ({'always' if kind.times is None else 'once'})")
+        times = "always" if fault.default_times is None else "once"
+        click.echo(f"    {fault.description} ({times})")
     context.exit()
 
 
@@ -29,25 +30,24 @@ def _parse_fault(text: str) -> dict[str, str]:
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Another seed, another world.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the generated pages.")
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option(
     "--conversations", type=click.IntRange(min=1), default=300, show_default=True,
-    help="Threads of the first page; the others have fewer.",
+    help="Threads of the first page. The other pages have fewer.",
 )  # fmt: skip
+@click.option("--latency-ms", type=click.IntRange(min=0), default=0, help="Delay of each response.")
 @click.option(
-    "--latency-ms", type=click.IntRange(min=0), default=0, help="Wait before each answer."
-)
-@click.option(
-    "--app-secret", help="Require appsecret_proof made with this secret; it signs webhooks too."
+    "--app-secret",
+    help="Require an appsecret_proof made with this secret, and sign webhooks with it.",
 )
 @click.option(
     "--cursors", type=click.Choice(["position", "offset"]), default="position", show_default=True,
-    help="With offsets a walk sees threads twice, or passes them by, when the list changes.",
+    help="What cursors encode. With offsets, a walk repeats or skips threads if the list changes.",
 )  # fmt: skip
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[,PARAMETER=VALUE]…",
-    help="Let this go wrong, as code_2,times=3. Every fault takes page, edge (conversations,"
+    help="Apply a fault, for example code_2,times=3. Every fault takes page, edge (conversations,"
     " messages, thread, page, profile), after (calls that pass first) and times. Repeatable.",
 )  # fmt: skip
 @click.option(
@@ -55,11 +55,11 @@ def _parse_fault(text: str) -> dict[str, str]:
 )
 @click.option(
     "--live", type=click.FloatRange(min=0), default=0, metavar="PER_SECOND", show_default=True,
-    help="Make up so many new messages and other events a second, told by webhooks.",
+    help="Generate this many messages and other events per second, delivered by webhooks.",
 )  # fmt: skip
 @click.option(
     "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
-    help="Print every fault with its parameters, and end.",
+    help="Print every fault with its parameters and exit.",
 )  # fmt: skip
 def simulate(
     port: int,
@@ -73,44 +73,43 @@ def simulate(
     webhook_url: str | None,
     live: float,
 ) -> None:
-    """Serve a simulated Graph API until Ctrl-C, with whatever --fault lets go wrong."""
+    """Serve a simulated Graph API until Ctrl-C."""
     import uvicorn
 
-    from graph_simulator import UnknownFault, World, WrongOrder, create_app
+    from graph_simulator import InvalidFault, InvalidLiveSettings, World, create_app
     from messenger_pipeline.local.stack import require_free_port
 
     if live and not webhook_url:
-        raise click.UsageError("--live tells what it makes up by webhooks: give --webhook-url.")
+        raise click.UsageError("--live delivers its events by webhooks: give --webhook-url.")
     if webhook_url and not app_secret:
         raise click.UsageError(
-            "--webhook-url signs what it delivers: give --app-secret, the one that the receiver has"
-            " as MESSENGER_APP_SECRET."
+            "Webhooks are signed: give --app-secret, with the value of the receiver's"
+            " MESSENGER_APP_SECRET."
         )
     require_free_port(port, "--port")
     world = World(seed, page_count, conversations, cursors)
-    ordered = [_parse_fault(fault) for fault in faults]
     try:
         app = create_app(
             world,
             latency=latency_ms / 1000,
             app_secret=app_secret,
-            faults=ordered,
+            faults=[_parse_fault(fault) for fault in faults],
             webhook_url=webhook_url,
-            live=live,
+            live_per_second=live,
         )
-    except UnknownFault as error:
+    except InvalidFault as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
-    except WrongOrder as error:
+    except InvalidLiveSettings as error:
         raise click.UsageError(str(error)) from None
     click.echo("Simulated Graph API. For commands in another terminal:")
     click.echo(f"  export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
     click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")
     if app_secret:
-        click.echo("  export MESSENGER_APP_SECRET=…  # the one given here")
+        click.echo("  export MESSENGER_APP_SECRET=…  # the value of --app-secret")
     for page in world.pages.values():
         click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
     if live:
-        click.echo(f"{live:g} things a second happen on these pages, told to {webhook_url}")
+        click.echo(f"Live traffic: {live:g} events per second, delivered to {webhook_url}")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
@@ -127,7 +126,9 @@ def simulate(
     help="The webhook receiver.",
 )  # fmt: skip
 @click.option(
-    "--real", is_flag=True, help="Your own settings' database and API, nothing simulated."
+    "--real",
+    is_flag=True,
+    help="Use the database and the API of your own settings instead of simulated ones.",
 )
 @click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
@@ -156,7 +157,7 @@ def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_c
 @click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
 @click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
 def demo(ui_port: int, conversations: int, page_count: int) -> None:
-    """Sync simulated pages through Dagster, check every message, and end."""
+    """Sync simulated pages through Dagster, check every message, and exit."""
     from messenger_pipeline.local.demo import demonstrate
 
     demonstrate(out, ui_port=ui_port, conversations=conversations, page_count=page_count)

@@ -74,7 +74,7 @@ def live(graph_url: str, per_second: float | None = None) -> Live:
     address = f"{graph_url}/_simulator/live"
     asked = None if per_second is None else json.dumps({"per_second": per_second}).encode()
     told = json.loads(_read(address, asked))
-    return Live(told["happened"], told["acknowledged"], told["waiting"])
+    return Live(told["events"], told["acknowledged"], told["pending"])
 
 
 def register_pages(settings: Settings, data: str, graph_url: str, console: Console) -> None:

@@ -65,7 +65,7 @@ def test_a_token_that_expires_opens_an_alert_and_a_new_one_closes_it(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
-    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     with pytest.raises(PageOwnerMustAct):
         walk(engine, page.id)
     opened = alert(database, "page_needs_reauthorization")
@@ -74,7 +74,7 @@ def test_a_token_that_expires_opens_an_alert_and_a_new_one_closes_it(
     assert f"pages add {page.id}" in opened.summary
     assert page.token not in str(opened)
 
-    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "valid"})
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "valid"})
     pages.register_page(
         database, page.id, name=None, user_id=None, platform=None,
         token_encrypted=engine.vault.encrypt(page.token),
@@ -83,7 +83,7 @@ def test_a_token_that_expires_opens_an_alert_and_a_new_one_closes_it(
     assert kinds(database) == [("page_needs_reauthorization", page.id)], "one look is none"
     assert kinds_in_the_end(database) == []
 
-    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     with pytest.raises(PageOwnerMustAct):
         walk(engine, page.id)
     assert alert(database, "page_needs_reauthorization").id > opened.id, "a new row"
@@ -365,7 +365,7 @@ def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
 
     def expire_in(**span: float) -> None:
         at = int((datetime.now(UTC) + timedelta(**span)).timestamp())
-        simulated.backstage("POST", f"pages/{page.id}/token", {which: at})
+        simulated.admin("POST", f"pages/{page.id}/token", {which: at})
         check(engine, page.id)
 
     expire_in(days=8)
@@ -383,7 +383,7 @@ def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
         token_encrypted=engine.vault.encrypt(page.token),
     )  # fmt: skip
     assert kinds_in_the_end(database) == []
-    simulated.backstage("POST", f"pages/{page.id}/token", {which: 0})
+    simulated.admin("POST", f"pages/{page.id}/token", {which: 0})
     check(engine, page.id)
     assert kinds_in_the_end(database) == []
 
@@ -403,10 +403,10 @@ def test_a_subscription_that_is_lost_is_told(
 ) -> None:
     page, database = simulated.page, engine.database
     check(engine, page.id)
-    simulated.backstage("POST", f"pages/{page.id}/subscription", subscription)
+    simulated.admin("POST", f"pages/{page.id}/subscription", subscription)
     check(engine, page.id)
     assert kinds(database) == ([("page_not_subscribed", page.id)] if told else [])
-    simulated.backstage("POST", f"pages/{page.id}/subscription", {"subscribed": True})
+    simulated.admin("POST", f"pages/{page.id}/subscription", {"subscribed": True})
     check(engine, page.id)
     assert kinds_in_the_end(database) == []
 
@@ -415,7 +415,7 @@ def test_a_page_that_never_was_subscribed_is_not_missed_until_webhooks_came(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
-    simulated.backstage("POST", f"pages/{page.id}/subscription", {"subscribed": False})
+    simulated.admin("POST", f"pages/{page.id}/subscription", {"subscribed": False})
     check(engine, page.id)
     assert kinds(database) == []
     inbox.receive(database, [body(text(0, "m", "hi", page=page.id), page=page.id)])

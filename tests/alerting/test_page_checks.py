@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stamina
 
-from graph_simulator.answers import APP_ID
+from graph_simulator.bodies import APP_ID
 from messenger_pipeline.alerting.page_checks import check_page, check_pages
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.page_checks import list_pages_to_check
@@ -57,7 +57,7 @@ def stored(engine: Engine) -> list[tuple[Any, ...]]:
 def test_a_check_keeps_what_meta_says(engine: Engine, simulated: Simulated) -> None:
     page = simulated.page
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=50)
-    simulated.backstage(
+    simulated.admin(
         "POST",
         f"pages/{page.id}/token",
         {"expires_at": int(at.timestamp()), "data_access_expires_at": 0},
@@ -83,7 +83,7 @@ def test_a_dead_token_marks_its_page_whoever_asks(
     """The app; the page, where the app is not known; and the page, where Meta refuses the app."""
     engine = Engine(engine.database, engine.graph, engine.vault, 10_000, app)
     page, other = simulated.pages[:2]
-    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     checked = check(engine, page.id, other.id)
     assert (checked.pages, checked.dead, checked.incomplete) == (2, 1, 0)
     marked = get_page(engine.database, page.id)
@@ -97,7 +97,7 @@ def test_a_token_that_was_replaced_meanwhile_is_not_blamed(
 ) -> None:
     page = simulated.page
     old = get_page(engine.database, page.id)
-    simulated.backstage("POST", f"pages/{page.id}/token", {"state": "expired"})
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     pages.register_page(
         engine.database, page.id, name=None, user_id=None, platform=None,
         token_encrypted=engine.vault.encrypt("a new token"),

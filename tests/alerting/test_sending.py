@@ -14,7 +14,7 @@ from messenger_pipeline.db.pool import Database
 from tests.alerting.looking import let_pages_come_back, let_pages_go, make_due
 from tests.alerting.sink import SECRET, AlertSink, Reply
 from tests.db.test_load import query
-from tests.graph_simulator.receiving import free_port, wait_until
+from tests.graph_simulator.webhook_sink import free_port, wait_until
 
 AddPages = Callable[..., list[str]]
 

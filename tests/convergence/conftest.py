@@ -1,4 +1,4 @@
-"""Two databases, so that one can be told the same facts in another order."""
+"""A second database, to apply the same facts in another order."""
 
 from collections.abc import Iterator
 

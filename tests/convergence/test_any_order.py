@@ -1,5 +1,5 @@
-"""A page's world, told to two databases in two orders, with repetitions and lost calls: both end
-in the same rows, and in those of the pure rules."""
+"""The same writes in two orders, with repeats and failures, give two databases the same rows: the
+rows of the pure merge rules."""
 
 from random import Random
 
@@ -15,242 +15,241 @@ from hypothesis.stateful import (
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.merge import dedupe_conversations
 from messenger_pipeline.sync.plan import Page, parse_history, plan_threads
-from tests.convergence import asking, world
-from tests.convergence.asking import PAGE, asked
-from tests.convergence.effort import examples
-from tests.convergence.expected import Expected
-from tests.convergence.telling import Accident, Listener, Telling, reordered
+from tests.convergence import page_world, sql_calls
+from tests.convergence.example_counts import examples
+from tests.convergence.expected_rows import ExpectedRows
+from tests.convergence.sql_calls import PAGE, query
+from tests.convergence.writes import Failure, Write, Writer, reordered
 
-THREADS = st.sampled_from(sorted(world.THREADS))
-OF_THREAD = {thread_id: world.contact(thread_id) for thread_id in world.THREADS}
-CONTACTS = [one for contacts in world.THREADS.values() for one in contacts]
-ACCIDENTS: st.SearchStrategy[Accident] = st.sampled_from(["none", "answer lost", "rolled back"])
-TIMES = st.sampled_from([1, 250, 1000, 2500])
-BESIDE = st.sampled_from([{}, {}, {"attachments": {"data": [{"id": "1"}]}}, {"sticker": "s"}])
+THREADS = st.sampled_from(sorted(page_world.THREADS))
+CONTACT_OF = {thread_id: page_world.contact(thread_id) for thread_id in page_world.THREADS}
+CONTACTS = [one for contacts in page_world.THREADS.values() for one in contacts]
+FAILURES: st.SearchStrategy[Failure] = st.sampled_from(["none", "result_lost", "rolled_back"])
+INTERVALS = st.sampled_from([1, 250, 1000, 2500])
+EXTRAS = st.sampled_from([{}, {}, {"attachments": {"data": [{"id": "1"}]}}, {"sticker": "s"}])
 NUMBERS = st.integers(0, 63)
-ELSE = ("read", "delivery", "postback", "optin")
-HAPPENINGS = st.sampled_from(["edit", "edit", "react", "unsend", "rename", *ELSE])
+OTHER_EVENTS = ("read", "delivery", "postback", "optin")
+ACTIVITIES = st.sampled_from(["edit", "edit", "react", "unsend", "rename", *OTHER_EVENTS])
 
 
-class Telltale(RuleBasedStateMachine):
-    """Things happen in the world, and are told of it; in the end both databases are compared."""
+class TwoOrders(RuleBasedStateMachine):
+    """Changes a world and writes its states to one database. At the end, makes the same writes in
+    another order to a second database, and compares the two."""
 
     def __init__(self, first: Database, second: Database) -> None:
         super().__init__()
         self.second = second
-        self.listener = Listener(first)
-        self.world = world.World()
-        self.tellings: list[Telling] = []
-        self.doubtful = False
-        """Whether a message was told of two contacts: whose it is depends on the order."""
+        self.writer = Writer(first)
+        self.world = page_world.World()
+        self.writes: list[Write] = []
+        self.ambiguous = False
+        """Whether a message was reported for two contacts: the order decides which one owns it."""
 
     @initialize(seed=st.integers(0, 2**32))
-    def begin(self, seed: int) -> None:
+    def populate(self, seed: int) -> None:
         self.seed = seed
-        for thread_id, contacts in world.THREADS.items():
-            for writer in (*contacts, PAGE):
+        for thread_id, contacts in page_world.THREADS.items():
+            for sender in (*contacts, PAGE):
                 self.world.now += 400
-                self.world.write(thread_id, writer, {})
+                self.world.write(thread_id, sender, {})
             for contact_id in contacts:
                 self.world.rename(contact_id)
         self.world.now += 1000
 
-    # -- What happens ---------------------------------------------------------------------------
+    # -- Activity -------------------------------------------------------------------------------
 
-    @rule(things=st.lists(st.tuples(HAPPENINGS, NUMBERS, TIMES), min_size=2, max_size=6))
-    def happen(self, things: list[tuple[str, int, int]]) -> None:
-        for what, number, later in things:
+    @rule(activities=st.lists(st.tuples(ACTIVITIES, NUMBERS, INTERVALS), min_size=2, max_size=6))
+    def act(self, activities: list[tuple[str, int, int]]) -> None:
+        for kind, number, later in activities:
             self.world.now += later
-            said = self._said(number)
-            if what == "rename":
+            message = self._recent_message(number)
+            if kind == "rename":
                 self.world.rename(CONTACTS[number % len(CONTACTS)])
-            elif what in ELSE:
-                self.world.happen(said.owner, what, said if number % 3 else None)
-            elif said.unsent_at is None:
-                getattr(self.world, what)(said)
+            elif kind in OTHER_EVENTS:
+                self.world.add_event(message.owner, kind, message if number % 3 else None)
+            elif message.unsent_at is None:
+                getattr(self.world, kind)(message)
 
-    @rule(thread_id=THREADS, number=NUMBERS, beside=BESIDE, later=TIMES)
-    def write(self, thread_id: str, number: int, beside: world.Content, later: int) -> None:
-        writers = (*world.THREADS[thread_id], PAGE)
+    @rule(thread_id=THREADS, number=NUMBERS, extra=EXTRAS, later=INTERVALS)
+    def send_message(
+        self, thread_id: str, number: int, extra: page_world.Content, later: int
+    ) -> None:
+        senders = (*page_world.THREADS[thread_id], PAGE)
         self.world.now += later
-        self.world.write(thread_id, writers[number % len(writers)], beside)
+        self.world.write(thread_id, senders[number % len(senders)], extra)
 
-    # -- What is told ---------------------------------------------------------------------------
+    # -- Writes ---------------------------------------------------------------------------------
 
     @rule(
         thread_ids=st.lists(THREADS, min_size=1, unique=True),
         ago=st.sampled_from([0, 0, 0, 1000, 3000, 10_000]),
         limit=st.integers(1, 8),
-        blind=st.booleans(),
-        accident=ACCIDENTS,
+        without_senders=st.booleans(),
+        failure=FAILURES,
     )
-    def answer(
-        self, thread_ids: list[str], ago: int, limit: int, blind: bool, accident: Accident
+    def load_list(
+        self, thread_ids: list[str], ago: int, limit: int, without_senders: bool, failure: Failure
     ) -> None:
-        """Threads are listed, whole or by half, as they are or as they were."""
-        self._answer(thread_ids, self._second(ago), limit, blind, accident)
+        """Load a list response, complete or cut, of the present state or a past one."""
+        self._load(thread_ids, self._second(ago), limit, without_senders, failure)
 
     @rule(thread_id=THREADS, start=st.integers(0, 4), ago=st.sampled_from([0, 2000]))
-    def older_messages(self, thread_id: str, start: int, ago: int) -> None:
-        """More of a thread's history is read, without its names."""
+    def load_older_messages(self, thread_id: str, start: int, ago: int) -> None:
+        """Load older messages of a thread, without contacts' names."""
         time = self._second(ago)
         if not self.world.is_listed(thread_id, time):
             return
-        told = self.world.answer(thread_id, time, 100, False)["messages"]
-        assert told is not None
-        page, answered_at = Page(PAGE, "incremental_sync"), world.seconds(time)
-        messages = (told.get("data") or [])[start : start + 3]
-        rows = parse_history(messages, OF_THREAD[thread_id], page, answered_at)
-        self._tell(Telling(answered_at, rows, [], after=self._marks({thread_id})), "none")
+        nested = self.world.thread_at(thread_id, time, 100, False)["messages"]
+        assert nested is not None
+        page, listed_at = Page(PAGE, "incremental_sync"), page_world.seconds(time)
+        messages = (nested.get("data") or [])[start : start + 3]
+        rows = parse_history(messages, CONTACT_OF[thread_id], page, listed_at)
+        self._write(Write(listed_at, rows, [], after=self._marks({thread_id})), "none")
 
-    @rule(numbers=st.lists(NUMBERS, min_size=2, max_size=6), accident=ACCIDENTS)
-    def push(self, numbers: list[int], accident: Accident) -> None:
-        """Webhooks tell of one event each, soon or late, once or again."""
+    @rule(numbers=st.lists(NUMBERS, min_size=2, max_size=6), failure=FAILURES)
+    def upsert(self, numbers: list[int], failure: Failure) -> None:
+        """Upsert webhook events, each in a call of its own, late or repeated ones too."""
         for number in numbers:
-            one = self.world.pushed[-1 - number % len(self.world.pushed)]
-            self._push(one, one.owner, accident)
+            event = self.world.webhook_events[-1 - number % len(self.world.webhook_events)]
+            self._upsert(event, event.owner, failure)
 
-    @rule(number=NUMBERS, accident=ACCIDENTS)
-    def push_of_another_contact(self, number: int, accident: Accident) -> None:
-        of_both = [one for one in self.world.pushed if one.owner in world.THREADS["t3"]]
-        one = of_both[number % len(of_both)]
-        if one.row["message_id"] is not None:
-            self.doubtful = True
-            self._push(one, "22" if one.owner == "30" else "30", accident)
+    @rule(number=NUMBERS, failure=FAILURES)
+    def upsert_for_another_contact(self, number: int, failure: Failure) -> None:
+        shared = [one for one in self.world.webhook_events if one.owner in page_world.THREADS["t3"]]
+        event = shared[number % len(shared)]
+        if event.row["message_id"] is not None:
+            self.ambiguous = True
+            self._upsert(event, "22" if event.owner == "30" else "30", failure)
 
-    @precondition(lambda self: any(one.gone is None for one in self.tellings))
+    @precondition(lambda self: any(one.gone is None for one in self.writes))
     @rule(number=NUMBERS)
-    def tell_again(self, number: int) -> None:
-        """An older call comes again, as a new one."""
-        again = [one for one in self.tellings if one.gone is None]
-        one = again[number % len(again)]
-        self._tell(one, "none")
+    def repeat(self, number: int) -> None:
+        """Make an earlier write again."""
+        candidates = [one for one in self.writes if one.gone is None]
+        self._write(candidates[number % len(candidates)], "none")
 
     @rule(
         thread_id=st.sampled_from(["t1", "t2"]),
-        later=TIMES,
-        accident=ACCIDENTS,
-        then=st.sampled_from(["nothing", "a late answer", "an edit"]),
+        later=INTERVALS,
+        failure=FAILURES,
+        then=st.sampled_from(["nothing", "a late response", "an edit"]),
     )
-    def vanish(self, thread_id: str, later: int, accident: Accident, then: str) -> None:
-        """A thread that was listed since it last vanished is found to be gone."""
-        marked = [one.as_of for one in self.tellings if one.gone == thread_id]
-        witnesses = [
+    def mark_gone(self, thread_id: str, later: int, failure: Failure, then: str) -> None:
+        """Mark a thread as gone, if it was listed since its last mark."""
+        marks = [one.as_of for one in self.writes if one.gone == thread_id]
+        listings = [
             number
-            for number, one in enumerate(self.tellings)
+            for number, one in enumerate(self.writes)
             if any(row["thread_id"] == thread_id for row in one.threads or [])
-            and one.as_of > max(marked, default=asking.at(-1))
+            and one.as_of > max(marks, default=sql_calls.at(-1))
         ]
-        if not witnesses:
+        if not listings:
             return
         self.world.now += later
-        self.world.vanish(thread_id)
-        needed = self._marks({thread_id}) | {witnesses[0]}
-        gone_at = world.seconds(self._second(0))
-        self._tell(Telling(gone_at, gone=thread_id, after=needed), accident)
-        if then == "a late answer":
-            self._answer([thread_id], self._second(0), 8, False, accident)
+        self.world.delist(thread_id)
+        required = self._marks({thread_id}) | {listings[0]}
+        gone_at = page_world.seconds(self._second(0))
+        self._write(Write(gone_at, gone=thread_id, after=required), failure)
+        if then == "a late response":
+            self._load([thread_id], self._second(0), 8, False, failure)
         elif then == "an edit":
             self.world.now += 1000
-            said = next(one for one in self.world.messages if one.thread_id == thread_id)
-            if said.unsent_at is None:
-                self.world.edit(said)
-                self._push(self.world.pushed[-1], said.owner, accident)
+            message = next(one for one in self.world.messages if one.thread_id == thread_id)
+            if message.unsent_at is None:
+                self.world.edit(message)
+                self._upsert(self.world.webhook_events[-1], message.owner, failure)
 
-    # -- What must be true ----------------------------------------------------------------------
+    # -- Comparison -----------------------------------------------------------------------------
 
     def teardown(self) -> None:
-        if not self.tellings:
+        if not self.writes:
             return
         chance = Random(self.seed)
-        for one in chance.sample(
-            self.world.pushed, k=len(self.world.pushed) * chance.randint(0, 3) // 3
-        ):
-            self._push(one, one.owner, "none")
-        other = Listener(self.second)
-        shuffled = reordered(self.tellings, chance)
-        for number, telling in enumerate(shuffled):
-            other.hear(telling, "answer lost" if number % 7 == 0 else "none")
-        for listener, order in ((self.listener, self.tellings), (other, shuffled)):
-            _is_as_told(listener, Expected().hear(order, OF_THREAD))
-        _are_alike(self.listener.database, other.database, self.doubtful)
+        events = self.world.webhook_events
+        for event in chance.sample(events, k=len(events) * chance.randint(0, 3) // 3):
+            self._upsert(event, event.owner, "none")
+        other = Writer(self.second)
+        shuffled = reordered(self.writes, chance)
+        for number, write in enumerate(shuffled):
+            other.apply(write, "result_lost" if number % 7 == 0 else "none")
+        for writer, writes in ((self.writer, self.writes), (other, shuffled)):
+            _assert_expected(writer, ExpectedRows().apply(writes, CONTACT_OF))
+        _assert_equal(self.writer.database, other.database, self.ambiguous)
 
-    # -- Ways of telling ------------------------------------------------------------------------
+    # -- Helpers --------------------------------------------------------------------------------
 
-    def _answer(
-        self, thread_ids: list[str], time: int, limit: int, blind: bool, accident: Accident
+    def _load(
+        self, thread_ids: list[str], time: int, limit: int, without_senders: bool, failure: Failure
     ) -> None:
         listed = [one for one in thread_ids if self.world.is_listed(one, time)]
         if not listed:
             return
-        threads = [self.world.answer(one, time, limit, blind) for one in listed]
-        page, answered_at = Page(PAGE, "initial_sync"), world.seconds(time)
-        plan = plan_threads(threads, {}, page, answered_at)
+        threads = [self.world.thread_at(one, time, limit, without_senders) for one in listed]
+        page, listed_at = Page(PAGE, "initial_sync"), page_world.seconds(time)
+        plan = plan_threads(threads, {}, page, listed_at)
         marks = self._marks(set(listed))
-        self._tell(Telling(answered_at, plan.conversations, plan.threads, after=marks), accident)
+        self._write(Write(listed_at, plan.conversations, plan.threads, after=marks), failure)
 
-    def _push(self, one: world.Pushed, owner: str, accident: Accident) -> None:
-        told_at = asking.at(one.time / 1000)
+    def _upsert(self, event: page_world.WebhookEvent, owner: str, failure: Failure) -> None:
+        as_of = sql_calls.at(event.time / 1000)
         rows = dedupe_conversations(
-            [{"sender_id": owner, "sender_name": None, "as_of": told_at, "events": [one.row]}]
+            [{"sender_id": owner, "sender_name": None, "as_of": as_of, "events": [event.row]}]
         )
-        self._tell(Telling(told_at, rows), accident)
-        if "unsent_at" in one.row["metadata"]:
-            self.world.known_unsent.add(one.row["message_id"])
+        self._write(Write(as_of, rows), failure)
+        if "unsent_at" in event.row["metadata"]:
+            self.world.known_unsent.add(event.row["message_id"])
 
-    def _tell(self, telling: Telling, accident: Accident) -> None:
-        self.listener.hear(telling, accident)
-        self.tellings.append(telling)
+    def _write(self, write: Write, failure: Failure) -> None:
+        self.writer.apply(write, failure)
+        self.writes.append(write)
 
-    def _said(self, number: int) -> world.Said:
+    def _recent_message(self, number: int) -> page_world.WrittenMessage:
         return self.world.messages[-1 - number % len(self.world.messages)]
 
     def _second(self, ago: int) -> int:
         return max(self.world.now - ago, 0) // 1000 * 1000
 
     def _marks(self, thread_ids: set[str]) -> frozenset[int]:
-        """A walk tells in order: its answer of a thread stands behind the marks before it."""
-        return frozenset(n for n, one in enumerate(self.tellings) if one.gone in thread_ids)
+        """The marks of these threads so far. A walk cannot load a response before them."""
+        return frozenset(n for n, one in enumerate(self.writes) if one.gone in thread_ids)
 
 
-def _is_as_told(listener: Listener, expected: Expected) -> None:
-    database, done = listener.database, listener.done
-    assert sorted(asking.event_facts(database), key=repr) == sorted(expected.events(), key=repr)
-    assert asking.conversation_facts(database) == expected.conversations()
-    assert asking.findings(database) == {}
-    [(marked,)] = asked(database, "select deleted from sync_state")
-    assert asked(
+def _assert_expected(writer: Writer, expected: ExpectedRows) -> None:
+    database, counts = writer.database, writer.counts
+    assert sorted(sql_calls.event_facts(database), key=repr) == sorted(expected.events(), key=repr)
+    assert sql_calls.conversation_facts(database) == expected.conversations()
+    assert sql_calls.failed_checks(database) == {}
+    [(marked,)] = query(database, "select deleted from sync_state")
+    assert query(
         database,
         "select count(*), sum(version), (select count(*) from contact_interaction_events)"
         " from messenger_conversations",
-    ) == [(done["inserted"], done["updated"] + marked, done["events"])]
-    assert done["refused"] == 0
+    ) == [(counts["inserted"], counts["updated"] + marked, counts["events"])]
+    assert counts["refused"] == 0
 
 
-def _are_alike(first: Database, second: Database, doubtful: bool) -> None:
-    if not doubtful:
-        assert asking.event_facts(first) == asking.event_facts(second)
-        assert asking.conversation_facts(first) == asking.conversation_facts(second)
+def _assert_equal(first: Database, second: Database, ambiguous: bool) -> None:
+    if not ambiguous:
+        assert sql_calls.event_facts(first) == sql_calls.event_facts(second)
+        assert sql_calls.conversation_facts(first) == sql_calls.conversation_facts(second)
         return
-    of_both = world.THREADS["t3"]
+    shared = page_world.THREADS["t3"]
 
     def events(database: Database) -> list[object]:
-        return sorted(
-            ((row[0] not in of_both and row[0], *row[1:]) for row in asking.event_facts(database)),
-            key=repr,
-        )
+        facts = sql_calls.event_facts(database)
+        return sorted(((row[0] not in shared and row[0], *row[1:]) for row in facts), key=repr)
 
     def conversations(database: Database) -> list[object]:
-        return [row for row in asking.conversation_facts(database) if row[0] not in of_both]
+        return [row for row in sql_calls.conversation_facts(database) if row[0] not in shared]
 
     assert events(first) == events(second)
     assert conversations(first) == conversations(second)
 
 
-def test_the_same_facts_in_any_order_end_in_the_same_rows(
+def test_the_same_facts_in_any_order_give_the_same_rows(
     database: Database, second: Database
 ) -> None:
-    class Here(Telltale):
+    class Here(TwoOrders):
         def __init__(self) -> None:
             super().__init__(database, second)
 

@@ -1,5 +1,5 @@
-"""Deliveries and answers of the API of one page, in several orders, repeated, drained in portions
-of any size: the same rows, and those of the world."""
+"""The deliveries and list responses of a page, in several orders, with repeats, in batches of any
+size, give the same rows: those of the simulated world."""
 
 from itertools import count
 from random import Random
@@ -8,34 +8,34 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from messenger_pipeline.db.pool import Database
-from tests.convergence.asking import findings
-from tests.convergence.effort import examples
-from tests.convergence.heard import Hearing, tell
-from tests.happened import happened
+from tests.activity import expected_activity
+from tests.convergence.example_counts import examples
+from tests.convergence.sql_calls import failed_checks
+from tests.convergence.webhook_feed import PageCopy, generate_inputs
 
-_pages = count(700_000_000_000_001)
+_page_ids = count(700_000_000_000_001)
 ORDERS = 3
 
 
-# An answer of the second in which a message was written, another that says the same, and the
-# delivery of it before, between or behind them.
-@example(seed=374, things=46)
+# A response of the second in which a message was written, another with the same message, and the
+# delivery of the message before, between or after them.
+@example(seed=374, activities=46)
 @examples(30)
-@given(seed=st.integers(0, 2**32), things=st.integers(1, 60))
-def test_deliveries_and_answers_in_any_order_end_in_the_same_rows(
-    database: Database, seed: int, things: int
+@given(seed=st.integers(0, 2**32), activities=st.integers(1, 60))
+def test_deliveries_and_responses_in_any_order_give_the_same_rows(
+    database: Database, seed: int, activities: int
 ) -> None:
-    world, told = tell(seed, things)
-    chance, heard = Random(seed), []
-    for turn in range(ORDERS):
-        order = told + chance.sample(told, k=len(told) // 4)
-        if turn:
+    world, inputs = generate_inputs(seed, activities)
+    chance, copies = Random(seed), []
+    for number in range(ORDERS):
+        order = inputs + chance.sample(inputs, k=len(inputs) // 4)
+        if number:
             chance.shuffle(order)
-        heard.append(Hearing(database, world, str(next(_pages))))
-        heard[-1].hear(order, chance)
-    first, *others = heard
+        copies.append(PageCopy(database, world, str(next(_page_ids))))
+        copies[-1].apply(order, chance)
+    first, *others = copies
     for other in others:
         assert other.events() == first.events()
         assert other.conversations() == first.conversations()
-    assert first.happened(world) == happened(world)
-    assert findings(database) == {}
+    assert first.activity(world) == expected_activity(world)
+    assert failed_checks(database) == {}

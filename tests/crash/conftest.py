@@ -1,27 +1,27 @@
-"""Runs in processes of their own, to be interrupted."""
+"""Runs in separate processes, which the tests interrupt."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.crash.effort import made
-from tests.crash.stages import Stage, staged
-from tests.crash.zygote import Zygote
+from tests.crash.fork_server import ForkServer
+from tests.crash.interruption_counts import interruptions
+from tests.crash.scenarios import Scenario, prepared_scenarios
 
 
 @pytest.fixture(scope="package")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as zygote:
-        yield zygote
+def fork_server() -> Iterator[ForkServer]:
+    with ForkServer() as fork_server:
+        yield fork_server
 
 
 @pytest.fixture(scope="package")
-def stages(server: str, template: str, zygote: Zygote) -> Iterator[dict[str, Stage]]:
-    with staged(server, template, zygote) as stages:
-        yield stages
+def scenarios(server: str, template: str, fork_server: ForkServer) -> Iterator[dict[str, Scenario]]:
+    with prepared_scenarios(server, template, fork_server) as scenarios:
+        yield scenarios
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if made:
-        told = ", ".join(f"{count} {kind}" for kind, count in sorted(made.items()))
-        terminalreporter.write_line(f"Interrupted {sum(made.values())} times: {told}.")
+    if interruptions:
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(interruptions.items()))
+        terminalreporter.write_line(f"Interrupted {sum(interruptions.values()):,} times: {counts}.")

@@ -1,4 +1,4 @@
-"""Databases by the dozen: cloned, and looked at from outside of a run."""
+"""Clones of databases, and queries that do not belong to a run."""
 
 import contextlib
 import itertools
@@ -16,8 +16,8 @@ from tests.crash.worlds import REFUSED_TEXT
 _numbers = itertools.count(1)
 _one_at_a_time = threading.Lock()
 
-# Statements of a load are told apart by a number that each takes, before and after. The one with
-# the wanted number waits for whoever holds the lock. The sequence counts on over a rollback.
+# Triggers number the statements of a load, before and after each. The statement with the wanted
+# number waits for the advisory lock of the test. A rollback does not reset the sequence.
 STOPS = f"""
 create sequence crash_firings;
 create table crash_wanted (number bigint);
@@ -51,7 +51,7 @@ alter table contact_interaction_events
 
 @contextlib.contextmanager
 def cloned(server: str, template: str) -> Iterator[str]:
-    """A copy of a database for one case."""
+    """A copy of a database, dropped at the end."""
     url = clone(server, template)
     yield url
     with psycopg.connect(server, autocommit=True) as connection:
@@ -60,7 +60,7 @@ def cloned(server: str, template: str) -> Iterator[str]:
 
 def clone(server: str, template: str) -> str:
     name = f"crash_{os.getpid()}_{next(_numbers)}"
-    # Copies of one template would wait for each other anyway.
+    # PostgreSQL copies a template for one session at a time.
     with _one_at_a_time, psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template} strategy file_copy")
     return database_url(server, name)
@@ -70,8 +70,8 @@ def name_of(url: str) -> str:
     return urlsplit(url).path[1:]
 
 
-def ask(url: str, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """The rows of a query, outside of any run."""
+def query(url: str, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query, on a connection of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(query, arguments or None)
+        cursor = connection.execute(statement, arguments or None)
         return cursor.fetchall() if cursor.description else []

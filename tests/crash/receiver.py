@@ -1,4 +1,4 @@
-"""The receiver of webhooks as a process of its own, to be interrupted."""
+"""The webhook receiver in a process that tests interrupt."""
 
 import contextlib
 import os
@@ -16,18 +16,18 @@ from graph_simulator import World
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.vault import TokenVault, new_key
-from tests.crash.waiting import until
-from tests.graph_simulator.receiving import free_port
+from tests.crash.barriers import until
+from tests.graph_simulator.webhook_sink import free_port
 
 SECRET = "an app secret"
 KEY = new_key()
 GRACE = 10.0
-"""Seconds that a receiver may take to end when it is asked to."""
+"""Seconds that a receiver may take to exit after SIGTERM."""
 
 
 def environment(url: str, graph: str = "http://127.0.0.1:1") -> dict[str, str]:
-    """Of whoever works on this database. Nobody answers at the port by default: names are not to
-    be had, which must delay nothing."""
+    """The environment of a process that uses this database. By default no Graph API listens, so
+    that names are unavailable, which must delay nothing."""
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith(("MESSENGER_", "DAGSTER_"))},
         "MESSENGER_DATABASE_URL": url,
@@ -53,7 +53,7 @@ def register_pages(url: str, world: World) -> None:
 
 
 class Receiver:
-    """Its address stays the same however often it is started."""
+    """A receiver whose address stays the same across restarts."""
 
     def __init__(self, environment: dict[str, str], log: IO[bytes]) -> None:
         self.port = free_port()
@@ -72,7 +72,7 @@ class Receiver:
         return int(self._process.pid)
 
     def start(self) -> None:
-        """Start it; it is ready when this returns."""
+        """Start it, and wait until it is ready."""
         self._process = psutil.Popen(
             [sys.executable, "-m", "messenger_pipeline.cli", "serve", "--port", str(self.port)],
             env=self._environment,
@@ -93,7 +93,7 @@ class Receiver:
         return requests.get(f"http://127.0.0.1:{self.port}/{path}", timeout=10).status_code
 
     def drain(self) -> psutil.Process:
-        """Its drain, once there is one."""
+        """Its drain process. Waits until it has started."""
         found: list[psutil.Process] = []
 
         def look() -> bool:
@@ -108,20 +108,20 @@ class Receiver:
         return found[0]
 
     def kill_alone(self) -> None:
-        """SIGKILL for it, not for its drain."""
+        """Send SIGKILL to it, but not to its drain."""
         assert self._process is not None
         self.drain()
         self._process.kill()
         self._process.wait()
 
     def kill(self) -> None:
-        """SIGKILL for it and its drain."""
+        """Send SIGKILL to it and to its drain."""
         drain = self.drain()
         self.kill_alone()
         drain.kill()
 
     def terminate(self) -> None:
-        """SIGTERM, as whoever stops a service sends it."""
+        """Send SIGTERM, like a service manager."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
@@ -130,7 +130,7 @@ class Receiver:
         return int(self._process.wait(seconds))
 
     def end(self) -> None:
-        """Leave no process behind, whatever happened."""
+        """Kill all processes that are left."""
         if self._process is not None and self._process.poll() is None:
             for child in self._process.children():
                 child.kill()
@@ -142,8 +142,8 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiving(environment: dict[str, str]) -> Iterator[Receiver]:
-    """A receiver that was started; what it logged is in the message if the test fails."""
+def running_receiver(environment: dict[str, str]) -> Iterator[Receiver]:
+    """A running receiver. If the test fails, its log goes to standard error."""
     with tempfile.TemporaryFile() as log:
         receiver = Receiver(environment, log)
         try:
@@ -158,8 +158,8 @@ def receiving(environment: dict[str, str]) -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def draining(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A drain without a receiver."""
+def running_drain(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A running drain without a receiver."""
     process = subprocess.Popen(
         [sys.executable, "-m", "messenger_pipeline.web.draining"],
         env=environment,
@@ -171,5 +171,5 @@ def draining(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.kill()  # it may be asking for names
+        process.kill()  # it may be waiting for names
         process.wait()

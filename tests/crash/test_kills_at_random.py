@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, several times in one walk."""
+"""SIGKILL at random moments, several times per walk."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -6,32 +6,32 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.crash.databases import cloned
-from tests.crash.effort import share
-from tests.crash.recovery import expire_lease, faults_after, go_on, kill, next_job
-from tests.crash.stages import Stage
-from tests.crash.zygote import Zygote
+from tests.crash.fork_server import ForkServer
+from tests.crash.interruption_counts import case_count
+from tests.crash.recovery import differences_after, expire_lease, finish_walk, kill, next_job
+from tests.crash.scenarios import Scenario
 
-_KILLS = 5  # of one walk
+_KILLS = 5  # per walk
 
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
-def test_a_walk_killed_again_and_again_comes_to_the_same_end(
-    server: str, zygote: Zygote, stages: dict[str, Stage], name: str
+def test_a_walk_killed_repeatedly_gives_the_same_result(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario], name: str
 ) -> None:
-    stage = stages[name]
+    scenario = scenarios[name]
 
-    def kill_often(seed: int) -> list[str]:
+    def kill_repeatedly(seed: int) -> list[str]:
         chance = random.Random(f"{name}:{seed}")
-        with cloned(server, stage.template) as url:
+        with cloned(server, scenario.template) as url:
             for _ in range(_KILLS):
-                child = zygote.start(next_job(stage, url))
-                child.wait(chance.uniform(0.02, 0.05 + stage.seconds))
+                child = fork_server.start(next_job(scenario, url))
+                child.wait(chance.uniform(0.02, 0.05 + scenario.seconds))
                 kill(child, "kills at random")
                 expire_lease(url)
-            go_on(zygote, stage, url)
-            return [f"seed {seed}: {fault}" for fault in faults_after(stage, url)]
+            finish_walk(fork_server, scenario, url)
+            return [f"seed {seed}: {difference}" for difference in differences_after(scenario, url)]
 
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(kill_often, range(max(1, share(0.06) // _KILLS)))
-        faults = [fault for told in found for fault in told]
-    assert faults == []
+        found = pool.map(kill_repeatedly, range(max(1, case_count(0.06) // _KILLS)))
+        differences = [difference for case in found for difference in case]
+    assert differences == []

@@ -1,4 +1,4 @@
-"""SIGKILL at every statement that a run sends: before it, once it is sent, once it is answered."""
+"""SIGKILL at every statement of a run: before it, when it is sent, when its result arrives."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -6,41 +6,42 @@ from dataclasses import replace
 import pytest
 
 from tests.crash.databases import cloned
-from tests.crash.effort import note, selection, share
-from tests.crash.points import Point, without_twins
-from tests.crash.recovery import faults_after, go_on
-from tests.crash.stages import Stage
-from tests.crash.zygote import Zygote
+from tests.crash.fork_server import ForkServer
+from tests.crash.interruption_counts import case_count, record, sample
+from tests.crash.interruption_points import Point, without_duplicates
+from tests.crash.recovery import differences_after, finish_walk
+from tests.crash.scenarios import Scenario
 
-# Calls that ask for a place in the queue of calls write nothing of the page.
-_QUIET = ("reserve_graph_call", "note_graph_usage")
+# Functions of the call budget write nothing of the page.
+_BUDGET_FUNCTIONS = ("reserve_graph_call", "note_graph_usage")
 
 
-def worth_it(points: list[Point]) -> list[Point]:
-    """Every place of what reads or writes the page, and a few of the others."""
+def relevant(points: list[Point]) -> list[Point]:
+    """The points of functions that read or write the page, and a few of the others."""
     return [
         point
-        for point in without_twins(points)
-        if point.function not in _QUIET or (point.number < 3 and point.moment == "answered")
+        for point in without_duplicates(points)
+        if point.function not in _BUDGET_FUNCTIONS
+        or (point.number < 3 and point.moment == "answered")
     ]
 
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
-def test_a_run_killed_at_any_statement_is_taken_up_without_loss_or_double_count(
-    server: str, zygote: Zygote, stages: dict[str, Stage], name: str
+def test_a_run_killed_at_any_statement_is_resumed_without_loss_or_double_count(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario], name: str
 ) -> None:
-    stage = stages[name]
+    scenario = scenarios[name]
 
     def kill_at(point: Point) -> list[str]:
-        with cloned(server, stage.template) as url:
-            told = zygote.run(replace(stage.job(url, "killed"), point=point))
-            if "result" in told or "error" in told:
+        with cloned(server, scenario.template) as url:
+            report = fork_server.run(replace(scenario.job(url, "killed"), point=point))
+            if "result" in report or "error" in report:
                 return [f"{point}: not reached"]
-            note("kills between statements")
-            go_on(zygote, stage, url)
-            return [f"{point}: {fault}" for fault in faults_after(stage, url)]
+            record("kills between statements")
+            finish_walk(fork_server, scenario, url)
+            return [f"{point}: {difference}" for difference in differences_after(scenario, url)]
 
-    points = selection(worth_it(stage.points), share(0.10))
+    points = sample(relevant(scenario.points), case_count(0.10))
     with ThreadPoolExecutor(2) as pool:
-        faults = [fault for found in pool.map(kill_at, points) for fault in found]
-    assert faults == []
+        differences = [difference for found in pool.map(kill_at, points) for difference in found]
+    assert differences == []

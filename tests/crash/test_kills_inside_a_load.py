@@ -1,19 +1,19 @@
-"""SIGKILL while the server executes the n-th statement inside a function that a run called."""
+"""SIGKILL while the server executes a statement inside a function that a run has called."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.crash.barriers import Barrier, barrier, until
 from tests.crash.databases import cloned
-from tests.crash.effort import note, selection, share
-from tests.crash.recovery import expire_lease, faults_after, go_on, kill, next_job
-from tests.crash.stages import Stage
-from tests.crash.waiting import Barrier, barrier, until
-from tests.crash.zygote import Child, Zygote
+from tests.crash.fork_server import Child, ForkServer
+from tests.crash.interruption_counts import case_count, record, sample
+from tests.crash.recovery import differences_after, expire_lease, finish_walk, kill, next_job
+from tests.crash.scenarios import Scenario
 
 
-def blocked(child: Child, before: Barrier) -> int:
-    """The backend in which the run waits."""
+def wait_until_blocked(child: Child, before: Barrier) -> int:
+    """Wait until the run is blocked at the barrier. Returns its backend."""
     until(lambda: child.wait(0) is not None or before.waiting() != [], "the wanted statement")
     assert not child.ended, f"the wanted statement was not reached: {child.end()}"
     [backend] = before.waiting()
@@ -21,51 +21,55 @@ def blocked(child: Child, before: Barrier) -> int:
 
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
-def test_a_run_killed_while_the_server_executes_any_statement_leaves_all_of_it_or_nothing(
-    server: str, zygote: Zygote, stages: dict[str, Stage], name: str
+def test_a_run_killed_during_any_statement_leaves_whole_transactions(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario], name: str
 ) -> None:
-    stage = stages[name]
+    scenario = scenarios[name]
 
     def kill_at(number: int) -> list[str]:
-        with cloned(server, stage.template) as url:
+        with cloned(server, scenario.template) as url:
             with barrier(url, number) as before:
-                child = zygote.start(stage.job(url, "killed"))
-                blocked(child, before)
+                child = fork_server.start(scenario.job(url, "killed"))
+                wait_until_blocked(child, before)
                 kill(child, "kills inside a statement")
                 before.open()
-            go_on(zygote, stage, url)
-            return [f"firing {number}: {fault}" for fault in faults_after(stage, url)]
+            finish_walk(fork_server, scenario, url)
+            return [
+                f"firing {number}: {difference}" for difference in differences_after(scenario, url)
+            ]
 
-    first, last = stage.firings
-    numbers = selection(range(first + 1, last + 1), share(0.08))
+    first, last = scenario.firings
+    numbers = sample(range(first + 1, last + 1), case_count(0.08))
     with ThreadPoolExecutor(2) as pool:
-        faults = [fault for found in pool.map(kill_at, numbers) for fault in found]
-    assert faults == []
+        differences = [difference for found in pool.map(kill_at, numbers) for difference in found]
+    assert differences == []
 
 
-def test_a_run_waits_for_what_a_dead_one_still_has_under_way_in_the_server(
-    server: str, zygote: Zygote, stages: dict[str, Stage]
+def test_a_run_waits_for_the_transaction_that_a_dead_one_left_in_the_server(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario]
 ) -> None:
-    """The dead run's load goes on, holding its lease's row, while the next run takes the lease."""
-    stage = stages["first"]
+    """The dead run's load continues and locks the lease's row when the next run takes the lease."""
+    scenario = scenarios["first"]
 
     def overlap_at(number: int) -> list[str]:
-        with cloned(server, stage.template) as url:
+        with cloned(server, scenario.template) as url:
             with barrier(url, number) as before:
-                dead = zygote.start(stage.job(url, "killed"))
-                blocked(dead, before)
+                dead = fork_server.start(scenario.job(url, "killed"))
+                wait_until_blocked(dead, before)
                 kill(dead, "kills inside a statement")
                 expire_lease(url)
-                heir = zygote.start(next_job(stage, url))
+                successor = fork_server.start(next_job(scenario, url))
                 until(lambda: before.waiting("transactionid tuple") != [], "the next run")
-                note("overlaps")
+                record("overlaps")
                 before.open()
-                told = heir.end()
-            assert told["result"]["outcome"] == "completed"
-            return [f"firing {number}: {fault}" for fault in faults_after(stage, url)]
+                report = successor.end()
+            assert report["result"]["outcome"] == "completed"
+            return [
+                f"firing {number}: {difference}" for difference in differences_after(scenario, url)
+            ]
 
-    first, last = stage.firings
-    # Without those before the lease is taken, and those of its release.
-    numbers = selection(range(first + 10, last - 8), share(0.02))
-    faults = [fault for number in numbers for fault in overlap_at(number)]
-    assert faults == []
+    first, last = scenario.firings
+    # Without the firings before the lease is taken and those of its release.
+    numbers = sample(range(first + 10, last - 8), case_count(0.02))
+    differences = [difference for number in numbers for difference in overlap_at(number)]
+    assert differences == []

@@ -1,81 +1,89 @@
-"""A run lives, and the backend that it talks to, or the answer of it, is lost."""
+"""A run loses its backend, or the result of a statement, and continues."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
+from tests.crash.barriers import barrier
 from tests.crash.databases import cloned
-from tests.crash.effort import note, selection, share
-from tests.crash.points import Point, last_of, without_twins
-from tests.crash.recovery import faults_after
-from tests.crash.stages import Stage
-from tests.crash.test_kills_inside_a_load import blocked
-from tests.crash.waiting import barrier
-from tests.crash.zygote import Zygote
+from tests.crash.fork_server import ForkServer
+from tests.crash.interruption_counts import case_count, record, sample
+from tests.crash.interruption_points import Point, last_of, without_duplicates
+from tests.crash.recovery import differences_after
+from tests.crash.scenarios import Scenario
+from tests.crash.test_kills_inside_a_load import wait_until_blocked
 
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
-def test_a_run_whose_backend_is_killed_at_any_statement_makes_the_call_again(
-    server: str, zygote: Zygote, stages: dict[str, Stage], name: str
+def test_a_run_repeats_the_call_when_its_backend_is_killed_at_any_statement(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario], name: str
 ) -> None:
-    stage = stages[name]
+    scenario = scenarios[name]
 
     def terminate_at(number: int) -> list[str]:
-        with cloned(server, stage.template) as url:
+        with cloned(server, scenario.template) as url:
             with barrier(url, number) as before:
-                child = zygote.start(stage.job(url, "the-run"))
-                before.terminate(blocked(child, before))
-                note("backends killed")
-            told = child.end()
-            if "result" not in told:
-                return [f"firing {number}: {told}"]
-            return [f"firing {number}: {fault}" for fault in faults_after(stage, url, exact=True)]
+                child = fork_server.start(scenario.job(url, "run"))
+                before.terminate(wait_until_blocked(child, before))
+                record("backends killed")
+            report = child.end()
+            if "result" not in report:
+                return [f"firing {number}: {report}"]
+            return [
+                f"firing {number}: {difference}"
+                for difference in differences_after(scenario, url, exact=True)
+            ]
 
-    first, last = stage.firings
-    numbers = selection(range(first + 1, last + 1), share(0.04))
+    first, last = scenario.firings
+    numbers = sample(range(first + 1, last + 1), case_count(0.04))
     with ThreadPoolExecutor(2) as pool:
-        faults = [fault for found in pool.map(terminate_at, numbers) for fault in found]
-    assert faults == []
+        differences = [
+            difference for found in pool.map(terminate_at, numbers) for difference in found
+        ]
+    assert differences == []
 
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
-def test_a_run_that_loses_any_answer_makes_the_call_again_and_counts_nothing_twice(
-    server: str, zygote: Zygote, stages: dict[str, Stage], name: str
+def test_a_run_that_loses_any_result_repeats_the_call_and_counts_nothing_twice(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario], name: str
 ) -> None:
-    """Also that of a commit: then the call is made twice."""
-    stage = stages[name]
+    """The result of a commit too: then the call is made twice."""
+    scenario = scenarios[name]
 
     def lose(point: Point) -> list[str]:
-        with cloned(server, stage.template) as url:
-            told = zygote.run(replace(stage.job(url, "the-run"), point=point, action="cut"))
-            note("answers lost")
-            if "result" not in told or "reached" not in told:
-                return [f"{point}: {told}"]
-            return [f"{point}: {fault}" for fault in faults_after(stage, url, exact=True)]
+        with cloned(server, scenario.template) as url:
+            report = fork_server.run(replace(scenario.job(url, "run"), point=point, action="cut"))
+            record("lost results")
+            if "result" not in report or "reached" not in report:
+                return [f"{point}: {report}"]
+            return [
+                f"{point}: {difference}"
+                for difference in differences_after(scenario, url, exact=True)
+            ]
 
-    answers = [
+    results = [
         point
-        for point in without_twins(stage.points)
-        # Tested for itself: test_a_full_sync_whose_begin_…
+        for point in without_duplicates(scenario.points)
+        # Has a test of its own: test_a_full_sync_whose_start_…
         if point.moment == "answered" and (name, point.function) != ("full", "open_sync_session")
     ]
-    loads = [point for point in answers if point.function == "load_sync_response"]
-    others = [point for point in answers if point not in loads]
+    loads = [point for point in results if point.function == "load_sync_response"]
+    others = [point for point in results if point not in loads]
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lose, selection(loads, share(0.02)) + selection(others, share(0.02)))
-        faults = [fault for told in found for fault in told]
-    assert faults == []
+        found = pool.map(lose, sample(loads, case_count(0.02)) + sample(others, case_count(0.02)))
+        differences = [difference for case in found for difference in case]
+    assert differences == []
 
 
-def test_a_full_sync_whose_begin_was_not_acknowledged_begins_once(
-    server: str, zygote: Zygote, stages: dict[str, Stage]
+def test_a_full_sync_whose_start_was_not_acknowledged_starts_once(
+    server: str, fork_server: ForkServer, scenarios: dict[str, Scenario]
 ) -> None:
-    stage = stages["full"]
-    point = last_of(stage.points, "open_sync_session", 1, "answered")
-    with cloned(server, stage.template) as url:
-        told = zygote.run(replace(stage.job(url, "the-run"), point=point, action="cut"))
-        note("answers lost")
-        assert told["reached"]
-        assert told["result"]["outcome"] == "completed"
-        assert faults_after(stage, url, exact=True) == []
+    scenario = scenarios["full"]
+    point = last_of(scenario.points, "open_sync_session", 1, "answered")
+    with cloned(server, scenario.template) as url:
+        report = fork_server.run(replace(scenario.job(url, "run"), point=point, action="cut"))
+        record("lost results")
+        assert report["reached"]
+        assert report["result"]["outcome"] == "completed"
+        assert differences_after(scenario, url, exact=True) == []

@@ -1,4 +1,4 @@
-"""The page that is walked, and what it becomes: small, with what makes walks hard."""
+"""The states of the page that the walks read. It is small, but has what makes walks difficult."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ from graph_simulator.world import END
 from tests.conftest import Simulated
 
 FAULTS = (
-    # The list comes in several answers, and so does the history of a long thread.
+    # The list takes several responses, and so does the history of a long thread.
     {"name": "too_much_data", "weight": 160},
     {"name": "message_bad_time", "thread": 2, "message": 0},
 )
@@ -22,12 +22,12 @@ DELETED = 9
 
 
 def first() -> World:
-    """14 threads; three are longer than what comes nested, one takes several answers more."""
+    """14 threads. Three are longer than the nested page, one of them takes several more calls."""
     return World(seed=7, pages=1, conversations=14)
 
 
 def later() -> World:
-    """The same with new messages, also more than come nested, and a new contact."""
+    """The same with new messages, in one thread more than the nested page, and a new contact."""
     world = first()
     page = next(iter(world.pages.values()))
     for number in range(40):
@@ -51,7 +51,7 @@ def last() -> World:
 
 @contextlib.contextmanager
 def served(world: World) -> Iterator[Simulated]:
-    """The world over HTTP, with its faults."""
+    """Serve a world over HTTP with its faults."""
     app = create_app(world, faults=FAULTS)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))

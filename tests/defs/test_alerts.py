@@ -86,7 +86,7 @@ def test_pages_that_were_never_checked_are_checked_at_once_and_then_daily(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     first = registered.page
-    registered.backstage("POST", f"pages/{first.id}/token", {"state": "expired"})
+    registered.admin("POST", f"pages/{first.id}/token", {"state": "expired"})
     assert len(tick_schedule(instance)) == 1
     result = check_pages(instance)
     assert result.success

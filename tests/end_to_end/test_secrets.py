@@ -226,7 +226,7 @@ def test_a_secret_is_found_nowhere(
     ground.run("status", MESSENGER_DATABASE_URL=f"postgresql://u:{PASSWORD}@@127.0.0.1:9/x")
     ground.run("status", MESSENGER_ALERT_URL=f"no address {SINK}")
     ground.run("sync", page.id, MESSENGER_TOKEN_KEY="canary-no-key")
-    for name in ("html", "json_cut", "connection_cut"):
+    for name in ("html", "truncated_json", "connection_dropped"):
         simulated.fault(name, times=1)
     ground.run("sync", page.id, "--full")
     ground.run_job("check_pages_daily")

@@ -1,4 +1,4 @@
-"""What is told of tokens and subscriptions, and how it is changed under /_simulator."""
+"""debug_token and subscribed_apps report what the admin API has set."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from graph_simulator.answers import APP_ID
+from graph_simulator.bodies import APP_ID
 from tests.conftest import Simulated
-from tests.graph_simulator.asking import ask, ask_list, error
+from tests.graph_simulator.graph_calls import error, get, get_list
 
 SECRET = "the app's secret"
 
@@ -20,71 +20,71 @@ def simulated(simulate: Callable[..., Simulated]) -> Simulated:
 
 
 def debug(simulated: Simulated, **query: Any) -> Any:
-    asked = {"input_token": simulated.page.token, **query}
-    return ask(simulated, "debug_token", page=1, **asked).json()["data"]
+    parameters = {"input_token": simulated.page.token, **query}
+    return get(simulated, "debug_token", page=1, **parameters).json()["data"]
 
 
-def set_token(simulated: Simulated, **asked: Any) -> None:
-    simulated.backstage("POST", f"pages/{simulated.page.id}/token", asked)
+def set_token(simulated: Simulated, **changes: Any) -> None:
+    simulated.admin("POST", f"pages/{simulated.page.id}/token", changes)
 
 
 def apps(simulated: Simulated, fields: str = "id,subscribed_fields") -> Any:
-    return ask(simulated, f"{simulated.page.id}/subscribed_apps", fields=fields).json()["data"]
+    return get(simulated, f"{simulated.page.id}/subscribed_apps", fields=fields).json()["data"]
 
 
-def test_a_token_is_told_with_its_times(simulated: Simulated) -> None:
-    told = debug(simulated)
-    assert (told["is_valid"], told["expires_at"], told["data_access_expires_at"]) == (True, 0, 0)
+def test_debug_token_returns_the_times_of_a_token(simulated: Simulated) -> None:
+    data = debug(simulated)
+    assert (data["is_valid"], data["expires_at"], data["data_access_expires_at"]) == (True, 0, 0)
     soon = int(time.time()) + 3600
     set_token(simulated, expires_at=soon, data_access_expires_at=soon + 1)
-    told = debug(simulated)
-    assert (told["is_valid"], told["expires_at"]) == (True, soon)
-    assert told["data_access_expires_at"] == soon + 1
-    assert ask_list(simulated).ok
+    data = debug(simulated)
+    assert (data["is_valid"], data["expires_at"]) == (True, soon)
+    assert data["data_access_expires_at"] == soon + 1
+    assert get_list(simulated).ok
 
 
-def test_a_token_dies_at_its_time(simulated: Simulated) -> None:
+def test_a_token_is_refused_after_its_expiry_time(simulated: Simulated) -> None:
     set_token(simulated, expires_at=int(time.time()) - 1)
     assert debug(simulated)["is_valid"] is False
-    assert error(ask_list(simulated)) == (400, 190, 463)
-    assert error(ask(simulated, "debug_token", input_token="x")) == (400, 190, 463), (
-        "nor may it ask"
+    assert error(get_list(simulated)) == (400, 190, 463)
+    assert error(get(simulated, "debug_token", input_token="x")) == (400, 190, 463), (
+        "an expired token may not call debug_token"
     )
     set_token(simulated, expires_at=0)
-    assert ask_list(simulated).ok
+    assert get_list(simulated).ok
 
 
 def test_an_unknown_token_is_not_valid(simulated: Simulated) -> None:
-    told = debug(simulated, input_token="nobody's")
-    assert told["is_valid"] is False
-    assert told["error"]["code"] == 190
+    data = debug(simulated, input_token="unknown")
+    assert data["is_valid"] is False
+    assert data["error"]["code"] == 190
 
 
-def test_the_app_may_ask_of_each_token(simulate: Callable[..., Simulated]) -> None:
+def test_the_app_token_can_debug_each_token(simulate: Callable[..., Simulated]) -> None:
     simulated = simulate(conversations=3, app_secret=SECRET)
 
-    def ask_as(asker: str) -> requests.Response:
+    def debug_as(caller: str) -> requests.Response:
         return requests.get(
             f"{simulated.url}/v26.0/debug_token",
             {"input_token": simulated.page.token},
-            headers={"Authorization": f"Bearer {asker}"},
+            headers={"Authorization": f"Bearer {caller}"},
             timeout=30,
         )
 
     set_token(simulated, state="expired")
-    assert ask_as(f"{APP_ID}|{SECRET}").json()["data"]["is_valid"] is False
-    assert error(ask_as(f"{APP_ID}|another")) == (400, 190, None)
+    assert debug_as(f"{APP_ID}|{SECRET}").json()["data"]["is_valid"] is False
+    assert error(debug_as(f"{APP_ID}|another")) == (400, 190, None)
 
 
-def test_a_subscription_is_told_as_it_was_set(simulated: Simulated) -> None:
+def test_subscribed_apps_returns_the_subscription_that_was_set(simulated: Simulated) -> None:
     [app] = apps(simulated)
     assert app["id"] == APP_ID
     assert "messages" in app["subscribed_fields"]
     path = f"pages/{simulated.page.id}/subscription"
-    simulated.backstage("POST", path, {"subscribed": True, "fields": ["message_reads"]})
+    simulated.admin("POST", path, {"subscribed": True, "fields": ["message_reads"]})
     assert apps(simulated) == [{"id": APP_ID, "subscribed_fields": ["message_reads"]}]
     assert apps(simulated, fields="id") == [{"id": APP_ID}]
-    simulated.backstage("POST", path, {"subscribed": False})
+    simulated.admin("POST", path, {"subscribed": False})
     assert apps(simulated) == []
-    simulated.backstage("POST", path, {"subscribed": True})
+    simulated.admin("POST", path, {"subscribed": True})
     assert "messages" in apps(simulated)[0]["subscribed_fields"]

@@ -1,4 +1,4 @@
-"""The simulator from the command line, with faults."""
+"""The command `simulate`."""
 
 import subprocess
 import sys
@@ -10,29 +10,31 @@ from click.testing import CliRunner
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from graph_simulator import KINDS
+from graph_simulator import FAULT_TYPES
 from messenger_pipeline.commands.processes import simulate
-from tests.graph_simulator.receiving import Sink, free_port, wait_until
+from tests.graph_simulator.webhook_sink import Sink, free_port, wait_until
 
 
-def test_faults_are_listed_with_their_parameters_and_what_they_do() -> None:
+def test_list_faults_prints_parameters_and_descriptions() -> None:
     result = CliRunner().invoke(simulate, ["--list-faults"])
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert [line.split(",")[0] for line in lines[::2]] == sorted(KINDS)
-    assert "messenger_limit,seconds=2.0,told=retry_after" in lines
-    assert "    500 with code 2, service trouble. (once)" in lines
+    assert [line.split(",")[0] for line in lines[::2]] == sorted(FAULT_TYPES)
+    assert "messenger_limit,seconds=2.0,hint=retry_after" in lines
+    assert "    500 with code 2, service temporarily unavailable. (once)" in lines
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ("code_3", ["There is no fault 'code_3'", "code_2"]),
+        ("code_3", ["Unknown fault 'code_3'", "code_2"]),
         ("code_2,tims=3", ["tims", "page, edge, after, times"]),
         ("code_2,times", ["times"]),
     ],
 )
-def test_a_wrong_fault_is_named_and_nothing_is_served(fault: str, words: list[str]) -> None:
+def test_an_invalid_fault_is_wrong_usage_and_its_error_names_it(
+    fault: str, words: list[str]
+) -> None:
     result = CliRunner().invoke(simulate, ["--port", str(free_port()), "--fault", fault])
     assert result.exit_code == 2
     for word in ["--fault", *words]:
@@ -44,11 +46,11 @@ def test_a_wrong_fault_is_named_and_nothing_is_served(fault: str, words: list[st
     [
         (["--live", "20"], "give --webhook-url"),
         (["--webhook-url", "http://127.0.0.1:1/"], "give --app-secret"),
-        (["--webhook-url", "there", "--app-secret", "s"], "no http or https address"),
+        (["--webhook-url", "there", "--app-secret", "s"], "not an http or https address"),
         (["--webhook-url", "http://127.0.0.1:1/", "--app-secret", "s", "--live", "inf"], "finite"),
     ],
 )
-def test_webhooks_that_cannot_be_delivered_are_wrong_usage_with_a_remedy(
+def test_undeliverable_webhooks_are_wrong_usage_with_a_remedy(
     options: list[str], remedy: str
 ) -> None:
     result = CliRunner().invoke(simulate, ["--port", str(free_port()), *options])
@@ -56,7 +58,7 @@ def test_webhooks_that_cannot_be_delivered_are_wrong_usage_with_a_remedy(
     assert remedy in " ".join(result.output.split())
 
 
-def test_things_happen_from_the_start_and_are_told_to_the_webhook_url(
+def test_live_traffic_is_delivered_from_the_start(
     receive: Callable[..., Sink],
 ) -> None:
     sink = receive()
@@ -70,7 +72,7 @@ def test_things_happen_from_the_start_and_are_told_to_the_webhook_url(
             process.terminate()
 
 
-def test_what_is_ordered_goes_wrong_from_the_first_call() -> None:
+def test_faults_apply_from_the_first_call() -> None:
     port = free_port()
     options = ["--pages", "1", "--conversations", "12", "--cursors", "offset"]
     faults = ["--fault", "code_2,times=2,edge=conversations", "--fault", "cursor_depth,depth=4"]
@@ -82,10 +84,10 @@ def test_what_is_ordered_goes_wrong_from_the_first_call() -> None:
                 root = f"http://127.0.0.1:{port}"
                 [page] = session.get(f"{root}/_simulator/pages", timeout=30).json()
                 address = f"{root}/v26.0/{page['id']}/conversations"
-                asked = {"access_token": page["token"], "limit": "5"}
-                answers = [session.get(address, params=asked, timeout=30) for _ in range(3)]
-                assert [answer.status_code for answer in answers] == [500, 500, 200]
-                asked["after"] = answers[2].json()["paging"]["cursors"]["after"]
-                assert "max limit" in session.get(address, params=asked, timeout=30).text
+                parameters = {"access_token": page["token"], "limit": "5"}
+                responses = [session.get(address, params=parameters, timeout=30) for _ in range(3)]
+                assert [response.status_code for response in responses] == [500, 500, 200]
+                parameters["after"] = responses[2].json()["paging"]["cursors"]["after"]
+                assert "max limit" in session.get(address, params=parameters, timeout=30).text
         finally:
             process.terminate()

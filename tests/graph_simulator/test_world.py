@@ -12,12 +12,12 @@ def everything(world: World) -> list[dict[str, object]]:
     return [row for page in world.pages.values() for row in world.truth(page)]
 
 
-def test_a_seed_gives_one_world_and_another_seed_another() -> None:
+def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
     assert everything(World(1, 2, 40)) == everything(World(1, 2, 40))
     assert everything(World(1, 2, 40)) != everything(World(2, 2, 40))
 
 
-def test_message_ids_are_unique_and_messages_of_a_thread_go_back_in_time() -> None:
+def test_message_ids_are_unique_and_messages_are_sorted_newest_first() -> None:
     world = World(3, 2, 60)
     rows = everything(world)
     assert len({row["message_id"] for row in rows}) == len(rows)
@@ -27,7 +27,7 @@ def test_message_ids_are_unique_and_messages_of_a_thread_go_back_in_time() -> No
             assert times == sorted(times, reverse=True)
 
 
-def test_threads_are_long_and_short_and_some_messages_share_a_second() -> None:
+def test_threads_vary_in_length_and_some_messages_share_a_second() -> None:
     world = World(1, 1, 500)
     page = next(iter(world.pages.values()))
     assert min(page.lengths) < 3
@@ -38,10 +38,10 @@ def test_threads_are_long_and_short_and_some_messages_share_a_second() -> None:
 
 @given(st.integers(1, 9), st.lists(st.integers(0, 11), max_size=5))
 @settings(max_examples=30)
-def test_paging_shows_every_thread_once_whatever_is_new_meanwhile(
+def test_paging_returns_no_thread_twice_when_new_messages_arrive(
     limit: int, moved: list[int]
 ) -> None:
-    """New messages move threads to the head; what is behind a cursor stays in order."""
+    """New messages move threads to the head; the order after a cursor stays the same."""
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
     seen, after, more = [], None, True
@@ -54,7 +54,7 @@ def test_paging_shows_every_thread_once_whatever_is_new_meanwhile(
     assert len(seen) == len(set(seen))
 
 
-def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
+def test_a_new_message_leaves_the_older_ones_of_its_thread_unchanged() -> None:
     world = World(1, 1, 5)
     page = next(iter(world.pages.values()))
     before = world.messages(page, 2, None, 10_000)
@@ -69,7 +69,7 @@ def test_a_thread_keeps_its_old_messages_when_new_ones_come() -> None:
         assert after[0]["id"] == new["id"]
 
 
-def test_an_edited_message_has_its_new_text_and_one_taken_back_is_listed_no_more() -> None:
+def test_an_edited_message_has_its_new_text_and_an_unsent_one_is_no_longer_listed() -> None:
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
     before = [*world.truth(page)]
@@ -95,25 +95,25 @@ def test_an_edited_message_has_its_new_text_and_one_taken_back_is_listed_no_more
     assert one in {row["message_id"] for row in world.truth(page, deleted=True)}
 
 
-def everyone(world: World) -> list[int]:
+def list_order(world: World) -> list[int]:
     page = next(iter(world.pages.values()))
     return [key.number for key in page.order]
 
 
-def test_a_thread_is_deleted_and_restored_in_its_place() -> None:
+def test_a_deleted_thread_is_restored_at_its_former_position() -> None:
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
-    before = everyone(world)
+    before = list_order(world)
     world.delete(page, before[5])
     world.delete(page, before[5])
-    assert everyone(world) == [number for number in before if number != before[5]]
+    assert list_order(world) == [number for number in before if number != before[5]]
     assert world.find_thread(world.thread_id(page, before[5])) is None
     world.restore(page, before[5])
     world.restore(page, before[5])
-    assert everyone(world) == before
+    assert list_order(world) == before
 
 
-def test_a_thread_gets_older_messages_and_never_fewer() -> None:
+def test_lengthen_adds_older_messages_and_removes_none() -> None:
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
     world.inject(page, 3, "new", datetime.now(UTC))
@@ -127,7 +127,7 @@ def test_a_thread_gets_older_messages_and_never_fewer() -> None:
     assert times == sorted(times, reverse=True)
 
 
-def test_a_shared_contact_is_in_new_and_in_old_messages() -> None:
+def test_a_shared_contact_is_in_injected_and_seeded_messages() -> None:
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
     world.inject(page, 3, "new", datetime.now(UTC))
@@ -141,8 +141,8 @@ def test_a_shared_contact_is_in_new_and_in_old_messages() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("hdrfui"), st.integers(0, 11)), max_size=12))
 @settings(max_examples=60)
-def test_whatever_made_a_list_odd_it_is_ordered_again(steps: list[tuple[str, int]]) -> None:
-    """Deleted threads stay deleted, and the others stand by the age of their newest message."""
+def test_restore_order_sorts_the_list_after_any_changes(steps: list[tuple[str, int]]) -> None:
+    """Deleted threads stay deleted; the others are sorted by the age of their newest message."""
     world = World(1, 1, 12)
     page = next(iter(world.pages.values()))
     for step, number in steps:
@@ -153,13 +153,13 @@ def test_whatever_made_a_list_odd_it_is_ordered_again(steps: list[tuple[str, int
         elif step == "r":
             world.restore(page, number)
         elif step == "f":
-            page.postpone(number, -number)
+            page.move_to_future(number, -number)
         elif step == "u":
-            page.disorder()
+            page.swap_neighbours()
         elif step == "i":
             world.inject(page, number, "new", datetime.now(UTC))
-        assert page.order == sorted({*page.order}), "listed in order, once each"
-    world.order_again()
+        assert page.order == sorted({*page.order}), "the list is sorted, without repeats"
+    world.restore_order()
     ages = {number: page.moved.get(number, page.ages[number]) for number in range(12)}
     expected = sorted((ages[number], number) for number in ages if number not in page.deleted)
     assert [(key.age, key.number) for key in page.order] == expected

@@ -53,8 +53,8 @@ def lists(simulated: Simulated) -> list[str]:
 # -- Service trouble ------------------------------------------------------------------------------
 
 TRANSIENT = (
-    "http_500", "code_1", "code_2", "connection_cut", "body_cut", "json_cut", "html",
-    "error_under_200",
+    "http_500", "code_1", "code_2", "connection_dropped", "truncated_body", "truncated_json",
+    "html", "error_with_200",
 )  # fmt: skip
 
 
@@ -384,11 +384,12 @@ def test_between_full_walks_of_a_refused_list_only_what_moved_is_asked_for(
 
 USABLE = (
     "participants_null", "participants_missing", "participants_without_id",
-    "participants_without_name", "participants_bare_list", "participants_lone",
-    "participants_page_only", "participants_numeric", "message_without_from", "message_from_null",
-    "message_without_text", "message_nul", "message_lone_surrogate", "message_huge",
+    "participants_without_name", "participants_bare_list", "participants_single_object",
+    "participants_page_only", "participants_numeric_ids", "message_without_from",
+    "message_from_null", "message_without_text", "message_nul", "message_lone_surrogate",
+    "message_huge",
     "unknown_fields", "messages_null", "messages_missing", "equal_seconds",
-    "paging_without_cursors", "empty_with_next", "short_answers", "infinite_number", "deep_json",
+    "paging_without_cursors", "empty_with_next", "short_responses", "infinite_number", "deep_json",
     "future_time", "unsorted", "shared_contact",
 )  # fmt: skip
 UNUSABLE = (
@@ -518,8 +519,8 @@ def test_a_thread_of_20000_messages_goes_on_over_several_runs(
 
 @pytest.mark.parametrize(
     "name",
-    ["token_expired", "token_checkpoint", "token_password", "app_removed", "permission_revoked",
-     "permission_missing"],
+    ["token_expired", "token_checkpoint", "token_password_changed", "app_removed",
+     "permission_revoked", "permission_missing"],
 )  # fmt: skip
 def test_a_token_that_dies_in_mid_walk_keeps_what_was_read_and_marks_the_page(
     small: Simulated, connect: Connect, database: Database, name: str

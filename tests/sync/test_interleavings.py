@@ -403,7 +403,7 @@ def test_a_walk_with_a_hole_deletes_nothing(
     assert "1 records of the list do not tell which thread they are" in (result.warning or "")
 
 
-@pytest.mark.parametrize("name", ["code_1", "http_500", "connection_cut"])
+@pytest.mark.parametrize("name", ["code_1", "http_500", "connection_dropped"])
 def test_an_error_deletes_nothing(
     small: Simulated, synced: Engine, database: Database, name: str
 ) -> None:

@@ -60,18 +60,18 @@ def test_several_pages_and_processes_stay_inside_every_limit_and_finish(
     simulated = simulate(conversations=230, pages=3)
     key = new_key()
     register(database, TokenVault([key]), simulated)
-    simulated.fault("speed_limit", calls_per_second=RATE, slack=2)
+    simulated.fault("call_rate_limit", calls_per_second=RATE, slack=2)
     simulated.fault("app_limit", seconds=1, after=12)
 
     ended = start(simulated.url, key, [page.id for page in simulated.pages])
 
     assert ended == [(page.id, "completed") for page in simulated.pages]
     assert simulated.hits("app_limit") >= 1
-    assert simulated.hits("speed_limit") == 0
+    assert simulated.hits("call_rate_limit") == 0
     # What was on its way when the app's limit was hit could not know of it.
     assert simulated.violations() <= 2
     assert stored(database) == truth(simulated)
-    for times in simulated.backstage("GET", "calls")["times"].values():
+    for times in simulated.admin("GET", "calls")["times"].values():
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert sum(gap > 0.9 for gap in gaps) <= 2, "one pause, not one after another"
 

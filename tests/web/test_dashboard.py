@@ -43,7 +43,7 @@ def told(url: str, database: Database, simulate: Simulate, connect: Connect) -> 
     with received_at(url) as receiving:
         receiving.post(body(text(1, "m1", "a", page=page), page=page))
         drain_batch(database)
-        simulated.backstage("POST", f"pages/{page}/token", {"state": "expired"})
+        simulated.admin("POST", f"pages/{page}/token", {"state": "expired"})
         with pytest.raises(PageOwnerMustAct):
             walk(engine, page)
         database.call("update_alerts")

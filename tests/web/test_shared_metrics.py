@@ -34,7 +34,7 @@ def faulty(simulate: Simulate) -> Simulated:
     simulated = simulate(conversations=150)
     simulated.fault("code_2", times=3, edge="conversations")
     simulated.fault("html", times=1, after=4)
-    simulated.fault("app_limit", times=1, seconds=2.0, told="retry_after", after=6)
+    simulated.fault("app_limit", times=1, seconds=2.0, hint="retry_after", after=6)
     return simulated
 
 
@@ -43,7 +43,7 @@ def test_calls_errors_and_waits_are_those_that_the_simulator_counted(
 ) -> None:
     simulated = faulty(simulate)
     result = walk(connect(simulated), simulated.page.id, mode="full")
-    counted = simulated.backstage("GET", "calls")
+    counted = simulated.admin("GET", "calls")
     told = scrape(receiver)
     assert told.value("messenger_graph_api_calls_total") == len(counted["log"]) > 8
     assert told.values("messenger_graph_api_errors_total") == {
@@ -73,7 +73,7 @@ def test_a_sync_is_counted_by_what_came_of_it(
         ("active",): 1, ("paused",): 0, ("needs_reauthorization",): 0, ("removed",): 0,
     }  # fmt: skip
     done = [first, walk(engine, page), walk(engine, page)]
-    simulated.backstage("POST", f"pages/{page}/token", {"state": "expired"})
+    simulated.admin("POST", f"pages/{page}/token", {"state": "expired"})
     with pytest.raises(PageOwnerMustAct):
         walk(engine, page)
     told = scrape(receiver)
@@ -158,7 +158,7 @@ def test_counters_outlive_syncs_removed_pages_and_deleted_sessions(
     drain_batch(database)
     seen = [scrape(receiver)]
 
-    simulated.backstage("POST", "messages", {"page": page})
+    simulated.admin("POST", "messages", {"page": page})
     walk(engine, page)
     seen.append(scrape(receiver))
     pages.set_page_status(database, page, "removed")

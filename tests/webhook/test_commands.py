@@ -19,7 +19,7 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.db.test_load import query
-from tests.graph_simulator.receiving import free_port
+from tests.graph_simulator.webhook_sink import free_port
 from tests.test_cli import Run, ended, environment, run
 from tests.web.conftest import signature
 from tests.webhook.shapes import PAGE, delivery, item

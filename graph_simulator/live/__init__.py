@@ -1,0 +1,1 @@
+"""Live traffic: generated activity on the pages, delivered as signed webhooks."""
