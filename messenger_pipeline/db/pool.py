@@ -94,7 +94,8 @@ def _ours(error: psycopg.Error) -> PipelineError:
         text += ". Another transaction holds a lock: try again when it has ended"
     # Only our own details: PostgreSQL's repeat the row that it refused.
     if state.startswith("MP") and error.diag.message_detail:
-        text += f". {error.diag.message_detail}"
+        detail = error.diag.message_detail
+        text += f". {detail}" if kind is UpgradeRefused else f" ({detail})"
     if kind is SchemaError:
         text += ". Run `messenger-pipeline db upgrade`."
     return kind(text)

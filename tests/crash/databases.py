@@ -19,6 +19,7 @@ _one_at_a_time = threading.Lock()
 # Triggers number the statements of a load, before and after each. The statement with the wanted
 # number waits for the advisory lock of the test. A rollback does not reset the sequence.
 STOPS = f"""
+set search_path = public, messenger_pipeline;
 create sequence crash_firings;
 create table crash_wanted (number bigint);
 create function crash_stop() returns trigger language plpgsql as $$

@@ -33,9 +33,9 @@ from tests.crash.webhook_senders import bodies_of, post, signed, wait_until_drai
 META_SECONDS = 5.0
 """Seconds after which Meta counts a delivery as failed."""
 STOPS_OF_INBOX = """
-create trigger crash_before before insert or update on webhook_inbox
+create trigger crash_before before insert or update on messenger_pipeline.webhook_inbox
     for each statement execute function crash_stop();
-create trigger crash_after after insert or update on webhook_inbox
+create trigger crash_after after insert or update on messenger_pipeline.webhook_inbox
     for each statement execute function crash_stop();
 """
 
@@ -74,7 +74,9 @@ def differences_after(url: str, world: World, bodies: list[bytes]) -> list[str]:
     with Database(url) as database:
         found = activity_differences(database, world)
         found += [f"{n}: {finding}" for n, finding in migrate.verify(database).items() if finding]
-    kept = {bytes(body) for (body,) in query(url, "select body from webhook_inbox")}
+    kept = {
+        bytes(body) for (body,) in query(url, "select body from messenger_pipeline.webhook_inbox")
+    }
     if kept != set(bodies):
         found.append(f"the inbox differs from what was sent: {kept ^ set(bodies)}")
     return found
@@ -123,7 +125,7 @@ LEFT_OVER = (
     "select count(*) from pg_stat_activity where datname = current_database()"
     " and pid <> pg_backend_pid() and application_name like 'messenger-pipeline%'"
 )
-SETTLED = "select count(*) from webhook_inbox where state <> 'pending'"
+SETTLED = "select count(*) from messenger_pipeline.webhook_inbox where state <> 'pending'"
 
 
 @pytest.mark.parametrize("statement", subset([1, 2]))
@@ -141,7 +143,7 @@ def test_a_receiver_killed_during_the_insert_stores_the_delivery_completely_or_n
                 assert response.result()[0] is None
             before.open()
         until(lambda: query(url, LEFT_OVER) == [(0,)], "the dead receiver's backend")
-        kept = query(url, "select body from webhook_inbox")
+        kept = query(url, "select body from messenger_pipeline.webhook_inbox")
         assert kept in ([], [(bodies[0],)])
         receiver.start()
         assert [deliver(receiver, body)[0] for body in bodies] == [200] * len(bodies)
@@ -163,7 +165,7 @@ def test_a_terminated_receiver_finishes_open_requests(
     ):
         requests = [sockets.enter_context(OpenRequest(receiver.port, body)) for body in bodies]
         with psycopg.connect(url) as other:
-            other.execute("lock table webhook_inbox in share mode")
+            other.execute("lock table messenger_pipeline.webhook_inbox in share mode")
             for one in requests[:3]:
                 one.finish()
             until(lambda: query(url, WAITING) == [(1,)], "the insert")
@@ -174,7 +176,7 @@ def test_a_terminated_receiver_finishes_open_requests(
         assert [one.status() for one in requests] == [200] * len(bodies)
         assert receiver.exit_code() == 0
         record("receivers terminated")
-        kept = query(url, "select body from webhook_inbox")
+        kept = query(url, "select body from messenger_pipeline.webhook_inbox")
         assert sorted(bytes(body) for (body,) in kept) == sorted(bodies)
 
 
@@ -250,7 +252,7 @@ def frozen(restartable: RestartableServer) -> Iterator[None]:
 @contextmanager
 def locked(restartable: RestartableServer) -> Iterator[None]:
     with psycopg.connect(database_url(restartable.url, "away")) as other:
-        other.execute("lock table webhook_inbox in access exclusive mode")
+        other.execute("lock table messenger_pipeline.webhook_inbox in access exclusive mode")
         yield
 
 

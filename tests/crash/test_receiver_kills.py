@@ -96,7 +96,7 @@ def test_deliveries_answered_with_200_are_stored_as_sent_and_applied_once(
             sender.wait_for(20)
         wait_until_drained(url)
     assert inbox_differences(url, sender.sent) == []
-    assert query(url, "select distinct state from webhook_inbox") == [("done",)]
+    assert query(url, "select distinct state from messenger_pipeline.webhook_inbox") == [("done",)]
     with Database(url) as database:
         assert activity_differences(database, world) == []
         assert {n: finding for n, finding in migrate.verify(database).items() if finding} == {}

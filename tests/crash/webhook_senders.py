@@ -139,7 +139,9 @@ def post(connection: HTTPConnection, body: bytes) -> int | None:
 def inbox_differences(url: str, sent: list[Delivery]) -> list[str]:
     """How the inbox differs from what was sent. Each acknowledgement must have a row with the exact
     body, and each row must come from an attempt."""
-    kept = Counter(bytes(body) for (body,) in query(url, "select body from webhook_inbox"))
+    kept = Counter(
+        bytes(body) for (body,) in query(url, "select body from messenger_pipeline.webhook_inbox")
+    )
     attempts: Counter[bytes] = Counter()
     acknowledged: Counter[bytes] = Counter()
     for one in sent:
@@ -153,6 +155,6 @@ def inbox_differences(url: str, sent: list[Delivery]) -> list[str]:
 
 def wait_until_drained(url: str) -> None:
     """Wait until the inbox has no pending delivery."""
-    left = "select count(*) from webhook_inbox where state = 'pending'"
+    left = "select count(*) from messenger_pipeline.webhook_inbox where state = 'pending'"
     with psycopg.connect(url, autocommit=True) as connection:
         until(lambda: connection.execute(left).fetchone() == (0,), "the drain")

@@ -236,7 +236,9 @@ def test_a_secret_is_found_nowhere(
     ground.run("sync", page.id)
     ground.run_job("check_tables")
     with psycopg.connect(url) as connection:  # all are due for their daily check once more
-        connection.execute("update page_checks set checked_at = checked_at - interval '2 days'")
+        connection.execute(
+            "update messenger_pipeline.page_checks set checked_at = checked_at - interval '2 days'"
+        )
     ground.run_job("check_pages_daily", MESSENGER_GRAPH_URL=DEAD)
     with served(ground) as address:
         use_the_receiver(ground, address, page.id, other.id)
