@@ -25,10 +25,10 @@ def main(sizes: tuple[int, ...], rounds: int, only: list[str], latency_ms: int) 
         only = [name for name in only if name != "dlt"]
     ordered = sorted(set(sizes))
     passes: list[Pass] = []
-    with open_stage(ordered) as stage:
+    with open_stage(ordered) as (cluster, graph_url):
         for number in range(rounds):
             for case in plan_round(ordered, rotate(only, number), latency_ms):
-                passes += show(number, run_case(stage, case))
+                passes += show(number, run_case(cluster, graph_url, case))
     results = Results(passes)
     click.echo("\n" + report(results, "floor", list_bars(results, ordered, latency_ms)))
 

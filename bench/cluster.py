@@ -29,15 +29,11 @@ class Cluster:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of a database with the schema and the registered pages, and no other rows."""
-        self._execute("create database bench template bench_template")
+        self.execute("create database bench template bench_template")
         yield database_url(self.server_url, "bench")
-        self._execute("drop database bench with (force)")
+        self.execute("drop database bench with (force)")
 
-    def checkpoint(self) -> None:
-        """Write out earlier changes, so that the next pass does not pay for them."""
-        self._execute("checkpoint")
-
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         with psycopg.connect(self.server_url, autocommit=True) as connection:
             connection.execute(statement.encode())
 

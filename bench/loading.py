@@ -9,17 +9,15 @@ from urllib.request import urlopen
 
 import psycopg
 
-from bench import replay
-from bench.asgi import uvicorn
 from bench.cluster import HOME, Cluster, open_cluster
 from bench.payloads import MESSAGES
-from bench.processes import Failed, ask, listening, started
+from bench.processes import UVICORN, Failed, ask, listening, started
+from bench.replay import PAGES
 from bench.results import Key, Pass
 
 CONTESTANTS = ("ours", "floor", "dlt")
 DLT_PYTHON = HOME / "bench-venv" / "bin" / "python"
-SHARE = "% latency"
-"""Title of the share of the seconds that the latency of the calls alone takes."""
+SHARE = "% latency"  # of the seconds, what the latency of the calls alone takes
 
 
 @dataclass(frozen=True)
@@ -36,28 +34,16 @@ class Case:
         return self.contestant, f"{self.threads:,} threads{latency}, {name}"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A cluster, and a Graph API with a page of each size."""
-
-    cluster: Cluster
-    graph_url: str
-
-    def take_calls(self, latency_ms: int) -> int:
-        """The number of Graph calls since the last time; sets the latency of the next ones."""
-        with urlopen(f"{self.graph_url}/_replay/{latency_ms}") as response:  # noqa: S310 - our own
-            return int(response.read())
-
-
 @contextmanager
-def open_stage(sizes: list[int]) -> Iterator[Stage]:
+def open_stage(sizes: list[int]) -> Iterator[tuple[Cluster, str]]:
+    """A cluster, and the URL of a Graph API with a page of each size."""
     pages = {page_of(threads): threads for threads in sizes}
-    environment = {replay.PAGES: json.dumps(pages)}
+    command, environment = (*UVICORN, "bench.replay:create_app"), {PAGES: json.dumps(pages)}
     with (
         open_cluster(list(pages)) as cluster,
-        listening(cluster.folder, uvicorn("bench.replay:create_app"), environment) as (port, _),
+        listening(cluster.folder, command, environment) as (port, _),
     ):
-        yield Stage(cluster, f"http://127.0.0.1:{port}")
+        yield cluster, f"http://127.0.0.1:{port}"
 
 
 def page_of(threads: int) -> str:
@@ -65,20 +51,26 @@ def page_of(threads: int) -> str:
     return str(104 * 10**12 + threads)
 
 
-def run_case(stage: Stage, case: Case) -> Iterator[Pass]:
+def run_case(cluster: Cluster, graph_url: str, case: Case) -> Iterator[Pass]:
     """The passes of a case. Raises Failed if one did not load exactly what there is."""
     python = str(DLT_PYTHON) if case.contestant == "dlt" else sys.executable
-    with stage.cluster.database() as url:
+    with cluster.database() as url:
         module = f"bench.contestants.{case.contestant}"
-        command = module, stage.graph_url, url, page_of(case.threads)
-        with started(stage.cluster.folder, command, python) as process:
+        command = module, graph_url, url, page_of(case.threads)
+        with started(cluster.folder, command, python) as process:
             ask(process, "ready?")
             for name in ("fresh", "unchanged"):
-                stage.cluster.checkpoint()
-                stage.take_calls(case.latency_ms)
+                cluster.execute("checkpoint")  # no pass pays for the changes of another
+                _take_calls(graph_url, case.latency_ms)
                 measured = json.loads(ask(process, "go"))
-                yield _pass(case, name, stage.take_calls(0), **measured)
+                yield _pass(case, name, _take_calls(graph_url, 0), **measured)
                 _check_rows(url, case)
+
+
+def _take_calls(graph_url: str, latency_ms: int) -> int:
+    """The number of Graph calls since the last time; sets the latency of the next ones."""
+    with urlopen(f"{graph_url}/_replay/{latency_ms}") as response:  # noqa: S310 - our own
+        return int(response.read())
 
 
 def _pass(case: Case, name: str, calls: int, seconds: float, peak_mb: float) -> Pass:
@@ -89,9 +81,8 @@ def _pass(case: Case, name: str, calls: int, seconds: float, peak_mb: float) -> 
 
 
 def _check_rows(url: str, case: Case) -> None:
-    tables = "messenger_conversations", "contact_interaction_events"
-    if case.contestant == "dlt":
-        tables = "bench.conversations", "bench.messages"
+    ours = "messenger_conversations", "contact_interaction_events"
+    tables = ("bench.conversations", "bench.messages") if case.contestant == "dlt" else ours
     counts = ", ".join(f"(select count(*) from {table})" for table in tables)  # noqa: S608
     with psycopg.connect(url) as connection:
         found = connection.execute(f"select {counts}".encode()).fetchall()

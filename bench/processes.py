@@ -15,6 +15,8 @@ import click
 from messenger_pipeline.project import PROJECT
 
 Process = subprocess.Popen[str]
+UVICORN = "uvicorn --factory --lifespan off --no-access-log --timeout-keep-alive 3600".split()  # noqa: SIM905
+"""The module and options that serve a raw ASGI application, with uvicorn's fast loop and parser."""
 _START_SECONDS = 300.0
 _STOP_SECONDS = 20.0
 _NOTHING: Mapping[str, str] = {}
@@ -22,11 +24,6 @@ _NOTHING: Mapping[str, str] = {}
 
 class Failed(click.ClickException):
     """A contestant ended early, or did not do what it acknowledged. Ends the command with 1."""
-
-    log = ""
-
-    def format_message(self) -> str:
-        return self.message + self.log
 
 
 @contextmanager
@@ -37,9 +34,8 @@ def started(
     """A module with its arguments, which runs in `folder` until the end of the block. A Failed of
     the block gets the end of the module's log.
     """
-    log = folder / f"{command[0]}.log"
-    own = ("MESSENGER_", "DAGSTER_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    log, ours = folder / f"{command[0]}.log", ("MESSENGER_", "DAGSTER_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with (
         log.open("a") as errors,
         subprocess.Popen(
@@ -56,8 +52,10 @@ def started(
         try:
             yield process
         except Failed as failed:
-            failed.log = failed.log or f"\nThe log of {command[0]}:\n{log.read_text()[-2000:]}"
-            raise
+            if "\n" in failed.message:  # it has a log
+                raise
+            tail = log.read_text(errors="replace")[-2000:]
+            raise Failed(f"{failed.message}\n{log}:\n{tail}") from None
         finally:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with suppress(ProcessLookupError):

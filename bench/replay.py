@@ -14,14 +14,11 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from bench.asgi import respond
 from bench.contestants.program import TOKEN
 from bench.payloads import MESSAGES, as_bytes, make_thread
 
-PAGES = "BENCH_PAGES"
-"""The environment's name for the pages: JSON, the number of threads by page id."""
-_MOST_THREADS = 200
-"""Greater limits are reduced silently, as Meta does."""
+PAGES = "BENCH_PAGES"  # environment variable; JSON: the number of threads by page id
+_MOST_THREADS = 200  # greater limits are reduced silently, as Meta does
 
 
 class Replay:
@@ -30,9 +27,9 @@ class Replay:
     def __init__(self, pages: dict[str, int]) -> None:
         self._pages = pages
         self._calls = self._latency_ms = 0
-        for page_id, threads in pages.items():
+        for page in pages.items():
             for nested in (MESSAGES, 1):  # what the contestants request
-                render_threads(page_id, threads, nested)
+                render_threads(*page, nested)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         page_id, name = scope["path"].rsplit("/", 2)[1:]
@@ -43,10 +40,8 @@ class Replay:
         self._calls += 1
         await asyncio.sleep(self._latency_ms / 1000)
         query = dict(parse_qsl(scope["query_string"].decode()))
-        body = self.list_threads(page_id, query) if name == "conversations" else None
-        missing = b'{"error":{"message":"Unknown path","code":2500}}'
-        kind = b"application/json; charset=UTF-8"
-        await respond(send, 200 if body else 400, body or missing, kind)
+        assert name == "conversations", scope["path"]
+        await respond(send, 200, self.list_threads(page_id, query), b"application/json")
 
     def list_threads(self, page_id: str, query: dict[str, str]) -> bytes:
         """The response to a query for the threads of a page."""
@@ -57,6 +52,12 @@ class Replay:
         paging = as_bytes(_paging(f"{page_id}/conversations", start, limit, len(threads)))
         data = b",".join(threads[start : start + limit])
         return b'{"data":[' + data + b'],"paging":' + paging + b"}"
+
+
+async def respond(send: Send, status: int, body: bytes, kind: bytes = b"text/plain") -> None:
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 @cache

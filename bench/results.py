@@ -1,13 +1,11 @@
 """What a run measured: medians, ratios, and the bars that they must meet. Pure."""
 
-import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-Key = tuple[str, str]
-"""A contestant and a scenario."""
+Key = tuple[str, str]  # a contestant and a scenario
 _OPERATORS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 
@@ -87,8 +85,7 @@ def report(results: Results, baseline: str, bars: Iterable[Bar]) -> str:
 
 def _table(results: Results, scenario: str, baseline: str) -> Iterator[str]:
     contestants = results.rounds[scenario]
-    passes = itertools.chain.from_iterable(contestants.values())
-    titles = list(dict.fromkeys(title for one in passes for title in one.figures))
+    titles = list(dict.fromkeys(t for r in contestants.values() for one in r for t in one.figures))
     yield scenario
     yield _row("", "per second", f"x {baseline}", "slowest", "fastest", *titles)
     for contestant, rounds in contestants.items():

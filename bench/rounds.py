@@ -27,6 +27,6 @@ def rotate(names: list[str], number: int) -> list[str]:
 def show(number: int, passes: Iterable[Pass]) -> Iterator[Pass]:
     """The passes of a round, each printed to standard error as it ends."""
     for one in passes:
-        text = f"{one.seconds:.2f} s, {one.rate:,.0f} per second"
-        click.echo(f"round {number + 1}: {one.contestant}, {one.scenario}: {text}", err=True)
+        text = f"{one.contestant}, {one.scenario}: {one.rate:,.0f} per second"
+        click.echo(f"round {number + 1}: {text}", err=True)
         yield one

@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from bench.contestants.program import ListClient, Task, run_passes
+from bench.contestants.program import ListClient, run_passes
 
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 Records = list[dict[str, Any]]
 
 
-def main(task: Task) -> None:
+def main(graph_url: str, database_url: str, page_id: str) -> None:
     import dlt  # type: ignore[import-not-found,unused-ignore]
 
     def page() -> Any:
-        threads = dlt.resource(list_threads, name="threads", selected=False)(task)
+        threads = dlt.resource(list_threads, name="threads", selected=False)(graph_url, page_id)
         merged = {"primary_key": "id", "write_disposition": "merge"}
         yield threads | dlt.transformer(conversations_of, name="conversations", **merged)
         yield threads | dlt.transformer(messages_of, name="messages", **merged)
@@ -32,14 +32,14 @@ def main(task: Task) -> None:
     pipeline = dlt.pipeline(
         "bench",
         pipelines_dir=tempfile.mkdtemp(dir=Path.cwd()),
-        destination=dlt.destinations.postgres(_complete(task.database_url)),
+        destination=dlt.destinations.postgres(_complete(database_url)),
         dataset_name="bench",
     )
     run_passes(lambda: pipeline.run(source()))
 
 
-def list_threads(task: Task) -> Iterator[Records]:
-    client, after = ListClient(task), None
+def list_threads(graph_url: str, page_id: str) -> Iterator[Records]:
+    client, after = ListClient(graph_url, page_id), None
     while True:
         response = json.loads(client.fetch(after))
         yield response["data"]
@@ -53,11 +53,8 @@ def conversations_of(threads: Records) -> Iterator[Records]:
 
 
 def messages_of(threads: Records) -> Iterator[Records]:
-    yield [
-        {**message, "conversation_id": thread["id"]}
-        for thread in threads
-        for message in thread["messages"]["data"]
-    ]
+    for thread in threads:
+        yield [{**one, "conversation_id": thread["id"]} for one in thread["messages"]["data"]]
 
 
 def _complete(url: str) -> str:
@@ -69,4 +66,4 @@ def _complete(url: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Task(*sys.argv[1:]))
+    main(*sys.argv[1:])

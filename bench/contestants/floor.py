@@ -1,8 +1,7 @@
 """The least that loads the same indexed tables: the next response is fetched and parsed while one
 is loaded by a single statement and commit. No validation, session, lease or state of threads.
 
-The response goes to the database as it is: arrays of columns, COPY into a temporary table and
-rewritten JSON were all slower.
+The response is loaded as it is: arrays of columns, COPY and rewritten JSON were all slower.
 """
 
 import json
@@ -13,15 +12,15 @@ from typing import Any
 
 import psycopg
 
-from bench.contestants.program import ListClient, Task, run_passes
+from bench.contestants.program import ListClient, run_passes
 
 STATEMENT = Path(__file__).with_suffix(".sql").read_bytes()
 
 
-def main(task: Task) -> None:
-    client = ListClient(task)
-    with psycopg.connect(task.database_url, autocommit=True) as connection:
-        run_passes(lambda: load_page(connection, client, task.page_id))
+def main(graph_url: str, database_url: str, page_id: str) -> None:
+    client = ListClient(graph_url, page_id)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        run_passes(lambda: load_page(connection, client, page_id))
 
 
 def load_page(connection: psycopg.Connection[Any], client: ListClient, page_id: str) -> None:
@@ -45,4 +44,4 @@ def _fetch(client: ListClient, after: str | None) -> tuple[str, str | None]:
 
 
 if __name__ == "__main__":
-    main(Task(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -21,8 +21,7 @@ with threads as materialized (
             message_count = excluded.message_count, version = c.version + 1, updated_at = now()
         where excluded.last_message_time >= c.last_message_time
           and (excluded.sender_name, excluded.last_message, excluded.last_message_time,
-               excluded.message_count)
-              is distinct from
+               excluded.message_count) is distinct from
               (c.sender_name, c.last_message, c.last_message_time, c.message_count)
     returning c.id, c.sender_id
 ), known as (

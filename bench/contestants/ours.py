@@ -5,28 +5,28 @@ import threading
 import uuid
 from pathlib import Path
 
-from bench.contestants.program import KEY, Task, run_passes
+from bench.contestants.program import KEY, run_passes
 from messenger_pipeline.runtime import open_engine
 from messenger_pipeline.settings import load_settings
 from messenger_pipeline.sync.run import SyncRequest, sync_page
 
 
-def main(task: Task) -> None:
+def main(graph_url: str, database_url: str, page_id: str) -> None:
     settings = load_settings(
         home=Path.cwd(),
-        database_url=task.database_url,
-        graph_url=task.graph_url,
+        database_url=database_url,
+        graph_url=graph_url,
         calls_per_second=10_000,
         token_key=KEY,
     )
     with open_engine(settings) as engine:
 
         def run() -> None:
-            request = SyncRequest(task.page_id, str(uuid.uuid4()), mode="full")
+            request = SyncRequest(page_id, str(uuid.uuid4()), mode="full")
             sync_page(engine, request, threading.Event())
 
         run_passes(run)
 
 
 if __name__ == "__main__":
-    main(Task(*sys.argv[1:]))
+    main(*sys.argv[1:])

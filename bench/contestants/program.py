@@ -1,4 +1,5 @@
-"""What each contestant needs: its task, its passes, and a client for the list of threads.
+"""What each contestant needs: its passes, and a client for the list of threads. Its arguments
+are the URLs of the Graph API and of a database without rows, and the id of the page.
 
 Standard library only, because dlt runs in an environment of its own.
 """
@@ -9,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 FIELDS = (
@@ -17,18 +17,8 @@ FIELDS = (
     "{id,created_time,from,message,attachments,shares,sticker,reactions,reply_to,story}"
 )
 """The fields that the pipeline requests."""
-TOKEN = "EAAbench" + "0123456789" * 18
-"""Opens nothing; as long as one of Meta's."""
-KEY = "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtMDA="
-"""Encrypts TOKEN in the registry."""
-
-
-class Task(NamedTuple):
-    """The page to load, from the command line; the database has the schema, without rows."""
-
-    graph_url: str
-    database_url: str
-    page_id: str
+TOKEN = "EAAbench" + "0123456789" * 18  # opens nothing; as long as one of Meta's
+KEY = "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtMDA="  # encrypts TOKEN in the registry
 
 
 def run_passes(run: Callable[[], object]) -> None:
@@ -52,10 +42,10 @@ def _peak_mb() -> float:
 class ListClient:
     """Fetches a page's list of threads over one connection; responses as bytes."""
 
-    def __init__(self, task: Task) -> None:
-        split = urlsplit(task.graph_url)
+    def __init__(self, graph_url: str, page_id: str) -> None:
+        split = urlsplit(graph_url)
         self._connection = http.client.HTTPConnection(split.hostname or "", split.port)
-        self._path = f"{split.path}/v26.0/{task.page_id}/conversations"
+        self._path = f"{split.path}/v26.0/{page_id}/conversations"
         self._headers = {"Authorization": f"Bearer {TOKEN}"}
 
     def fetch(self, after: str | None) -> bytes:

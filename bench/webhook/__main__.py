@@ -7,10 +7,9 @@ import click
 from bench.cluster import open_cluster
 from bench.results import Bar, Pass, Results, report
 from bench.rounds import parse_names, rotate, show
-from bench.webhook import measures
+from bench.webhook import trial
 from bench.webhook.deliveries import PAGES
-from bench.webhook.measures import BLOCK, FULL, GROWTH, HALF, MEMORY, SETTLED, VISIBLE
-from bench.webhook.trial import CONTESTANTS
+from bench.webhook.trial import BLOCK, CONTESTANTS, FULL, GROWTH, HALF, MEMORY, SETTLED, VISIBLE
 
 RECEIVERS = ("receiver", "draining")
 
@@ -35,12 +34,12 @@ def main(
     with open_cluster(PAGES) as cluster:
         for number in range(rounds):
             for name in rotate(only, number):
-                passes += show(number, measures.measure_loads(name, cluster, seconds))
+                passes += show(number, trial.measure_loads(name, cluster, seconds))
         for name in RECEIVERS:
             if name in only and deliveries:
-                passes.append(measures.measure_memory(name, cluster, deliveries))
+                passes.append(trial.measure_memory(name, cluster, deliveries))
         if "draining" in only and visible_seconds:
-            passes.append(measures.measure_visibility("draining", cluster, visible_seconds))
+            passes.append(trial.measure_visibility("draining", cluster, visible_seconds))
     results = Results(passes)
     click.echo("\n" + report(results, "route", list_bars(results)))
 

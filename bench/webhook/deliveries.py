@@ -10,8 +10,7 @@ from bench.payloads import as_bytes, make_picture_url, make_text, message_id
 SECRET = "bench-app-secret"  # noqa: S105 - signs nothing else
 PAGES = [f"104100000000{number:03}" for number in range(1, 11)]
 PATH = "/api/webhook"
-_START_MS = int(time.time() * 1000) - 3_600_000
-"""Time of the first message. Each next one is a millisecond later."""
+_START_MS = int(time.time() * 1000) - 3_600_000  # each message is a millisecond later
 
 
 def mid_of(serial: int) -> str:
@@ -50,7 +49,7 @@ def _content(chance: random.Random) -> dict[str, Any]:
         picture = {"type": "image", "payload": {"url": make_picture_url(chance)}}
         return {"attachments": [picture]}
     text = " ".join(make_text(chance) for _ in range(chance.choice((1, 1, 1, 2, 4))))
-    return {"text": text} if text and len(as_bytes(text)) < 590 else _content(chance)
+    return {"text": text} if text and len(as_bytes(text)) < 560 else _content(chance)
 
 
 _CHANCE = random.Random("contents")

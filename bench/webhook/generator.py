@@ -1,7 +1,6 @@
 """Sends requests over keep-alive connections, one at a time on each, and counts the responses.
 
-`python -m bench.webhook.generator --port N` is a server that answers 200 to everything: it shows
-how much the generator can send.
+`python -m bench.webhook.generator --port N` answers 200 to everything: what can be sent at most.
 """
 
 import asyncio
@@ -36,19 +35,25 @@ class Load:
         self._requests, self._seconds, self._rate = requests, seconds, rate
         self._sent = 0
         self._idle: deque[Connection] = deque()
-        self._over: asyncio.Future[None]
+        self.over: asyncio.Future[None]
 
     async def send(self, port: int, connections: int = 64) -> None:
         """Raises Failed if a connection breaks or a response is missing."""
         loop = asyncio.get_running_loop()
-        self._over = loop.create_future()
+        self.over = loop.create_future()
         for _ in range(connections):
             _, made = await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
             self._idle.append(made)
         opened = list(self._idle)
         planned = len(self._requests) / self._rate if self._rate else self._seconds
         try:
-            await asyncio.wait_for(self._run(), planned + _PATIENCE)
+            async with asyncio.timeout(planned + _PATIENCE):
+                self.began = self.ended = now()
+                self._send_due(self.began)
+                while self._rate and self._sent < len(self._requests) and not self.over.done():
+                    await asyncio.sleep(_TICK)
+                    self._send_due(now())
+                await self.over
         except TimeoutError:
             raise Failed(f"{self._sent - len(self.latencies)} responses are missing") from None
         finally:
@@ -62,20 +67,8 @@ class Load:
         self._idle.append(connection)
         self._send_due(self.ended)
         complete = self._sent == len(self._requests) or not self._rate
-        if complete and len(self.latencies) == self._sent and not self._over.done():
-            self._over.set_result(None)
-
-    def lose_connection(self, error: Exception | None) -> None:
-        if not self._over.done():
-            self._over.set_exception(Failed(f"a connection was closed: {error}"))
-
-    async def _run(self) -> None:
-        self.began = self.ended = now()
-        self._send_due(self.began)
-        while self._rate and self._sent < len(self._requests) and not self._over.done():
-            await asyncio.sleep(_TICK)
-            self._send_due(now())
-        await self._over
+        if complete and len(self.latencies) == self._sent and not self.over.done():
+            self.over.set_result(None)
 
     def _send_due(self, at: float) -> None:
         while self._idle and self._sent < len(self._requests):
@@ -108,7 +101,8 @@ class Connection(asyncio.Protocol):
             self._load.take_response(self, status)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._load.lose_connection(error)
+        if not self._load.over.done():
+            self._load.over.set_exception(Failed(f"a connection was closed: {error}"))
 
 
 def read_status(received: bytes) -> int | None:
@@ -142,10 +136,10 @@ class _Server(asyncio.Protocol):
             self._transport.write(_OK)
 
 
-async def _serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", port)
-    await server.serve_forever()
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    await (await loop.create_server(_Server, "127.0.0.1", int(sys.argv[-1]))).serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[-1])))
+    uvloop.run(_serve())

@@ -1,7 +1,6 @@
 """A bare route: it verifies the signature and commits one row for each request.
 
-A raw ASGI application, a pool of connections that commit each statement, the body sent as binary
-to a prepared statement.
+A pool of connections commits each statement; a prepared statement gets the body as binary.
 """
 
 import hmac
@@ -10,12 +9,11 @@ import os
 from psycopg_pool import AsyncConnectionPool
 from starlette.types import Receive, Scope, Send
 
-from bench.asgi import respond
+from bench.replay import respond
 from bench.webhook.deliveries import PATH
 from bench.webhook.inbox import INSERT
 
-_POOL = 10
-"""Connections: 8 to 12 were the fastest; 4 and 32 were a third slower."""
+_POOL = 10  # connections: 8 to 12 were the fastest; 4 and 32 were a third slower
 _HEADER = b"x-hub-signature-256"
 
 

@@ -6,7 +6,7 @@ from bench import __main__ as load
 from bench.loading import SHARE, Case
 from bench.results import Bar, Pass, Results, report
 from bench.webhook import __main__ as webhook
-from bench.webhook.measures import FULL, GROWTH, HALF, MEMORY, VISIBLE
+from bench.webhook.trial import FULL, GROWTH, HALF, MEMORY, VISIBLE
 
 OURS, FLOOR = ("ours", "fresh"), ("floor", "fresh")
 
