@@ -42,7 +42,7 @@ _RATE = 50.0
 _PATIENCE = 30.0  # seconds after the last delivery was due
 _EVENTS = b"""
     select message_id from contact_interaction_events
-    where created_at > now() - interval '10 seconds'
+    where created_at > now() - make_interval(secs => %s)
 """
 
 
@@ -143,12 +143,13 @@ def measure_visibility(name: str, cluster: Cluster, seconds: float) -> Pass:
     with open_trial(name, cluster) as trial, ThreadPoolExecutor(1) as sender:
         first, count = trial.next, max(1, int(_RATE * seconds))
         due = {mid_of(first + number): number / _RATE for number in range(count)}
+        start = now()
         sending = sender.submit(trial.send, VISIBLE, count, seconds, _RATE)
-        deadline = now() + seconds + _PATIENCE
         with psycopg.connect(trial.url, autocommit=True) as connection:
-            while len(seen) < count and now() < deadline:
-                found = {mid for (mid,) in connection.execute(_EVENTS)} & due.keys()
-                seen = dict.fromkeys(found, now()) | seen
+            while len(seen) < count and now() < start + seconds + _PATIENCE:
+                oldest = start + min(due[mid] for mid in due.keys() - seen.keys())
+                events = connection.execute(_EVENTS, [now() - oldest]).fetchall()
+                seen = dict.fromkeys({mid for (mid,) in events} & due.keys(), now()) | seen
                 time.sleep(0.001)
         sent = sending.result()
     if len(seen) < count:
