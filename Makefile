@@ -38,14 +38,15 @@ BACKFILL ?= 8
 test-backfill: setup
 	@MESSENGER_BACKFILL_PAGES=$(BACKFILL) $(BIN)/pytest tests/end_to_end/test_backfill.py
 
-# Ratios against a floor and against peers. dlt is one of these: it has an environment of its own.
+# The load of a page, against a floor and against dlt, which has an environment of its own.
+# Options: make bench BENCH="--rounds 3 --threads 2000".
 bench: setup
 	@test -x .messenger/bench-venv/bin/dlt || { $(PYTHON) -m venv .messenger/bench-venv \
 	  && .messenger/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	    'dlt[postgres]==1.31.0'; } || echo "dlt cannot be installed: it will be left out."
+	    'dlt[postgres]==1.31.0'; } || echo "dlt cannot be installed and is left out."
 	@$(BIN)/python -m bench $(BENCH)
 
-# A receiver of webhooks under load, held against a bare route.
+# The receiver of webhooks under load, against a bare route.
 bench-webhook: setup
 	@$(BIN)/python -m bench.webhook $(BENCH)
 

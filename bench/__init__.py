@@ -1,1 +1,1 @@
-"""How fast a page is loaded: ratios against a floor and against peers, from one run."""
+"""Benchmarks. They compare contestants within one run, as ratios: machines differ."""

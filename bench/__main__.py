@@ -1,25 +1,12 @@
-"""`python -m bench`: rounds of all contestants, one after another, then medians and ratios."""
+"""`python -m bench`: how fast a page is loaded, against a floor and against dlt."""
+
+from collections.abc import Iterator
 
 import click
 
-from bench.report import report
-from bench.results import Results, check_bars
-from bench.runner import CONTESTANTS, DLT_PYTHON, Case, Result, run_case
-from bench.stage import open_stage
-
-LATENCY_CONTESTANTS = ("ours", "floor")
-MEMORY_CONTESTANTS = ("command", "dagster")
-"""Measured once, on the longest page: their memory is asked for, not their speed."""
-
-
-def _names(_context: click.Context, _option: click.Parameter, value: str) -> list[str]:
-    names = [name for name in value.split(",") if name]
-    unknown = set(names) - set(CONTESTANTS)
-    if unknown:
-        raise click.BadParameter(
-            f"{', '.join(sorted(unknown))}: choose of {', '.join(CONTESTANTS)}"
-        )
-    return names
+from bench.loading import CONTESTANTS, DLT_PYTHON, SHARE, Case, open_stage, run_case
+from bench.results import Bar, Pass, Results, report
+from bench.rounds import parse_names, rotate, show
 
 
 @click.command()
@@ -27,46 +14,47 @@ def _names(_context: click.Context, _option: click.Parameter, value: str) -> lis
               default=(2000, 10_000), show_default=True,
               help="Threads of the page; can be repeated.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--only", callback=_names, default=",".join(CONTESTANTS), show_default=True,
-              help="Contestants, separated by commas.")  # fmt: skip
+@click.option("--only", default=",".join(CONTESTANTS), callback=parse_names(CONTESTANTS),
+              show_default=True, help="Contestants, separated by commas.")  # fmt: skip
 @click.option("--latency-ms", type=click.IntRange(min=0), default=300, show_default=True,
-              help="Of each call, in the scenario with latency; 0: without it.")  # fmt: skip
+              help="Of each call, in the scenario with latency; 0 skips it.")  # fmt: skip
 def main(sizes: tuple[int, ...], rounds: int, only: list[str], latency_ms: int) -> None:
     """Measure how fast pages of 25 messages a thread are loaded."""
     if "dlt" in only and not DLT_PYTHON.exists():
-        click.echo("dlt is left out: it is not installed. `make bench` installs it.")
+        click.echo("dlt is not installed and is left out. `make bench` installs it.")
         only = [name for name in only if name != "dlt"]
     ordered = sorted(set(sizes))
-    results: list[Result] = []
-    with open_stage(ordered) as stage:
+    passes: list[Pass] = []
+    with open_stage(ordered) as (cluster, graph_url):
         for number in range(rounds):
-            for case in plan_round(ordered, only, latency_ms, first=number == 0):
-                for result in run_case(stage, case):
-                    results.append(result)
-                    _say(number, result)
-    found = Results(results)
-    click.echo("\n" + report(found, ordered, latency_ms, check_bars(found, ordered, latency_ms)))
+            for case in plan_round(ordered, rotate(only, number), latency_ms):
+                passes += show(number, run_case(cluster, graph_url, case))
+    results = Results(passes)
+    click.echo("\n" + report(results, "floor", list_bars(results, ordered, latency_ms)))
 
 
-def plan_round(sizes: list[int], only: list[str], latency_ms: int, first: bool) -> list[Case]:
-    """The cases of one round, in the order in which they run."""
-    cases = [
-        Case(name, threads) for threads in sizes for name in only if name not in MEMORY_CONTESTANTS
-    ]
+def plan_round(sizes: list[int], names: list[str], latency_ms: int) -> Iterator[Case]:
+    """The cases of a round, in their order."""
+    for threads in sizes:
+        yield from (Case(name, threads) for name in names)
     if latency_ms:
-        cases += [Case(name, sizes[0], latency_ms) for name in LATENCY_CONTESTANTS if name in only]
-    if "ours" in only:
-        cases.append(Case("ours", sizes[0], pages=2))
-    if first:
-        cases += [Case(name, sizes[-1]) for name in MEMORY_CONTESTANTS if name in only]
-    return cases
+        yield from (Case(name, sizes[0], latency_ms) for name in names if name != "dlt")
 
 
-def _say(number: int, result: Result) -> None:
-    case = result.case
-    text = f"round {number + 1}: {case.contestant}, {case.pages} x {case.threads:,} threads"
-    text += f", {case.latency_ms} ms" if case.latency_ms else ""
-    click.echo(f"{text}, {result.name}: {result.seconds:.2f} s, {result.calls} calls", err=True)
+def list_bars(results: Results, sizes: list[int], latency_ms: int) -> Iterator[Bar]:
+    for threads in sizes:
+        ours, floor = Case("ours", threads), Case("floor", threads)
+        fresh = ours.key("fresh")
+        ratio = results.ratio(fresh, floor.key("fresh"))
+        yield Bar(f"{threads:,} threads: a fresh load, against the floor", ratio, ">=", 0.9)
+        ratio = results.ratio(ours.key("unchanged"), fresh)
+        yield Bar(f"{threads:,} threads: an unchanged page, against a fresh load", ratio, ">=", 4)
+    small, large = Case("ours", sizes[0]).key("fresh"), Case("ours", sizes[-1]).key("fresh")
+    if small != large:
+        claim = f"a fresh load of {sizes[-1]:,} threads, against {sizes[0]:,}"
+        yield Bar(claim, results.ratio(large, small), ">=", 0.9)
+    share = results.figure(Case("ours", sizes[0], latency_ms).key("fresh"), SHARE)
+    yield Bar(f"% of a fresh load at {latency_ms} ms a call that is latency", share, ">=", 95)
 
 
 if __name__ == "__main__":

@@ -1,105 +1,107 @@
-"""Medians, ratios, and the bars they are held against. Pure."""
+"""What a run measured: medians, ratios, and the bars that they must meet. Pure."""
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from statistics import median
 
-from bench.bars import Bar
-from bench.runner import Case, Result
+Key = tuple[str, str]  # a contestant and a scenario
+_OPERATORS = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
-MEGABYTE = 1 << 20
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass of a contestant through a scenario: `count` threads or deliveries in `seconds`.
+
+    `figures` holds whatever else was measured, by the title of its column.
+    """
+
+    contestant: str
+    scenario: str
+    count: int
+    seconds: float
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Threads or deliveries per second."""
+        return self.count / self.seconds
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A value, None if it was not measured, and the bound that it must meet."""
+
+    claim: str
+    value: float | None
+    comparison: str
+    bound: float
+
+    @property
+    def verdict(self) -> str:
+        assert self.value is not None
+        return "pass" if _OPERATORS[self.comparison](self.value, self.bound) else "FAIL"
 
 
 class Results:
-    """All passes of a run, looked at by case."""
+    """All passes of a run: `rounds` by contestant, by scenario."""
 
-    def __init__(self, results: Iterable[Result]) -> None:
-        self._by: dict[tuple[Case, str], list[Result]] = {}
-        for result in results:
-            self._by.setdefault((result.case, result.name), []).append(result)
+    def __init__(self, passes: Iterable[Pass]) -> None:
+        self.rounds: dict[str, dict[str, list[Pass]]] = {}
+        for one in passes:
+            contestants = self.rounds.setdefault(one.scenario, {})
+            contestants.setdefault(one.contestant, []).append(one)
 
-    def cases(self) -> list[tuple[Case, str]]:
-        return list(self._by)
+    def figure(self, key: Key, title: str) -> float | None:
+        """The median of the rounds; of a figure whose title starts with "max" the maximum."""
+        values = [one.figures[title] for one in self._get(key) if title in one.figures]
+        summary = max if title.startswith("max") else median
+        return summary(values) if values else None
 
-    def rounds(self, case: Case, name: str) -> list[Result]:
-        return self._by.get((case, name), [])
+    def ratio(self, one: Key, other: Key) -> float | None:
+        """How many times the rate of the other: the median of the ratios of each round.
 
-    def seconds(self, case: Case, name: str) -> float | None:
-        """The median of the rounds."""
-        found = self.rounds(case, name)
-        return median(result.seconds for result in found) if found else None
-
-    def rate(self, case: Case, name: str) -> float | None:
-        """Threads per second, of all pages together."""
-        seconds = self.seconds(case, name)
-        return case.threads * case.pages / seconds if seconds else None
-
-    def ratio(self, one: tuple[Case, str], other: tuple[Case, str]) -> float | None:
-        """How many times as fast, in threads per second: the median of each round's ratio.
-
-        Of one round, because what slows a machine down slows both down.
+        Rates are compared within a round, because a busy machine slows down both.
         """
-        pairs = zip(self.rounds(*one), self.rounds(*other), strict=False)
-        ratios = [
-            (a.case.threads * a.case.pages / a.seconds)
-            / (b.case.threads * b.case.pages / b.seconds)
-            for a, b in pairs
-        ]
+        pairs = zip(self._get(one), self._get(other), strict=False)
+        ratios = [a.rate / b.rate for a, b in pairs]
         return median(ratios) if ratios else None
 
-    def allowed(self, case: Case, name: str) -> float | None:
-        """How much of the time the latency alone takes: 1 is as fast as can be."""
-        shares = [
-            result.calls * case.latency_ms / 1000 / result.seconds
-            for result in self.rounds(case, name)
-        ]
-        return median(shares) if shares and case.latency_ms else None
-
-    def peak_rss(self, contestant: str) -> float | None:
-        """Megabytes, the greatest of all rounds."""
-        found = [
-            result.peak_rss
-            for results in self._by.values()
-            for result in results
-            if result.case.contestant == contestant
-        ]
-        return max(found) / MEGABYTE if found else None
+    def _get(self, key: Key) -> list[Pass]:
+        contestant, scenario = key
+        return self.rounds.get(scenario, {}).get(contestant, [])
 
 
-def check_bars(results: Results, sizes: list[int], latency_ms: int) -> list[Bar]:
-    """Those of the bars that a run of these sizes measured."""
-    bars = []
-    for threads in sizes:
-        ours, floor = Case("ours", threads), Case("floor", threads)
-        bars += [
-            Bar(
-                f"{threads:,} threads: a fresh load is at least 0.9 times as fast as the floor",
-                results.ratio((ours, "fresh"), (floor, "fresh")),
-                least=0.9,
-            ),
-            Bar(
-                f"{threads:,} threads: an unchanged page is walked at least 4 times as fast",
-                results.ratio((ours, "unchanged"), (ours, "fresh")),
-                least=4,
-            ),
-        ]
-    small, large = Case("ours", sizes[0]), Case("ours", sizes[-1])
-    slow = Case("ours", sizes[0], latency_ms)
-    command, dagster = results.peak_rss("command"), results.peak_rss("dagster")
-    bars += [
-        Bar(
-            f"{sizes[-1]:,} threads load at the rate of {sizes[0]:,}, within a tenth",
-            results.ratio((large, "fresh"), (small, "fresh")) if len(sizes) > 1 else None,
-            least=0.9,
-        ),
-        Bar(
-            f"at {latency_ms} ms a call, a fresh load reaches 95 % of what latency alone allows",
-            results.allowed(slow, "fresh"),
-            least=0.95,
-        ),
-        Bar(
-            "a run takes less than 150 MB above an interpreter with Dagster loaded",
-            command - dagster if command is not None and dagster is not None else None,
-            most=150,
-        ),
-    ]
-    return [bar for bar in bars if bar.value is not None]
+def report(results: Results, baseline: str, bars: Iterable[Bar]) -> str:
+    """A table for each scenario, with ratios to the baseline, and the bars that were measured."""
+    lines = [line for scenario in results.rounds for line in _table(results, scenario, baseline)]
+    lines.append("Bars")
+    for bar in bars:
+        if bar.value is not None:
+            bound = f"{bar.comparison} {bar.bound:g}"
+            lines.append(_row(bar.verdict, _cell(bar.value), bound, bar.claim))
+    return "\n".join(lines)
+
+
+def _table(results: Results, scenario: str, baseline: str) -> Iterator[str]:
+    contestants = results.rounds[scenario]
+    titles = list(dict.fromkeys(t for r in contestants.values() for one in r for t in one.figures))
+    yield scenario
+    yield _row("", "per second", f"x {baseline}", "slowest", "fastest", *titles)
+    for contestant, rounds in contestants.items():
+        key, rates = (contestant, scenario), [one.rate for one in rounds]
+        ratio = results.ratio(key, (baseline, scenario))
+        figures = [results.figure(key, title) for title in titles]
+        cells = map(_cell, [median(rates), ratio, min(rates), max(rates), *figures])
+        yield _row(contestant, *cells)
+    yield ""
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _row(*cells: str) -> str:
+    return "  " + "  ".join(f"{cell:<11}" for cell in cells).rstrip()

@@ -1,1 +1,1 @@
-"""What is measured. Each module is a program that takes its turns from standard input."""
+"""The contestants. Each module is a program that runs one pass for each line that it reads."""

@@ -1,14 +1,13 @@
--- One answer's threads into conversations and their events. Naming the index of the conflict
--- spares a look into each other one.
--- The statement's own conversations are not visible to it: new ids come from `written`, old ones
--- from the table.
+-- Loads the threads of one response into conversations and their events. The arbiter index of the
+-- conflict is named, so that no other index is searched first. The statement does not see its own
+-- conversations: new ids come from `written`, old ones from the table.
 with threads as materialized (
     select (select p ->> 'id' from jsonb_array_elements(t.participants -> 'data') p
             where p ->> 'id' <> %(page_id)s limit 1) as sender_id,
            (select p ->> 'name' from jsonb_array_elements(t.participants -> 'data') p
             where p ->> 'id' <> %(page_id)s limit 1) as sender_name,
            t.message_count, t.messages -> 'data' as messages
-    from jsonb_to_recordset(%(answer)s::jsonb -> 'data') as t (
+    from jsonb_to_recordset(%(response)s::jsonb -> 'data') as t (
         participants jsonb, message_count integer, messages jsonb)
 ), written as (
     insert into messenger_conversations as c
@@ -22,8 +21,7 @@ with threads as materialized (
             message_count = excluded.message_count, version = c.version + 1, updated_at = now()
         where excluded.last_message_time >= c.last_message_time
           and (excluded.sender_name, excluded.last_message, excluded.last_message_time,
-               excluded.message_count)
-              is distinct from
+               excluded.message_count) is distinct from
               (c.sender_name, c.last_message, c.last_message_time, c.message_count)
     returning c.id, c.sender_id
 ), known as (

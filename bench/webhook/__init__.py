@@ -1,1 +1,1 @@
-"""Webhook deliveries under load: how many are kept durably, how soon, and what it costs."""
+"""The receiver under load: how many deliveries it stores durably, how soon, and at what cost."""

@@ -1,26 +1,24 @@
-"""The generator's counts are those of a server that counts too."""
+"""The generator counts what a server counts."""
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
-from bench.webhook.deliveries import make_body
-from bench.webhook.generator import Latency, Order, Outcome, carry_out, measure, prepare
-from bench.webhook.loads import Broken, read_status
+from bench.processes import Failed
+from bench.webhook.generator import Load, percentiles, read_status
 
 
 @dataclass
 class Server:
-    """Answers the n-th request with what `answer` says, in as many pieces."""
+    """Answers the n-th request with the pieces that `answer` returns; without any, it closes."""
 
     answer: Callable[[int], list[bytes]]
     bodies: list[bytes] = field(default_factory=list)
-    under_way: int = 0
-    most_under_way: int = 0
+    in_progress: int = 0
+    most_in_progress: int = 0
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -36,11 +34,11 @@ class Server:
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
         assert length is not None
         self.bodies.append(await reader.readexactly(int(length[1])))
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+        self.in_progress += 1
+        self.most_in_progress = max(self.most_in_progress, self.in_progress)
         pieces = self.answer(len(self.bodies))
         await asyncio.sleep(0)
-        self.under_way -= 1
+        self.in_progress -= 1
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -59,78 +57,75 @@ def every_tenth_is_refused(number: int) -> list[bytes]:
     return [b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"]
 
 
-def order(
+def send(
     server: Server, count: int, rate: float | None = None, seconds: float = 60, connections: int = 8
-) -> Outcome:
-    """What the generator tells of an order that this server answers."""
+) -> Load:
+    """The load of `count` requests that this server answers."""
+    requests = [b"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\n%06d" % n for n in range(count)]
 
-    async def run() -> Outcome:
+    async def run() -> Load:
+        load = Load(requests, seconds, rate)
         async with await asyncio.start_server(server.handle, "127.0.0.1", 0) as listening:
-            port = listening.sockets[0].getsockname()[1]
-            outcome = await carry_out(prepare(Order(port, 1, count, seconds, rate, connections)))
+            await load.send(listening.sockets[0].getsockname()[1], connections)
             await asyncio.sleep(0.01)  # the server sees its connections end
-            return outcome
+        return load
 
     return asyncio.run(run())
 
 
 @pytest.mark.parametrize("rate", [None, 2000.0])
-def test_answers_are_counted_by_their_status_however_they_are_cut_up(rate: float | None) -> None:
-    server = Server(every_tenth_is_refused)
-    outcome = order(server, 500, rate)
-    assert outcome.answers == {"200": 450, "503": 50}
+def test_responses_in_pieces_are_counted_by_their_status(rate: float | None) -> None:
+    assert send(Server(every_tenth_is_refused), 500, rate).statuses == {200: 450, 503: 50}
 
 
 @pytest.mark.parametrize("rate", [None, 2000.0])
-def test_each_delivery_of_an_order_is_sent_once(rate: float | None) -> None:
+def test_each_request_is_sent_once(rate: float | None) -> None:
     server = Server(ok)
-    outcome = order(server, 300, rate)
-    assert Counter(server.bodies) == Counter(make_body(serial) for serial in range(1, 301))
-    assert outcome.body_bytes == sum(map(len, server.bodies))
+    send(server, 300, rate)
+    assert sorted(server.bodies) == [b"%06d" % number for number in range(300)]
 
 
-def test_what_was_not_sent_in_time_is_not_counted() -> None:
+def test_requests_that_were_not_sent_in_time_are_not_counted() -> None:
     server = Server(ok)
-    outcome = order(server, 20_000, seconds=0.05)
-    assert outcome.answers == {"200": len(server.bodies)}
+    load = send(server, 20_000, seconds=0.05)
+    assert load.statuses == {200: len(server.bodies)}
     assert 0 < len(server.bodies) < 20_000
-    assert outcome.body_bytes == sum(map(len, server.bodies))
 
 
-def test_a_connection_waits_for_its_answer() -> None:
+def test_a_connection_waits_for_its_response() -> None:
     server = Server(ok)
-    order(server, 200, connections=3)
-    assert server.most_under_way <= 3
+    send(server, 200, connections=3)
+    assert server.most_in_progress <= 3
 
 
-def test_fewer_deliveries_than_connections_come_to_an_end() -> None:
-    assert order(Server(ok), 2).answers == {"200": 2}
+def test_a_load_with_fewer_requests_than_connections_ends() -> None:
+    assert send(Server(ok), 2).statuses == {200: 2}
 
 
-def test_a_delivery_that_found_no_connection_has_waited_since_it_was_due() -> None:
+def test_the_latency_of_a_request_that_found_no_connection_counts_from_when_it_was_due() -> None:
     """One connection, far more than it can take: the last waits for nearly all others."""
-    outcome = order(Server(ok), 400, rate=1_000_000.0, connections=1)
-    assert outcome.latency.greatest / 1000 > 0.9 * outcome.seconds
+    load = send(Server(ok), 400, rate=1_000_000.0, connections=1)
+    assert max(load.latencies) > 0.9 * (load.ended - load.began)
 
 
 @pytest.mark.parametrize("rate", [None, 2000.0])
-def test_a_connection_that_ends_ends_the_measurement(rate: float | None) -> None:
-    with pytest.raises(Broken, match="closed"):
-        order(Server(lambda number: ok(number) if number < 50 else []), 100, rate)
+def test_a_closed_connection_fails_the_load(rate: float | None) -> None:
+    with pytest.raises(Failed, match="closed"):
+        send(Server(lambda number: ok(number) if number < 50 else []), 100, rate)
 
 
-def test_an_answer_is_whole_with_the_last_byte_of_its_body() -> None:
-    [answer] = ok(0)
-    assert [read_status(answer[:end]) for end in range(len(answer))] == [None] * len(answer)
-    assert read_status(answer) == 200
+def test_a_response_is_complete_with_the_last_byte_of_its_body() -> None:
+    [response] = ok(0)
+    assert [read_status(response[:end]) for end in range(len(response))] == [None] * len(response)
+    assert read_status(response) == 200
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\n\r\n", ok(0)[0] * 2])
-def test_an_answer_without_a_length_or_followed_by_another_is_an_error(answer: bytes) -> None:
-    with pytest.raises(Broken):
-        read_status(answer)
+@pytest.mark.parametrize("response", [b"HTTP/1.1 200 OK\r\n\r\n", ok(0)[0] * 2])
+def test_a_response_without_a_length_or_followed_by_another_is_an_error(response: bytes) -> None:
+    with pytest.raises(Failed):
+        read_status(response)
 
 
-def test_a_percentile_is_a_value_that_so_many_are_not_above() -> None:
+def test_a_percentile_is_the_least_value_that_its_share_does_not_exceed() -> None:
     latencies = [number / 1000 for number in range(100, 0, -1)]
-    assert measure(latencies) == Latency(50, 95, 99, 100)
+    assert percentiles(latencies) == {"p50 ms": 50, "p95 ms": 95, "p99 ms": 99, "max ms": 100}
