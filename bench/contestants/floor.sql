@@ -48,8 +48,6 @@ join known k using (sender_id)
 cross join lateral jsonb_to_recordset(t.messages) as m (
     id text, created_time timestamptz, "from" jsonb, message text, attachments jsonb)
 on conflict (
-    page_id,
-    (case when message_id like 'm\_mid.%%' then substr(message_id, 3) else message_id end),
-    (split_part(event_type, '_', 1)),
-    discriminator
+    page_id, (messenger_pipeline.message_key(message_id)),
+    (messenger_pipeline.event_kind(event_type)), discriminator
 ) where message_id is not null do nothing

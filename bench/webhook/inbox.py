@@ -10,8 +10,8 @@ from bench.processes import Failed
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 
-INSERT = b"insert into webhook_inbox (body) values (%b)"
-_ROWS = b"select count(*), count(distinct body), coalesce(sum(length(body)), 0) from webhook_inbox"
+INSERT = b"insert into messenger_pipeline.webhook_inbox (body) values (%b)"
+_ROWS = b"select count(*), count(distinct body), coalesce(sum(length(body)), 0) from messenger_pipeline.webhook_inbox"
 _REQUIRE_DURABLE = b"""  -- deferred, so that it sees the settings of the commit itself
     create function bench_require_durable() returns trigger language plpgsql as $$
     begin
@@ -19,7 +19,7 @@ _REQUIRE_DURABLE = b"""  -- deferred, so that it sees the settings of the commit
             and current_setting('synchronous_commit') = 'on', 'the commit is not durable';
         return null;
     end $$;
-    create constraint trigger bench_require_durable after insert on webhook_inbox
+    create constraint trigger bench_require_durable after insert on messenger_pipeline.webhook_inbox
         deferrable initially deferred for each row execute function bench_require_durable()
 """
 
