@@ -11,7 +11,10 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 
 INSERT = b"insert into messenger_pipeline.webhook_inbox (body) values (%b)"
-_ROWS = b"select count(*), count(distinct body), coalesce(sum(length(body)), 0) from messenger_pipeline.webhook_inbox"
+_ROWS = (
+    b"select count(*), count(distinct body), coalesce(sum(length(body)), 0)"
+    b" from messenger_pipeline.webhook_inbox"
+)
 _REQUIRE_DURABLE = b"""  -- deferred, so that it sees the settings of the commit itself
     create function bench_require_durable() returns trigger language plpgsql as $$
     begin

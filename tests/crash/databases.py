@@ -72,7 +72,8 @@ def name_of(url: str) -> str:
 
 
 def query(url: str, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
-    """The rows of a query, on a connection of its own."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    """The rows of a query, on a connection of its own that finds tables of both schemas."""
+    path = "-c search_path=public,messenger_pipeline"
+    with psycopg.connect(url, autocommit=True, options=path) as connection:
         cursor = connection.execute(statement, arguments or None)
         return cursor.fetchall() if cursor.description else []
