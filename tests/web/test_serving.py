@@ -1,4 +1,4 @@
-"""serve as a process: what it says of the control API, and how open streams end with it."""
+"""`serve` as a process: its output about the control API, and how open streams end."""
 
 import signal
 import time
@@ -18,7 +18,7 @@ __all__ = ["environment", "serving"]  # fixtures
 KEY = {"X-API-Key": "a key of the tests"}
 
 
-def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
+def test_open_streams_end_within_seconds_of_sigterm(
     environment: dict[str, str], serving: Callable[..., Any], database: Database
 ) -> None:
     environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
@@ -31,11 +31,11 @@ def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
 
     def watch(path: str) -> tuple[bytes, float]:
         with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
-            told = next(answer.iter_content(65_536))
+            received = next(answer.iter_content(65_536))
             watched.append(path)
             for more in answer.iter_content(65_536):
-                told += more
-        return told, time.monotonic()
+                received += more
+        return received, time.monotonic()
 
     watched: list[str] = []
     with ThreadPoolExecutor() as pool:
@@ -46,17 +46,17 @@ def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
             assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
         took = [stream.result()[1] - began for stream in streams]
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert max(took) < 3
-    assert "every delivery that was answered is kept" in said
+    assert "every delivery that was answered is kept" in output
     for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
-        assert word not in said
+        assert word not in output
 
 
 @pytest.mark.parametrize("key", ["", "a key of the tests"])
-def test_it_says_whether_the_control_api_is_open(
+def test_the_output_states_whether_the_control_api_is_open(
     environment: dict[str, str], serving: Callable[..., Any], key: str
 ) -> None:
     environment["MESSENGER_API_KEY"] = key
@@ -64,7 +64,7 @@ def test_it_says_whether_the_control_api_is_open(
     answer = requests.get(f"{url}/api/overview", headers=KEY, timeout=30)
     assert answer.status_code == (200 if key else 401)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
-    assert ("set MESSENGER_API_KEY" in said) == (not key)
-    assert ("The status page is" in said) == bool(key)
-    assert KEY["X-API-Key"] not in said
+    output, _ = process.communicate(timeout=30)
+    assert ("set MESSENGER_API_KEY" in output) == (not key)
+    assert ("The status page is" in output) == bool(key)
+    assert KEY["X-API-Key"] not in output

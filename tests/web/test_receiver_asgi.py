@@ -1,4 +1,4 @@
-"""The webhook as an ASGI application: sequences of messages that no client sends at will."""
+"""The webhook as an ASGI application, with messages that an HTTP client cannot force."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,35 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messenger_pipeline.errors import DatabaseUnavailable
-from messenger_pipeline.web.receiver import MAX_BYTES, Webhook
+from messenger_pipeline.web.receiver import MAX_BODY_BYTES, Webhook
+from messenger_pipeline.web.receiver_metrics import ReceiverMetrics
 from tests.web.conftest import NEW, OLD, TOKEN, signature
 
 BODY = b'{"object":"page","entry":[]}'
 GONE: dict[str, Any] = {"type": "http.disconnect"}
 
 
-class Kept:
-    """An inbox in memory; `away` as the database can be."""
+class MemoryInbox:
+    """An inbox in memory. With `down` it fails as if the database were down."""
 
-    def __init__(self, away: bool = False) -> None:
+    def __init__(self, down: bool = False) -> None:
         self.bodies: list[bytes] = []
-        self._away = away
+        self._down = down
 
-    async def keep(self, body: bytes) -> None:
-        if self._away:
-            raise DatabaseUnavailable("away")
+    async def store(self, body: bytes) -> None:
+        if self._down:
+            raise DatabaseUnavailable("down")
         self.bodies.append(body)
 
 
 def chunks(*bodies: bytes) -> list[dict[str, Any]]:
-    """A body in parts, of which more are to come."""
+    """Parts of a body, each announcing more."""
     return [{"type": "http.request", "body": body, "more_body": True} for body in bodies]
 
 
 def exchange(
-    inbox: Kept, messages: Iterable[dict[str, Any]], signed: str, **headers: str
+    inbox: MemoryInbox, messages: Iterable[dict[str, Any]], signed: str, **headers: str
 ) -> tuple[list[dict[str, Any]], int]:
-    """What is sent in answer, and how many of the messages were not asked for."""
+    """The messages of the response, and how many of the request's were not read."""
     waiting = [*messages]
     sent: list[Any] = []
 
@@ -47,15 +48,15 @@ def exchange(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    told = {"x-hub-signature-256": signed, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    given = {"x-hub-signature-256": signed, **{k.replace("_", "-"): v for k, v in headers.items()}}
     scope = {
         "type": "http",
         "method": "POST",
         "path": "/api/webhook",
         "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in told.items()],
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
-    asyncio.run(Webhook(inbox, [NEW], TOKEN)(scope, receive, send))
+    asyncio.run(Webhook(inbox, ReceiverMetrics(), [NEW], TOKEN)(scope, receive, send))
     return sent, len(waiting)
 
 
@@ -74,8 +75,8 @@ def status(sent: list[dict[str, Any]]) -> int:
         [*chunks(*(bytes([one]) for one in BODY)), {"type": "http.request", "more_body": False}],
     ],
 )
-def test_a_body_is_the_same_however_it_is_cut(messages: list[dict[str, Any]]) -> None:
-    inbox = Kept()
+def test_a_body_may_arrive_in_any_parts(messages: list[dict[str, Any]]) -> None:
+    inbox = MemoryInbox()
     sent, _ = exchange(inbox, messages, signature(BODY))
     assert status(sent) == 200
     assert inbox.bodies == [BODY]
@@ -84,27 +85,29 @@ def test_a_body_is_the_same_however_it_is_cut(messages: list[dict[str, Any]]) ->
 @pytest.mark.parametrize(
     "messages", [[GONE], [*chunks(BODY), GONE], [*chunks(BODY[:5], BODY[5:]), GONE]]
 )
-def test_a_sender_that_goes_away_in_the_middle_leaves_nothing(
+def test_nothing_is_stored_of_a_sender_that_disconnects_midway(
     messages: list[dict[str, Any]],
 ) -> None:
-    """Not even a body that is whole by its signature: nobody said that it is."""
-    inbox = Kept()
+    """Not even a body whose signature is valid: its end was not received."""
+    inbox = MemoryInbox()
     assert exchange(inbox, messages, signature(BODY)) == ([], 0)
     assert inbox.bodies == []
 
 
-def test_without_a_signature_nothing_is_read() -> None:
-    inbox = Kept()
+def test_a_body_without_a_signature_is_not_read() -> None:
+    inbox = MemoryInbox()
     sent, unread = exchange(inbox, chunks(b"{}", b" "), "")
     assert (status(sent), unread) == (403, 2)
 
 
-def test_what_is_too_large_is_read_no_further() -> None:
-    inbox, part = Kept(), b" " * (MAX_BYTES // 4)
+def test_reading_stops_at_the_body_limit() -> None:
+    inbox, part = MemoryInbox(), b" " * (MAX_BODY_BYTES // 4)
     parts = chunks(*[part] * 5, b" ", b" ")
     sent, unread = exchange(inbox, parts, signature(part * 5))
     assert (status(sent), unread) == (413, 2)
-    sent, unread = exchange(inbox, chunks(BODY), signature(BODY), content_length=str(MAX_BYTES + 1))
+    sent, unread = exchange(
+        inbox, chunks(BODY), signature(BODY), content_length=str(MAX_BODY_BYTES + 1)
+    )
     assert (status(sent), unread) == (413, 1)
     [whole] = chunks(part * 5)
     sent, _ = exchange(inbox, [whole | {"more_body": False}], signature(part * 5))
@@ -112,35 +115,37 @@ def test_what_is_too_large_is_read_no_further() -> None:
     assert inbox.bodies == []
 
 
-@pytest.mark.parametrize("told", ["-1", "ten", "", "1.5", "9" * 5000, "0" * 30 + "1", "²"])
-def test_a_length_that_is_none_decides_nothing_but_the_body(told: str) -> None:
-    inbox = Kept()
+@pytest.mark.parametrize("given", ["-1", "ten", "", "1.5", "9" * 5000, "0" * 30 + "1", "²"])
+def test_an_invalid_content_length_is_ignored(given: str) -> None:
+    inbox = MemoryInbox()
     end = [{"type": "http.request", "body": BODY}]
-    sent, _ = exchange(inbox, end, signature(BODY), content_length=told)
-    assert status(sent) == (413 if told == "9" * 5000 else 200)
+    sent, _ = exchange(inbox, end, signature(BODY), content_length=given)
+    assert status(sent) == (413 if given == "9" * 5000 else 200)
 
 
 @given(
     st.binary(max_size=100),
     st.binary(max_size=80)
     | st.text("0123456789abcdef", min_size=64, max_size=64).map(
-        lambda told: b"sha256=" + told.encode()
+        lambda given: b"sha256=" + given.encode()
     ),
 )
-def test_no_other_signature_is_believed(body: bytes, told: bytes) -> None:
-    webhook = Webhook(Kept(), [OLD, NEW], TOKEN)
+def test_no_other_signature_is_valid(body: bytes, given: bytes) -> None:
+    webhook = Webhook(MemoryInbox(), ReceiverMetrics(), [OLD, NEW], TOKEN)
     right = {signature(body, secret).encode() for secret in (OLD, NEW)}
-    assert all(webhook.signed(body, one) for one in right)
-    assert webhook.signed(body, told) == (told in right)
-    assert not any(webhook.signed(body + b" ", one) for one in right)
+    assert all(webhook.is_signed(body, one) for one in right)
+    assert webhook.is_signed(body, given) == (given in right)
+    assert not any(webhook.is_signed(body + b" ", one) for one in right)
 
 
-def test_what_cannot_be_kept_is_to_be_sent_again() -> None:
-    sent, _ = exchange(Kept(away=True), [{"type": "http.request", "body": BODY}], signature(BODY))
+def test_a_body_that_cannot_be_stored_gets_503() -> None:
+    sent, _ = exchange(
+        MemoryInbox(down=True), [{"type": "http.request", "body": BODY}], signature(BODY)
+    )
     assert status(sent) == 503
     assert b"send it again" in sent[1]["body"]
 
 
-def test_an_unsigned_body_is_refused_whether_it_could_be_kept_or_not() -> None:
-    sent, _ = exchange(Kept(away=True), [{"type": "http.request", "body": BODY}], "")
+def test_an_unsigned_body_gets_403_while_the_database_is_down_too() -> None:
+    sent, _ = exchange(MemoryInbox(down=True), [{"type": "http.request", "body": BODY}], "")
     assert status(sent) == 403
