@@ -110,7 +110,7 @@ class GroupCommit:
                 failed()
 
     def _refuse_queued(self, _: object) -> None:
-        """Nobody must wait for a commit that will not happen."""
+        """Fail what is queued: no commit will follow."""
         _resolve([*self._queue], _stopped())
         self._queue.clear()
 

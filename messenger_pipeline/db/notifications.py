@@ -21,7 +21,7 @@ _BACKOFF = (0.5, 30.0)  # seconds before connecting again: first and longest
 _OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": APPLICATION_NAME,
-    # A server that vanished looks like an idle one: let TCP find out.
+    # A lost server looks like an idle one: keepalives detect it.
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,

@@ -151,7 +151,7 @@ def _accepted(database: Database, page_id: str, session: UUID, links: Links) -> 
 
 
 def _in_progress(outcome: RequestOutcome) -> str:
-    # Clients of the replaced application look for the beginning.
+    # Clients of the replaced application compare the beginning of this text.
     error = "Sync already in progress for this page. "
     if outcome.locked_by and outcome.locked_at:
         return f"{error}Run {outcome.locked_by} started at {outcome.locked_at:%H:%M:%S %Z}."

@@ -3,7 +3,7 @@
 The receiver holds the other end of its standard input, and writes to it when deliveries were
 committed. When that end closes, the process finishes its batch and exits.
 
-It also checks the alert conditions, so that somebody is alerted while Dagster is down. With
+It also checks the alert conditions, so that alerts are sent while Dagster is down. With
 --no-drain it does only that.
 
     python -m messenger_pipeline.web.drain_worker [--no-drain]

@@ -1,4 +1,4 @@
-"""/healthz and /readyz, for whatever starts receivers and sends them requests."""
+"""/healthz and /readyz, the probes for load balancers and container platforms."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ get no response. (nginx's code for it.)"""
 _SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _BATCH_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, MAX_BATCH)
 
-# A series for the start of each counter tells nothing that process_start_time_seconds does not.
+# Counters start with the process, whose start process_start_time_seconds already reports.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
 
 
@@ -53,7 +53,7 @@ class ReceiverMetrics:
         self._commits, self._failed_commits = _commit_metrics(registry)
 
     def delivery_acknowledged(self, seconds: float) -> None:
-        """Count a 200 that was sent so many seconds after the delivery's headers came."""
+        """Count a 200. `seconds`: from the delivery's headers until the response was sent."""
         self._by_status[200].inc()
         self._seconds.observe(seconds)
 

@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 _MIN_INTERVAL = 0.25  # seconds between two reads: changes in between are one event
 _FULL_INTERVAL = 3.0  # seconds between reads of everything: the end of a wait sends no notification
-_LINGER = 30.0  # seconds that it goes on listening after the last subscriber has left
+_LINGER = 30.0  # seconds until it stops listening after the last subscriber has left
 
 
 class SessionFeed:
-    """Reads sessions while somebody follows them. Use as an asynchronous context manager."""
+    """Reads sessions while they have subscribers. Use as an asynchronous context manager."""
 
     def __init__(self, database: Database, listen_url: str) -> None:
         self._database = database
@@ -105,7 +105,7 @@ class SessionFeed:
                     read_all_at = time.monotonic()
                 await asyncio.sleep(_MIN_INTERVAL)
         finally:
-            # First: a subscriber that comes while the listener ends starts another task.
+            # First of all, so that a subscriber that arrives while the listener ends starts a task.
             self._task = None
             self._snapshots.close()
             listener.cancel()

@@ -1,4 +1,4 @@
-"""The newest snapshot of each sync session that somebody watches.
+"""The newest snapshot of each sync session that has a subscriber.
 
 A subscriber that is slow gets the newest snapshot next, and none of those that it missed: nothing
 is queued for anybody.

@@ -28,7 +28,7 @@ _VERIFICATION = [
 
 WEBHOOK_OPENAPI: dict[str, Any] = {
     "get": {
-        "summary": "Verification: Meta asks whether this is your webhook",
+        "summary": "Verification: Meta checks that the webhook is yours",
         "operationId": "verify_webhook",
         "parameters": _VERIFICATION,
         "responses": {

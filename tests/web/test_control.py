@@ -85,7 +85,7 @@ def test_a_page_can_be_named_by_either_id_as_text_or_number(
     control: Receiver, small: Simulated, database: Database
 ) -> None:
     page = pages.get_page(database, small.page.id)
-    for asked in (
+    for request in (
         {"pageId": small.page.id},
         {"pageId": int(small.page.id)},
         {"pageId": str(page.id).upper()},
@@ -94,7 +94,7 @@ def test_a_page_can_be_named_by_either_id_as_text_or_number(
         {"pageId": str(page.id), "facebookPageId": small.page.id},
         {"pageId": str(uuid4()), "facebookPageId": small.page.id},  # another registry's
     ):
-        answer = control.request("POST", SYNC, json=asked)
+        answer = control.request("POST", SYNC, json=request)
         assert answer.status_code == 202, answer.text
         query(database, "update sync_requests set ended_at = now() returning id")
 
@@ -289,7 +289,7 @@ def test_the_last_syncs_of_a_page_are_listed_newest_first(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "asked"),
+    ("method", "path", "request_body"),
     [
         ("POST", SYNC, {"pageId": "1"}),
         ("GET", f"{SYNC}/{UUID(int=1)}", None),
@@ -299,9 +299,9 @@ def test_the_last_syncs_of_a_page_are_listed_newest_first(
     ],
 )
 def test_without_the_database_routes_get_503_with_retry_after(
-    without_database: Receiver, method: str, path: str, asked: Any
+    without_database: Receiver, method: str, path: str, request_body: Any
 ) -> None:
-    answer = without_database.request(method, path, json=asked)
+    answer = without_database.request(method, path, json=request_body)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert {*answer.json()} == {"error"}

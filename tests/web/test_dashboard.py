@@ -27,9 +27,9 @@ _MATCHER = re.compile(r'(\w+)\s*[=!]~?\s*"')
 
 
 def expressions() -> list[str]:
-    asked = [target["expr"] for panel in PANELS for target in panel["targets"]]
+    queried = [target["expr"] for panel in PANELS for target in panel["targets"]]
     rules = [rule["expr"] for group in RULES["groups"] for rule in group["rules"]]
-    return asked + rules
+    return queried + rules
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def exported(
 
 
 def test_every_expression_queries_exported_series(exported: dict[str, set[str]]) -> None:
-    asked = set()
+    queried = set()
     for expression in expressions():
         found = _SERIES.findall(expression)
         assert found, expression
@@ -69,10 +69,10 @@ def test_every_expression_queries_exported_series(exported: dict[str, set[str]])
         known = set().union(*(exported[name] for name, _ in found)) | OF_PROMETHEUS
         grouped = re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
         assert {one.strip() for group in grouped for one in group.split(",")} <= known, expression
-        asked |= {name for name, _ in found}
+        queried |= {name for name, _ in found}
     ours = {name for name in exported if re.fullmatch(r"messenger_\w+(?<!_created)", name)}
-    unseen = {re.sub(r"_(bucket|count|sum)$", "", name) for name in ours - asked}
-    assert unseen <= {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked}
+    unseen = {re.sub(r"_(bucket|count|sum)$", "", name) for name in ours - queried}
+    assert unseen <= {re.sub(r"_(bucket|count|sum)$", "", name) for name in queried}
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])

@@ -114,10 +114,10 @@ def test_a_sender_that_disconnects_does_not_delay_others(web_url: str, receiver:
 
     async def store_all() -> None:
         async with GroupCommit(web_url, "public", commits.append) as commit:
-            gone = asyncio.create_task(commit.store(b"gone"))
+            disconnects = asyncio.create_task(commit.store(b"disconnects"))
             stays = asyncio.create_task(commit.store(b"stays"))
             await asyncio.sleep(0)
-            gone.cancel()
+            disconnects.cancel()
             await stays
             await commit.store(b"next")
 

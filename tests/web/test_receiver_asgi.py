@@ -14,7 +14,7 @@ from messenger_pipeline.web.receiver_metrics import ReceiverMetrics
 from tests.web.conftest import NEW, OLD, TOKEN, signature
 
 BODY = b'{"object":"page","entry":[]}'
-GONE: dict[str, Any] = {"type": "http.disconnect"}
+DISCONNECT: dict[str, Any] = {"type": "http.disconnect"}
 
 
 class MemoryInbox:
@@ -83,7 +83,8 @@ def test_a_body_may_arrive_in_any_parts(messages: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "messages", [[GONE], [*chunks(BODY), GONE], [*chunks(BODY[:5], BODY[5:]), GONE]]
+    "messages",
+    [[DISCONNECT], [*chunks(BODY), DISCONNECT], [*chunks(BODY[:5], BODY[5:]), DISCONNECT]],
 )
 def test_nothing_is_stored_of_a_sender_that_disconnects_midway(
     messages: list[dict[str, Any]],

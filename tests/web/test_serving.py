@@ -26,8 +26,8 @@ def test_open_streams_end_within_seconds_of_sigterm(
           " values ('10', 'x') returning 1")  # fmt: skip
     process, url = serving("--no-drain")
     api = f"{url}/api/conversations"
-    asked = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
-    assert asked.status_code == 202, asked.text
+    accepted = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
+    assert accepted.status_code == 202, accepted.text
 
     def watch(path: str) -> tuple[bytes, float]:
         with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
@@ -39,7 +39,7 @@ def test_open_streams_end_within_seconds_of_sigterm(
 
     watched: list[str] = []
     with ThreadPoolExecutor() as pool:
-        session = asked.json()["sync_session_id"]
+        session = accepted.json()["sync_session_id"]
         streams = [pool.submit(watch, path) for path in ("/events", f"/sync/{session}/events") * 5]
         while len(watched) < 10:
             time.sleep(0.05)

@@ -259,7 +259,11 @@ def test_the_page_has_strict_security_headers(served: Receiver) -> None:
             served.url + path, headers={"If-None-Match": answer.headers["etag"]}, timeout=30
         )
         assert again.status_code == 304
-    assert requests.get(f"{served.url}/static/app.py", timeout=30).status_code == 404
+    for path in ("/static/app.py", "/static/", "/static/..%2fapp.py", "/static/%00"):
+        answer = requests.get(served.url + path, timeout=30)
+        assert (answer.status_code, {*answer.json()}) == (404, {"error"})
+    answer = requests.post(f"{served.url}/static/status.js", timeout=30)
+    assert (answer.status_code, {*answer.json()}) == (405, {"error"})
 
 
 # -- The cookie ---------------------------------------------------------------------------------

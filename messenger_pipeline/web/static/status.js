@@ -2,7 +2,7 @@
 // Names and texts of people and of Meta are inserted as text (textContent), never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const REFRESH_MS = 10000; // everything is fetched again; changes of open syncs come as events
+const REFRESH_MS = 10000; // interval of full refreshes; open syncs send events in between
 const STATE_TEXT = { needs_reauthorization: "needs re-authorization" };
 const view = { page: 1, rows: new Map(), outcomes: new Map(), stream: null, timer: null, typing: null, requests: 0 };
 
@@ -241,7 +241,7 @@ async function refresh() {
 
 const refreshQuietly = () => refresh().then(() => stale(""), (error) => { if (error.status !== 401) stale(error.message); });
 
-// While the receiver cannot be reached the figures are old, and must look so.
+// While the receiver cannot be reached the figures are stale, and must be shown as such.
 function stale(why) {
   document.body.classList.toggle("stale", Boolean(why));
   if (why) $("connection").textContent = `${why} ${view.seen ? `Figures as of ${view.seen}.` : "No figures yet."}`;
