@@ -174,7 +174,7 @@ def test_words_that_are_too_short_to_be_a_secret_stay() -> None:
 
 def test_a_process_that_ends_by_an_error_says_so_in_one_line_without_its_password() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "messenger_pipeline.web.draining"],
+        [sys.executable, "-m", "messenger_pipeline.web.drain_worker"],
         env={
             **os.environ,
             "MESSENGER_DATABASE_URL": "postgresql://u:canary-word@127.0.0.1:9/db",

@@ -40,7 +40,7 @@ def serve(host: str, port: int, drain: bool) -> None:
     settings = load_settings()
     verify_token = _require_secrets(settings)
     from messenger_pipeline.web.app import Control, create_app
-    from messenger_pipeline.web.draining import DrainProcess
+    from messenger_pipeline.web.drain_process import DrainProcess
 
     with (
         _listening(host, port) as listener,
@@ -50,7 +50,7 @@ def serve(host: str, port: int, drain: bool) -> None:
         ) as database,
     ):
         process = DrainProcess(environment, drain=drain)
-        commit = GroupCommit(url, settings.database_schema, process.announce)
+        commit = GroupCommit(url, settings.database_schema, process.notify)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
         control = Control(database, _secret(settings.listen_url) or url, _secret(settings.api_key))
         app = create_app(commit, secrets, verify_token, process.running, control)

@@ -1,4 +1,4 @@
-"""Deliveries into the inbox, many in one commit, for a receiver that is asynchronous."""
+"""Group commit: stores the deliveries that an asynchronous receiver takes in, many per commit."""
 
 import asyncio
 from collections import deque
@@ -8,78 +8,85 @@ import psycopg
 from psycopg import sql
 
 from messenger_pipeline.db.pool import own_schema, translated
-from messenger_pipeline.distribution import Distribution
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
 
-_MOST = 500  # bodies in one commit
-_MOST_BYTES = 16 * 2**20  # of one commit
-_MOST_WAITING = 256 * 2**20  # bytes; beyond them the sender must come again
-_SECONDS = 3.5  # for a commit: Meta waits five for its answer
-_CONNECT_SECONDS = 2
+MAX_BATCH = 500
+"""Bodies in one commit."""
+
+_MAX_BATCH_BYTES = 16 * 2**20
+_MAX_QUEUED_BYTES = 256 * 2**20  # beyond them a delivery is refused, and Meta sends it again
+_COMMIT_TIMEOUT = 3.5  # seconds: Meta waits five for the response
+_CONNECT_TIMEOUT = 2  # seconds
+
+_Batch = list[tuple[bytes, "asyncio.Future[None]"]]
 
 
 class GroupCommit:
-    """Keeps bodies; those that come while a commit is under way share the next one.
+    """Stores bodies in the inbox. Those that arrive during a commit share the next one.
 
-    Use as an asynchronous context manager. `kept` is called after each commit, with how many.
-    `sizes` are the commits by how many shared one, `failures` those that did not succeed.
+    Use as an asynchronous context manager. The callbacks in `on_commit` get the number of
+    deliveries of each commit; those in `on_failure` are called after each commit that failed. They
+    run in the event loop, and must be quick.
     """
 
-    def __init__(self, url: str, schema: str, kept: Callable[[int], None]) -> None:
+    def __init__(self, url: str, schema: str, on_commit: Callable[[int], None]) -> None:
         self.url, self.schema = url, schema
-        self.sizes = Distribution((1, 2, 5, 10, 20, 50, 100, 200, _MOST))
-        self.failures = 0
-        self._kept = kept
+        self.on_commit: list[Callable[[int], None]] = [on_commit]
+        self.on_failure: list[Callable[[], None]] = []
         self._statement = sql.SQL("select count(*) from {}(%b)").format(
             sql.Identifier(own_schema(schema), "receive_webhook_deliveries")
         )
-        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
-        self._bytes = 0
+        self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._connection: psycopg.AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._inserts: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "GroupCommit":
-        self._task = asyncio.create_task(self._commit_forever())
-        self._task.add_done_callback(self._refuse_all)
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._refuse_queued)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        ending = [self._task, *self._inserts]
-        for task in ending:
+        tasks = [self._task, *self._inserts]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._connection is not None:
             await self._connection.close()
 
-    async def keep(self, body: bytes) -> None:
-        """Return once the body is committed. Raises DatabaseUnavailable: then it may be kept, or
-        not, and is to be sent again."""
-        if self._bytes + len(body) > _MOST_WAITING:
-            raise DatabaseUnavailable("too many deliveries wait to be committed")
-        if self._task is None or self._task.done():
-            raise DatabaseUnavailable("nothing is committed any more")
+    async def store(self, body: bytes) -> None:
+        """Return once the body is committed.
+
+        Raises DatabaseUnavailable. The body may or may not be stored then; send it again.
+        """
+        if self._queued_bytes + len(body) > _MAX_QUEUED_BYTES:
+            raise DatabaseUnavailable("too many deliveries are waiting for a commit")
+        self._require_running()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((body, future))
-        self._bytes += len(body)
+        self._queue.append((body, future))
+        self._queued_bytes += len(body)
         self._wake.set()
         await future
 
     async def check(self) -> None:
-        """Raise DatabaseUnavailable, or SchemaError, unless a commit is possible."""
-        if self._task is None or self._task.done():
-            raise DatabaseUnavailable("nothing is committed any more")
+        """Raise DatabaseUnavailable or SchemaError unless a commit is possible now."""
+        self._require_running()
         with translated():
             connection = await psycopg.AsyncConnection.connect(
-                self.url, autocommit=True, connect_timeout=_CONNECT_SECONDS
+                self.url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT
             )
             async with connection:
-                # Without a body it keeps nothing, and shows that it is there.
+                # Stores nothing, but proves that the function exists and may be called.
                 await connection.execute(self._statement, [[]])
 
-    async def _commit_forever(self) -> None:
+    def _require_running(self) -> None:
+        if self._task is None or self._task.done():
+            raise _stopped()
+
+    async def _run(self) -> None:
         while True:
             await self._wake.wait()
             batch = self._next_batch()
@@ -88,49 +95,44 @@ class GroupCommit:
                 continue
             error = await self._commit([body for body, _ in batch])
             if isinstance(error, _Stalled):
-                # Who came meanwhile would wait as long again, and be told too late.
-                while self._waiting:
+                # What is queued would wait as long again, and get its 503 too late.
+                while self._queue:
                     batch += self._next_batch()
-            for _, future in batch:
-                if future.done():
-                    continue  # its sender went away
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-            if error is None:
-                self.sizes.add(len(batch))
-                self._kept(len(batch))
-            else:
-                self.failures += 1
+            _resolve(batch, error)
+            self._call_back(len(batch), error)
 
-    def _refuse_all(self, _: object) -> None:
-        """Nobody waits for commits that will not come."""
-        for _body, future in self._waiting:
-            if not future.done():
-                future.set_exception(DatabaseUnavailable("nothing is committed any more"))
-        self._waiting.clear()
+    def _call_back(self, deliveries: int, error: PipelineError | None) -> None:
+        if error is None:
+            for committed in self.on_commit:
+                committed(deliveries)
+        else:
+            for failed in self.on_failure:
+                failed()
 
-    def _next_batch(self) -> list[tuple[bytes, "asyncio.Future[None]"]]:
-        batch: list[tuple[bytes, asyncio.Future[None]]] = []
+    def _refuse_queued(self, _: object) -> None:
+        """Fail what is queued: no commit will follow."""
+        _resolve([*self._queue], _stopped())
+        self._queue.clear()
+
+    def _next_batch(self) -> _Batch:
+        batch: _Batch = []
         size = 0
-        while self._waiting and len(batch) < _MOST and size < _MOST_BYTES:
-            batch.append(self._waiting.popleft())
+        while self._queue and len(batch) < MAX_BATCH and size < _MAX_BATCH_BYTES:
+            batch.append(self._queue.popleft())
             size += len(batch[-1][0])
-        self._bytes -= size
+        self._queued_bytes -= size
         return batch
 
     async def _commit(self, bodies: list[bytes]) -> PipelineError | None:
-        """One insert, committed; or why not."""
+        """Insert the bodies in one commit. Returns the error if that failed."""
         insert = asyncio.create_task(self._insert(bodies))
         self._inserts.add(insert)
         insert.add_done_callback(self._inserts.discard)
-        await asyncio.wait({insert}, timeout=_SECONDS)
+        await asyncio.wait({insert}, timeout=_COMMIT_TIMEOUT)
         if not insert.done():
-            # It ends by itself: to a server that is stalled, the request to cancel takes longer
-            # than a sender waits.
+            # Not awaited: a stalled server takes longer to cancel a query than Meta waits.
             insert.cancel()
-            return _Stalled(f"no commit within {_SECONDS} seconds")
+            return _Stalled(f"no commit within {_COMMIT_TIMEOUT} seconds")
         try:
             insert.result()
         except PipelineError as error:
@@ -138,7 +140,7 @@ class GroupCommit:
         return None
 
     async def _insert(self, bodies: list[bytes]) -> None:
-        """Only a connection on which all went well is used again."""
+        """A connection is used again only after a success."""
         connection, self._connection = self._connection, None
         with translated():
             if connection is None:
@@ -146,7 +148,7 @@ class GroupCommit:
                     self.url,
                     autocommit=True,
                     prepare_threshold=None,
-                    connect_timeout=_CONNECT_SECONDS,
+                    connect_timeout=_CONNECT_TIMEOUT,
                     application_name="messenger-pipeline receiver",
                 )
             try:
@@ -158,4 +160,18 @@ class GroupCommit:
 
 
 class _Stalled(DatabaseUnavailable):
-    """The server takes no commit, and does not say why."""
+    """The server does not commit, and reports no error either."""
+
+
+def _resolve(batch: _Batch, error: PipelineError | None) -> None:
+    for _, future in batch:
+        if future.done():
+            continue  # its sender disconnected
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def _stopped() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the receiver has stopped committing deliveries")

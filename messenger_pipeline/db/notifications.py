@@ -1,4 +1,4 @@
-"""What PostgreSQL announces, for those who wait for it: LISTEN, on a connection of its own."""
+"""PostgreSQL's notifications (LISTEN), on a connection of their own that reconnects by itself."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ from messenger_pipeline.errors import PipelineError
 
 _log = logging.getLogger(__name__)
 
-APPLICATION = "messenger-pipeline listener"
-_LOOK = 30.0  # seconds of silence after which one looks whether the server is still there
-_PAUSES = (0.5, 30.0)  # seconds before connecting again: at first, and at most
+APPLICATION_NAME = "messenger-pipeline listener"
+_PROBE_SECONDS = 30.0  # after that long without a notification, check that the server responds
+_BACKOFF = (0.5, 30.0)  # seconds before connecting again: first and longest
 _OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
-    "application_name": APPLICATION,
-    # A server that vanished says nothing, like one on which nothing happens.
+    "application_name": APPLICATION_NAME,
+    # A lost server looks like an idle one: keepalives detect it.
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -29,23 +29,26 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-async def announcements(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
-    """What is announced on a channel, without end. None each time that listening begins: what was
-    announced before that was not heard. A lost connection is made anew."""
-    pause = _PAUSES[0]
+async def listen(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
+    """Yield the JSON object of each notification on a channel, without end.
+
+    Yields None each time that it starts to listen: notifications sent before that are lost. It
+    reconnects by itself, after a pause that doubles with each failure.
+    """
+    pause = _BACKOFF[0]
     while True:
         try:
-            async with aclosing(_heard(url, channel)) as hearing:
-                async for heard in hearing:
-                    pause = _PAUSES[0]
-                    yield heard
+            async with aclosing(_listen_once(url, channel)) as notifications:
+                async for payload in notifications:
+                    pause = _BACKOFF[0]
+                    yield payload
         except PipelineError as error:
-            _log.warning("listens to nothing, tries again in %.0f s: %s", pause, error)
+            _log.warning("cannot listen for notifications, retrying in %.0f s: %s", pause, error)
         await asyncio.sleep(pause)
-        pause = min(pause * 2, _PAUSES[1])
+        pause = min(pause * 2, _BACKOFF[1])
 
 
-async def _heard(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
+async def _listen_once(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
     with translated():
         connection = await psycopg.AsyncConnection.connect(
             url, autocommit=True, prepare_threshold=None, **_OPTIONS
@@ -54,12 +57,12 @@ async def _heard(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             yield None
             while True:
-                async with aclosing(connection.notifies(timeout=_LOOK)) as notifications:
+                async with aclosing(connection.notifies(timeout=_PROBE_SECONDS)) as notifications:
                     async for notification in notifications:
-                        announced = _parse(notification.payload)
-                        if announced is not None:
-                            yield announced
-                await asyncio.wait_for(connection.execute("select 1"), _LOOK)
+                        payload = _parse(notification.payload)
+                        if payload is not None:
+                            yield payload
+                await asyncio.wait_for(connection.execute("select 1"), _PROBE_SECONDS)
         except TimeoutError:
             return
         finally:
@@ -67,9 +70,9 @@ async def _heard(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None
 
 
 def _parse(payload: str) -> dict[str, Any] | None:
-    """Whoever may connect to the database may announce anything."""
+    """The payload as a JSON object. None if it is not one: any database user may send anything."""
     try:
-        told = json.loads(payload)
+        parsed = json.loads(payload)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return parsed if isinstance(parsed, dict) else None

@@ -1,1 +1,1 @@
-"""What is served over HTTP: the webhook receiver."""
+"""HTTP: the webhook receiver, the control API, the status page and the metrics."""

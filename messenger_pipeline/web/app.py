@@ -6,33 +6,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Security
-from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.types import Receive, Scope, Send
 
 from messenger_pipeline.db.group_commit import GroupCommit
+from messenger_pipeline.db.metrics import SampleReader
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.web.access import COOKIE, Access, Guard
+from messenger_pipeline.web.auth import COOKIE, Authenticator
 from messenger_pipeline.web.control import control_routes
+from messenger_pipeline.web.errors import error_responses, handle_errors
 from messenger_pipeline.web.events import event_routes
-from messenger_pipeline.web.failures import described, handle_failures
+from messenger_pipeline.web.guard import Guard
+from messenger_pipeline.web.health import add_health_routes
 from messenger_pipeline.web.login import login_routes
-from messenger_pipeline.web.metrics import METRICS, Metrics
+from messenger_pipeline.web.metrics import METRICS_ROUTE, MetricsEndpoint
 from messenger_pipeline.web.pages import page_routes
-from messenger_pipeline.web.receiver import DESCRIPTION, Webhook
-from messenger_pipeline.web.static_files import static_routes
-from messenger_pipeline.web.watching import Watching
+from messenger_pipeline.web.receiver import Webhook
+from messenger_pipeline.web.receiver_metrics import ReceiverMetrics
+from messenger_pipeline.web.session_feed import SessionFeed
+from messenger_pipeline.web.static_files import add_static_files
+from messenger_pipeline.web.webhook_openapi import WEBHOOK_OPENAPI
 
 WEBHOOK = "/api/webhook"
 Background = Callable[[], AbstractAsyncContextManager[None]]
-"""What runs beside the application, from its start to its end."""
+"""What runs alongside the application, from its start to its end."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What the control routes and the status page work with. Without a key they are nobody's."""
+    """What the control routes and the status page need. Without a key they are closed."""
 
     database: Database
     listen_url: str
@@ -40,13 +43,13 @@ class Control:
 
 
 class App:
-    """FastAPI, which deliveries pass by; before it the guard."""
+    """Routes deliveries to the webhook, and everything else through the guard to FastAPI."""
 
-    def __init__(self, webhook: Webhook, api: FastAPI, access: Access) -> None:
+    def __init__(self, webhook: Webhook, api: FastAPI, auth: Authenticator) -> None:
         self._webhook = webhook
         self._api = api
-        self._guarded = Guard(api, access)
-        self.openapi()["paths"][WEBHOOK] = DESCRIPTION
+        self._guarded = Guard(api, auth)
+        self.openapi()["paths"][WEBHOOK] = WEBHOOK_OPENAPI
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == WEBHOOK:
@@ -55,7 +58,7 @@ class App:
             await self._guarded(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """The description of all routes; made once, and kept."""
+        """The OpenAPI description of all routes; FastAPI generates it once."""
         return self._api.openapi()
 
 
@@ -67,55 +70,42 @@ def create_app(
     control: Control,
 ) -> App:
     """All routes. `background` runs while they are served."""
-    access, watching = Access(control.api_key), Watching(control.database, control.listen_url)
+    auth = Authenticator(control.api_key)
+    feed = SessionFeed(control.database, control.listen_url)
+    metrics = ReceiverMetrics()
+    commit.on_commit.append(metrics.commit_succeeded)
+    commit.on_failure.append(metrics.commit_failed)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with background(), commit, watching:
+        async with background(), commit, feed:
             yield
 
     api = FastAPIOffline(
         title="messenger-pipeline", redoc_url=None, static_url="/docs-static", lifespan=lifespan
     )
-
-    @api.get("/healthz", summary="Whether the process is alive")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
-
-    unready: dict[int | str, dict[str, Any]] = {
-        503: {"description": "The database cannot be reached."}
-    }
-
-    @api.get("/readyz", summary="Whether deliveries can be kept", responses=unready)
-    async def readyz() -> JSONResponse:
-        try:
-            await commit.check()
-        except PipelineError as error:
-            return JSONResponse({"status": "not ready", "error": str(error)}, 503)
-        return JSONResponse({"status": "ready"})
-
-    webhook = Webhook(commit, app_secrets, verify_token)
-    api.add_api_route("/metrics", Metrics(webhook.tally, commit).answer, **METRICS)
-
-    _add_control(api, control.database, access, watching)
-
-    return App(webhook, api, access)
+    api.state.database, api.state.auth, api.state.feed = control.database, auth, feed
+    handle_errors(api)
+    add_health_routes(api, commit)
+    endpoint = MetricsEndpoint(metrics, SampleReader(commit.url, commit.schema))
+    api.add_api_route("/metrics", endpoint.get, **METRICS_ROUTE)
+    _add_control_routes(api)
+    return App(Webhook(commit, metrics, app_secrets, verify_token), api, auth)
 
 
-def _add_control(api: FastAPI, database: Database, access: Access, watching: Watching) -> None:
-    handle_failures(api)
-    # The guard looks at them; here they are described.
-    known_by = [
+def _add_control_routes(api: FastAPI) -> None:
+    # The guard checks the key; this describes it.
+    security = [
         Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
         Security(HTTPBearer(auto_error=False)),
         Security(APIKeyCookie(name=COOKIE, auto_error=False)),
     ]
-    refusals = described(
-        _401="The API key is missing or wrong, or none is set.",
-        _403="With the cookie, but from another site.",
-        _503="The database cannot be reached; ask again.",
+    errors = error_responses(
+        _401="The API key is missing or wrong, or MESSENGER_API_KEY is not set.",
+        _403="The request has the session cookie, but comes from another site.",
+        _503="The database cannot be reached; try again.",
     )
-    for routes in (control_routes(database), event_routes(watching), page_routes(database)):
-        api.include_router(routes, dependencies=known_by, responses=refusals)
-    api.include_router(login_routes(access))
-    api.include_router(static_routes())
+    for routes in (control_routes, event_routes, page_routes):
+        api.include_router(routes, dependencies=security, responses=errors)
+    api.include_router(login_routes)
+    add_static_files(api)

@@ -1,4 +1,4 @@
-"""What the status page shows: the pages, and figures over all of them."""
+"""The status page's routes: the list of pages, and figures for all of them together."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -12,18 +12,23 @@ from messenger_pipeline.db.alerts import Alert, list_alerts
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
 from messenger_pipeline.progress import StatusAnswer, status_answer
-from messenger_pipeline.web.failures import described
+from messenger_pipeline.web.dependencies import DatabaseDependency
+from messenger_pipeline.web.errors import error_responses
 
 PAGE_SIZE = 50
 _ALERTS = 50
-_ALIVE_SECONDS = 180.0  # without a word from Dagster's daemon; it is heard of every half a minute
+_ALIVE_SECONDS = 180.0  # since the last heartbeat of Dagster's daemon, which sends two a minute
+
+page_routes = APIRouter(tags=["status page"])
 
 Status = Literal["active", "paused", "needs_reauthorization", "removed"]
 
 
 class PageShown(BaseModel):
-    """A page, what is stored of it, and its open syncs. `more`: of conversations there are more
-    than were counted."""
+    """A page, what is stored of it, and its open syncs.
+
+    `more`: counting stopped there, and the page has more conversations and messages.
+    """
 
     id: UUID
     pageId: str
@@ -42,7 +47,7 @@ class PageShown(BaseModel):
 
 
 class PagesShown(BaseModel):
-    """`page` of `pageCount`, with `found` pages on all of them."""
+    """Part `page` of `pageCount` of the list, which has `found` pages in all."""
 
     page: int
     pageCount: int
@@ -51,7 +56,7 @@ class PagesShown(BaseModel):
 
 
 class AlertShown(BaseModel):
-    """What is wrong, and what to do."""
+    """What is wrong, and the remedy."""
 
     id: int
     kind: str
@@ -63,7 +68,7 @@ class AlertShown(BaseModel):
 
 
 class Overview(BaseModel):
-    """Figures over all pages. `dagsterAlive` is null where its daemon was never heard of."""
+    """Figures for all pages. `dagsterAlive` is null if its daemon never sent a heartbeat."""
 
     pages: dict[str, int]
     openSessions: int
@@ -82,71 +87,72 @@ class Overview(BaseModel):
     now: datetime
 
 
-def page_routes(database: Database) -> APIRouter:
-    router = APIRouter(tags=["status page"])
-
-    @router.get(
-        "/api/pages",
-        summary="The pages, those whose owner must act first, then by name",
-        responses=described(_422="A parameter is wrong."),
+@page_routes.get(
+    "/api/pages",
+    summary="The pages: first those whose owner must act, then by name",
+    responses=error_responses(_422="A parameter is invalid."),
+)
+def list_pages(
+    database: DatabaseDependency,
+    search: Annotated[
+        str, Query(max_length=100, description="A part of the name, or of Facebook's id.")
+    ] = "",
+    status: Annotated[
+        Status | Literal[""], Query(description="Empty: all pages that are not removed.")
+    ] = "",
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+) -> PagesShown:
+    rows = overview.list_page_states(
+        database,
+        search=search.replace("\0", "").strip(),  # PostgreSQL's text cannot hold NUL
+        status=status or None,
+        offset=(page - 1) * PAGE_SIZE,
+        limit=PAGE_SIZE,
     )
-    def list_pages(
-        search: Annotated[
-            str, Query(max_length=100, description="A part of the name, or of Facebook's id.")
-        ] = "",
-        status: Annotated[
-            Status | Literal[""], Query(description="Nothing: all that are not removed.")
-        ] = "",
-        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    ) -> PagesShown:
-        rows = overview.list_page_states(
-            database,
-            search=search.replace("\0", "").strip(),  # PostgreSQL's texts hold no NUL
-            status=status or None,
-            offset=(page - 1) * PAGE_SIZE,
-            limit=PAGE_SIZE,
-        )
-        found = rows[0].found if rows else 0
-        names = [name for row in rows for name in row.open_sessions]
-        now = datetime.now(UTC)
-        told = {
-            name: status_answer(row, now)
-            for name, row in (list_progress(database, names) if names else {}).items()
-        }
-        return PagesShown(
-            page=page,
-            pageCount=-(-found // PAGE_SIZE),
-            found=found,
-            pages=[
-                _shown(row, [told[name] for name in row.open_sessions if name in told])
-                for row in rows
-            ],
-        )
+    found = rows[0].found if rows else 0
+    answers = _open_sessions(database, rows)
+    return PagesShown(
+        page=page,
+        pageCount=-(-found // PAGE_SIZE),
+        found=found,
+        pages=[
+            _shown(row, [answers[one] for one in row.open_sessions if one in answers])
+            for row in rows
+        ],
+    )
 
-    @router.get("/api/overview", summary="What whoever is on call looks at first")
-    def get_overview() -> Overview:
-        figures = overview.get_overview(database)
-        now = datetime.now(UTC)
-        seen = figures.dagster_seen_at
-        return Overview(
-            pages=figures.pages,
-            openSessions=figures.open_sessions,
-            running=figures.running_sessions,
-            waitingRequests=figures.waiting_requests,
-            oldestRequest=figures.oldest_request,
-            openAlerts=figures.open_alerts,
-            openErrors=figures.open_errors,
-            alerts=[_alert(one) for one in list_alerts(database, True, _ALERTS)],
-            inboxWaiting=figures.inbox_waiting,
-            inboxOldest=figures.inbox_oldest,
-            deliveriesAMinute=figures.deliveries_a_minute,
-            quarantined=figures.quarantined,
-            dagsterAlive=None if seen is None else (now - seen).total_seconds() < _ALIVE_SECONDS,
-            dagsterSeenAt=seen,
-            now=now,
-        )
 
-    return router
+@page_routes.get("/api/overview", summary="Figures for all pages, and open alerts")
+def get_overview(database: DatabaseDependency) -> Overview:
+    figures = overview.get_overview(database)
+    now = datetime.now(UTC)
+    seen = figures.dagster_seen_at
+    return Overview(
+        pages=figures.pages,
+        openSessions=figures.open_sessions,
+        running=figures.running_sessions,
+        waitingRequests=figures.waiting_requests,
+        oldestRequest=figures.oldest_request,
+        openAlerts=figures.open_alerts,
+        openErrors=figures.open_errors,
+        alerts=[_alert(one) for one in list_alerts(database, True, _ALERTS)],
+        inboxWaiting=figures.inbox_waiting,
+        inboxOldest=figures.inbox_oldest,
+        deliveriesAMinute=figures.deliveries_a_minute,
+        quarantined=figures.quarantined,
+        dagsterAlive=None if seen is None else (now - seen).total_seconds() < _ALIVE_SECONDS,
+        dagsterSeenAt=seen,
+        now=now,
+    )
+
+
+def _open_sessions(database: Database, rows: list[overview.PageState]) -> dict[UUID, StatusAnswer]:
+    sessions = [session for row in rows for session in row.open_sessions]
+    if not sessions:
+        return {}
+    now = datetime.now(UTC)
+    progress = list_progress(database, sessions)
+    return {session: status_answer(row, now) for session, row in progress.items()}
 
 
 def _shown(row: overview.PageState, sessions: list[StatusAnswer]) -> PageShown:

@@ -1,19 +1,14 @@
-"""The status page's files, as they are in this package."""
+"""The status page's files, from the folder static/ of this package."""
 
-import hashlib
-from importlib.resources import files
+import mimetypes
+from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from starlette.staticfiles import StaticFiles
 
-_TYPES = {
-    "index.html": "text/html; charset=utf-8",
-    "status.js": "text/javascript; charset=utf-8",
-    "status.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
 _HEADERS = {
-    # Nothing but what we serve: text from Meta that got into the page as HTML would still not run.
+    # Only what we serve may run: text from Meta that got into the page as HTML would still not.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
         " connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -24,27 +19,25 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
+# With nosniff a browser runs no script of another type, and the host's table may have another.
+mimetypes.add_type("text/javascript", ".js")
 
-def static_routes() -> APIRouter:
+
+class _StatusPageFiles(StaticFiles):
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.update(_HEADERS)
+        return response
+
+
+def add_static_files(api: FastAPI) -> None:
+    """Serve the status page at / and its files under /static."""
+    files = _StatusPageFiles(packages=[("messenger_pipeline.web", "static")])
     router = APIRouter(include_in_schema=False)
-    folder = files("messenger_pipeline.web") / "static"
-    kept = {name: (folder / name).read_bytes() for name in _TYPES}
-
-    def answer(name: str, request: Request) -> Response:
-        tag = f'"{hashlib.sha256(kept[name]).hexdigest()[:16]}"'
-        headers = {**_HEADERS, "ETag": tag}
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
-        return Response(kept[name], media_type=_TYPES[name], headers=headers)
 
     @router.get("/")
     async def index(request: Request) -> Response:
-        return answer("index.html", request)
+        return await files.get_response("index.html", request.scope)
 
-    @router.get("/static/{name}")
-    async def file(name: str, request: Request) -> Response:
-        if name not in kept:
-            return Response(status_code=404)
-        return answer(name, request)
-
-    return router
+    api.include_router(router)
+    api.mount("/static", files)

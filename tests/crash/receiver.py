@@ -161,7 +161,7 @@ def running_receiver(environment: dict[str, str]) -> Iterator[Receiver]:
 def running_drain(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """A running drain without a receiver."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "messenger_pipeline.web.draining"],
+        [sys.executable, "-m", "messenger_pipeline.web.drain_worker"],
         env=environment,
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -30,52 +30,52 @@ def signature(body: bytes, secret: str = NEW) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-class Asked(GroupCommit):
-    """A commit that counts what it was asked to keep."""
+class CountingCommit(GroupCommit):
+    """Counts the bodies that were submitted to it."""
 
-    asked = 0
+    submitted = 0
 
-    async def keep(self, body: bytes) -> None:
-        self.asked += 1
-        await super().keep(body)
+    async def store(self, body: bytes) -> None:
+        self.submitted += 1
+        await super().store(body)
 
 
 @dataclass
-class Receiving:
-    """A receiver that is being served."""
+class Receiver:
+    """A receiver that listens on `url`."""
 
     url: str
-    commit: Asked
-    kept: list[int] = field(default_factory=list)
-    """How many deliveries each commit announced."""
+    commit: CountingCommit
+    commits: list[int] = field(default_factory=list)
+    """The number of deliveries of each commit."""
 
     @property
     def webhook(self) -> str:
         return self.url + WEBHOOK
 
-    def ask(self, method: str, path: str, *, key: str | None = KEY, **asked: Any) -> Any:
-        """A control route's answer."""
-        headers = asked.pop("headers", {})
+    def request(self, method: str, path: str, *, key: str | None = KEY, **options: Any) -> Any:
+        """The response of a control route."""
+        headers = options.pop("headers", {})
         if key is not None:
             headers = {"X-API-Key": key.encode(), **headers}
-        return requests.request(method, self.url + path, headers=headers, timeout=30, **asked)
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
 
     def post(self, body: bytes, **headers: str) -> requests.Response:
-        """Deliver it, rightly signed unless a signature is given."""
+        """Deliver a body, with a valid signature unless another one is given."""
         signed = {"X-Hub-Signature-256": signature(body), "Content-Type": "application/json"}
         return requests.post(self.webhook, body, headers=signed | headers, timeout=30)
 
 
 @contextmanager
-def received_at(url: str, api_key: str | None = KEY) -> Iterator[Receiving]:
-    """A receiver that keeps deliveries in the database of this URL, and applies none."""
+def serve_receiver(url: str, api_key: str | None = KEY) -> Iterator[Receiver]:
+    """A receiver that stores deliveries in the database of this URL, and applies none."""
     with Database(url, timeout=2) as database:
-        yield from _received_at(database, url, api_key)
+        yield from _serve(database, url, api_key)
 
 
-def _received_at(database: Database, url: str, api_key: str | None) -> Iterator[Receiving]:
-    kept: list[int] = []
-    commit = Asked(url, "public", kept.append)
+def _serve(database: Database, url: str, api_key: str | None) -> Iterator[Receiver]:
+    commits: list[int] = []
+    commit = CountingCommit(url, "public", commits.append)
     control = Control(database, url, api_key)
     app = create_app(commit, [OLD, NEW], TOKEN, nullcontext, control)
     listening = socket.create_server(("127.0.0.1", 0), backlog=500)
@@ -86,7 +86,7 @@ def _received_at(database: Database, url: str, api_key: str | None) -> Iterator[
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield Receiving(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, kept)
+        yield Receiver(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, commits)
     finally:
         server.should_exit = True
         thread.join()
@@ -95,7 +95,7 @@ def _received_at(database: Database, url: str, api_key: str | None) -> Iterator[
 
 @pytest.fixture(scope="package")
 def web_url(server: str, template: str) -> Iterator[str]:
-    """A database for all tests that leave it whole."""
+    """A database for all tests that do not change its schema."""
     name = f"web_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template}")
@@ -110,34 +110,35 @@ def web_database(web_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="package")
-def served(web_url: str) -> Iterator[Receiving]:
-    with received_at(web_url) as receiving:
-        yield receiving
+def served(web_url: str) -> Iterator[Receiver]:
+    """One receiver for all tests that do not look at its inbox."""
+    with serve_receiver(web_url) as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="package")
-def away(server: str) -> Iterator[Receiving]:
-    """A receiver whose database has gone away."""
-    name = f"away_{os.getpid()}"
+def without_database(server: str) -> Iterator[Receiver]:
+    """A receiver whose database was dropped."""
+    name = f"dropped_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name}")
-        with received_at(database_url(server, name)) as receiving:
+        with serve_receiver(database_url(server, name)) as receiver:
             connection.execute(f"drop database {name} with (force)")
-            yield receiving
+            yield receiver
 
 
 @pytest.fixture
-def receiving(served: Receiving, web_database: Database) -> Receiving:
-    """A receiver whose inbox is empty."""
+def receiver(served: Receiver, web_database: Database) -> Receiver:
+    """The same receiver, with an empty inbox."""
     with web_database.transaction() as connection:
         connection.execute("truncate webhook_inbox, quarantined_records")
-    served.kept.clear()
-    served.commit.asked = 0
+    served.commits.clear()
+    served.commit.submitted = 0
     return served
 
 
 @pytest.fixture
 def stored(web_database: Database) -> Callable[[], list[bytes]]:
-    """The bodies in the inbox, as they came."""
+    """Returns the bodies in the inbox, in the order of their arrival."""
     statement = "select body from webhook_inbox order by id"
     return lambda: [body for (body,) in query(web_database, statement)]

@@ -1,4 +1,4 @@
-"""Scrapes of a receiver, parsed as Prometheus does."""
+"""Scrapes of a receiver's /metrics, parsed as Prometheus parses them."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.web.conftest import Receiving
+from tests.web.conftest import Receiver
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -15,7 +15,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Scrape:
-    """An answer of /metrics."""
+    """A response of /metrics."""
 
     families: dict[str, Metric]
     samples: dict[Series, float]
@@ -24,7 +24,7 @@ class Scrape:
         return self.samples[name, frozenset(labels.items())]
 
     def values(self, name: str) -> dict[tuple[str, ...], float]:
-        """Of each series of a metric, by the values of its labels in the order of their names."""
+        """The value of each series of a metric, by its label values in the order of the names."""
         return {
             tuple(value for _, value in sorted(labels)): number
             for (found, labels), number in self.samples.items()
@@ -32,7 +32,7 @@ class Scrape:
         }
 
     def counters(self) -> dict[Series, float]:
-        """What may never get less."""
+        """The series that must never decrease."""
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in self.families.values()
@@ -41,7 +41,7 @@ class Scrape:
         }
 
     def shared(self) -> dict[Series, float]:
-        """What every receiver is to tell alike, however long ago it was asked."""
+        """The series that must be equal in all receivers, and do not depend on the time."""
         own = ("process_", "python_", "messenger_database_", "messenger_build")
         counted = (
             "messenger_webhook_deliveries_received",
@@ -56,8 +56,8 @@ class Scrape:
         }
 
 
-def scrape(receiving: Receiving, accept: str = "text/plain") -> Scrape:
-    answer = requests.get(receiving.url + "/metrics", headers={"Accept": accept}, timeout=30)
+def scrape(receiver: Receiver, accept: str = "text/plain") -> Scrape:
+    answer = requests.get(receiver.url + "/metrics", headers={"Accept": accept}, timeout=30)
     assert answer.status_code == 200
     kind = "application/openmetrics-text" if "openmetrics" in accept else "text/plain"
     assert answer.headers["Content-Type"].startswith(kind)
@@ -68,8 +68,8 @@ def scrape(receiving: Receiving, accept: str = "text/plain") -> Scrape:
     )
     found = list(parse(answer.text))
     families = {family.name: family for family in found}
-    assert len(families) == len(found), "a metric stands there twice"
+    assert len(families) == len(found), "a metric is exported twice"
     samples = [sample for family in found for sample in family.samples]
     by_series = {(one.name, frozenset(one.labels.items())): one.value for one in samples}
-    assert len(by_series) == len(samples), "a series stands there twice"
+    assert len(by_series) == len(samples), "a series is exported twice"
     return Scrape(families, by_series)

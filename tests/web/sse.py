@@ -1,4 +1,4 @@
-"""Server-sent events, read as an EventSource does."""
+"""A client of server-sent events that behaves as a browser's EventSource."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.web.conftest import KEY, Receiving
+from tests.web.conftest import KEY, Receiver
 
 
 @dataclass
 class Stream:
-    """An open stream; iterating gives the data of its events until it is closed."""
+    """An open stream. Iterating yields the data of its events until it is closed."""
 
     answer: requests.Response
     ids: list[str] = field(default_factory=list)
@@ -39,27 +39,29 @@ class Stream:
             elif line and not name:
                 self.comments.append(value)
             elif line:
-                raise AssertionError(line)  # such as an event's name: onmessage would miss it
+                raise AssertionError(
+                    line
+                )  # such as an event with a name, which onmessage would miss
 
 
 @contextmanager
-def watched(
-    receiving: Receiving, session: str | None = None, seen: str | None = None, seconds: float = 30
+def open_stream(
+    receiver: Receiver, session: str | None = None, seen: str | None = None, seconds: float = 30
 ) -> Iterator[Stream]:
     path = f"/sync/{session}/events" if session else "/events"
     headers: dict[str, str | bytes | None] = {"X-API-Key": KEY.encode(), "Last-Event-ID": seen}
-    url = f"{receiving.url}/api/conversations{path}"
+    url = f"{receiver.url}/api/conversations{path}"
     with requests.get(url, headers=headers, stream=True, timeout=seconds) as answer:
         yield Stream(answer)
 
 
-async def raw_stream(receiving: Receiving, session: str) -> bytes:
-    """All of a session's stream, until the server ends it."""
-    address = urlsplit(receiving.url)
+async def raw_stream(receiver: Receiver, session: str) -> bytes:
+    """All bytes of a session's stream, until the server ends it."""
+    address = urlsplit(receiver.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = f"GET /api/conversations/sync/{session}/events HTTP/1.1\r\nHost: x\r\n"
     head += "Connection: close\r\nX-API-Key: "
     writer.write(head.encode() + KEY.encode() + b"\r\n\r\n")
-    told = await reader.read()
+    received = await reader.read()
     writer.close()
-    return told
+    return received

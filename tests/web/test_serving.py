@@ -1,4 +1,4 @@
-"""serve as a process: what it says of the control API, and how open streams end with it."""
+"""`serve` as a process: its output about the control API, and how open streams end."""
 
 import signal
 import time
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from messenger_pipeline.db.pages import register_page
 from messenger_pipeline.db.pool import Database
-from tests.db.test_load import query
 from tests.test_cli import environment
 from tests.webhook.test_commands import serving
 
@@ -18,45 +18,44 @@ __all__ = ["environment", "serving"]  # fixtures
 KEY = {"X-API-Key": "a key of the tests"}
 
 
-def test_open_streams_end_at_once_when_the_receiver_is_told_to_end(
+def test_open_streams_end_within_seconds_of_sigterm(
     environment: dict[str, str], serving: Callable[..., Any], database: Database
 ) -> None:
     environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
-    query(database, "insert into facebook_pages (facebook_page_id, token_encrypted)"
-          " values ('10', 'x') returning 1")  # fmt: skip
+    register_page(database, "10", name=None, user_id=None, platform=None, token_encrypted="x")
     process, url = serving("--no-drain")
     api = f"{url}/api/conversations"
-    asked = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
-    assert asked.status_code == 202, asked.text
+    accepted = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
+    assert accepted.status_code == 202, accepted.text
 
     def watch(path: str) -> tuple[bytes, float]:
         with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
-            told = next(answer.iter_content(65_536))
+            received = next(answer.iter_content(65_536))
             watched.append(path)
             for more in answer.iter_content(65_536):
-                told += more
-        return told, time.monotonic()
+                received += more
+        return received, time.monotonic()
 
     watched: list[str] = []
     with ThreadPoolExecutor() as pool:
-        session = asked.json()["sync_session_id"]
+        session = accepted.json()["sync_session_id"]
         streams = [pool.submit(watch, path) for path in ("/events", f"/sync/{session}/events") * 5]
         while len(watched) < 10:
             time.sleep(0.05)
             assert process.poll() is None
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=30)
         took = [stream.result()[1] - began for stream in streams]
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert max(took) < 3
-    assert "every delivery that was answered is kept" in said
+    assert "every delivery that was answered is kept" in output
     for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
-        assert word not in said
+        assert word not in output
 
 
 @pytest.mark.parametrize("key", ["", "a key of the tests"])
-def test_it_says_whether_the_control_api_is_open(
+def test_the_output_states_whether_the_control_api_is_open(
     environment: dict[str, str], serving: Callable[..., Any], key: str
 ) -> None:
     environment["MESSENGER_API_KEY"] = key
@@ -64,7 +63,7 @@ def test_it_says_whether_the_control_api_is_open(
     answer = requests.get(f"{url}/api/overview", headers=KEY, timeout=30)
     assert answer.status_code == (200 if key else 401)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
-    assert ("set MESSENGER_API_KEY" in said) == (not key)
-    assert ("The status page is" in said) == bool(key)
-    assert KEY["X-API-Key"] not in said
+    output, _ = process.communicate(timeout=30)
+    assert ("set MESSENGER_API_KEY" in output) == (not key)
+    assert ("The status page is" in output) == bool(key)
+    assert KEY["X-API-Key"] not in output

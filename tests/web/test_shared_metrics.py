@@ -1,4 +1,4 @@
-"""What all processes share, as a receiver tells Prometheus: after real syncs and deliveries."""
+"""The metrics that all processes share, after real syncs and deliveries."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +13,18 @@ from messenger_pipeline.webhook.drain import drain_batch
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk
-from tests.web.conftest import Receiving, received_at
+from tests.web.conftest import Receiver, serve_receiver
 from tests.web.scraping import scrape
 from tests.webhook.bodies import body, item, text
 
 
 @pytest.fixture
-def receiver(url: str) -> Iterator[Receiving]:
-    with received_at(url) as receiving:
-        yield receiving
+def receiver(url: str) -> Iterator[Receiver]:
+    with serve_receiver(url) as receiver:
+        yield receiver
 
 
-def deliver(receiver: Receiving, *bodies: bytes) -> None:
+def deliver(receiver: Receiver, *bodies: bytes) -> None:
     for one in bodies:
         assert receiver.post(one).status_code == 200
 
@@ -38,15 +38,15 @@ def faulty(simulate: Simulate) -> Simulated:
     return simulated
 
 
-def test_calls_errors_and_waits_are_those_that_the_simulator_counted(
-    receiver: Receiving, simulate: Simulate, connect: Connect
+def test_calls_errors_and_waits_match_the_simulators_counts(
+    receiver: Receiver, simulate: Simulate, connect: Connect
 ) -> None:
     simulated = faulty(simulate)
     result = walk(connect(simulated), simulated.page.id, mode="full")
     counted = simulated.admin("GET", "calls")
-    told = scrape(receiver)
-    assert told.value("messenger_graph_api_calls_total") == len(counted["log"]) > 8
-    assert told.values("messenger_graph_api_errors_total") == {
+    scraped = scrape(receiver)
+    assert scraped.value("messenger_graph_api_calls_total") == len(counted["log"]) > 8
+    assert scraped.values("messenger_graph_api_errors_total") == {
         ("2",): 3,
         ("HTTP 502",): 1,
         ("4",): 1,
@@ -54,49 +54,49 @@ def test_calls_errors_and_waits_are_those_that_the_simulator_counted(
     # The one pause of the walk is the longest time between two of its calls.
     times = counted["times"][simulated.page.id]
     pause = max(later - former for former, later in pairwise(times))
-    waited = told.value("messenger_graph_api_waited_seconds_total")
+    waited = scraped.value("messenger_graph_api_waited_seconds_total")
     assert waited == pytest.approx(result.waited_seconds, abs=0.01)
     assert 1.5 < waited <= pause + 0.1
     assert counted["violations"] == 0
 
 
-def test_a_sync_is_counted_by_what_came_of_it(
-    receiver: Receiving, simulate: Simulate, connect: Connect, database: Database
+def test_a_sync_is_counted_by_outcome_and_changes(
+    receiver: Receiver, simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=150)
     engine, page = connect(simulated), simulated.page.id
     first = walk(engine, page, mode="full", max_conversations=1)
-    told = scrape(receiver)
+    scraped = scrape(receiver)
     assert first.stopped
-    assert told.values("messenger_sync_open_sessions")[("resumable",)] == 1
-    assert told.values("messenger_pages") == {
+    assert scraped.values("messenger_sync_open_sessions")[("resumable",)] == 1
+    assert scraped.values("messenger_pages") == {
         ("active",): 1, ("paused",): 0, ("needs_reauthorization",): 0, ("removed",): 0,
     }  # fmt: skip
     done = [first, walk(engine, page), walk(engine, page)]
     simulated.admin("POST", f"pages/{page}/token", {"state": "expired"})
     with pytest.raises(PageOwnerMustAct):
         walk(engine, page)
-    told = scrape(receiver)
-    assert told.values("messenger_sync_runs_ended_total") == {
+    scraped = scrape(receiver)
+    assert scraped.values("messenger_sync_runs_ended_total") == {
         ("partial",): 1, ("completed",): 2, ("failed",): 1,
     }  # fmt: skip
-    ended = told.values("messenger_sync_sessions_ended_total")
+    ended = scraped.values("messenger_sync_sessions_ended_total")
     assert {labels for labels, value in ended.items() if value} == {
         ("full", "completed"), ("incremental", "completed"),
     }  # fmt: skip
-    assert told.values("messenger_sync_conversations_total") == {
+    assert scraped.values("messenger_sync_conversations_total") == {
         ("inserted",): sum(one.inserted for one in done),
         ("updated",): sum(one.updated for one in done),
         ("unchanged",): sum(one.unchanged for one in done),
     }
     stored = query(database, "select count(*) from contact_interaction_events")
-    assert [(told.value("messenger_sync_events_created_total"),)] == stored
-    assert told.values("messenger_pages")[("needs_reauthorization",)] == 1
-    assert told.values("messenger_graph_api_errors_total") == {("190",): 1}
+    assert [(scraped.value("messenger_sync_events_created_total"),)] == stored
+    assert scraped.values("messenger_pages")[("needs_reauthorization",)] == 1
+    assert scraped.values("messenger_graph_api_errors_total") == {("190",): 1}
 
 
-def test_deliveries_are_counted_by_what_became_of_them(
-    receiver: Receiving, simulate: Simulate, connect: Connect, database: Database
+def test_deliveries_are_counted_by_their_outcome(
+    receiver: Receiver, simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     page = simulate(conversations=1)
     connect(page)
@@ -111,18 +111,18 @@ def test_deliveries_are_counted_by_what_became_of_them(
         body(text(3, "m3", "c", page="99"), page="99"),
     )
     drain_batch(database)
-    told = scrape(receiver)
-    settled = told.values("messenger_webhook_deliveries_settled_total")
+    scraped = scrape(receiver)
+    settled = scraped.values("messenger_webhook_deliveries_settled_total")
     assert settled == {("done",): 2, ("ignored",): 1, ("failed",): 1}
-    assert told.value("messenger_webhook_deliveries_put_off_total") == 1
-    assert told.values("messenger_webhook_inbox_deliveries") == {
+    assert scraped.value("messenger_webhook_deliveries_put_off_total") == 1
+    assert scraped.values("messenger_webhook_inbox_deliveries") == {
         ("due",): 0, ("backing_off",): 0, ("unregistered_page",): 1,
     }  # fmt: skip
-    median = told.value("messenger_webhook_apply_lag_median_seconds")
-    assert 0 < median <= told.value("messenger_webhook_apply_lag_max_seconds") < 30
-    assert told.value("messenger_quarantined_records") == 1
+    median = scraped.value("messenger_webhook_apply_lag_median_seconds")
+    assert 0 < median <= scraped.value("messenger_webhook_apply_lag_max_seconds") < 30
+    assert scraped.value("messenger_quarantined_records") == 1
 
-    # A replay counts again, and what is deleted stays counted.
+    # A replay counts again, and deleted deliveries stay counted.
     list(inbox.reopen(database, state="done"))
     drain_batch(database)
     query(database, "delete from webhook_inbox returning id")
@@ -130,7 +130,7 @@ def test_deliveries_are_counted_by_what_became_of_them(
     assert settled == {("done",): 4, ("ignored",): 1, ("failed",): 1}
 
 
-def test_drains_side_by_side_lose_no_count(url: str, database: Database) -> None:
+def test_concurrent_drains_lose_no_count(url: str, database: Database) -> None:
     kinds = [b'{"object":"user","entry":[{}]}', b"no JSON", body(text(1, "m", "x", page="99"))]
     inbox.receive(database, [kinds[number % 3] for number in range(300)])
 
@@ -149,7 +149,7 @@ def test_drains_side_by_side_lose_no_count(url: str, database: Database) -> None
 
 
 def test_counters_outlive_syncs_removed_pages_and_deleted_sessions(
-    receiver: Receiving, simulate: Simulate, connect: Connect, database: Database
+    receiver: Receiver, simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = faulty(simulate)
     engine, page = connect(simulated), simulated.page.id
@@ -176,13 +176,13 @@ def test_counters_outlive_syncs_removed_pages_and_deleted_sessions(
     assert seen[2].values("messenger_pages")[("removed",)] == 1
 
 
-def test_two_receivers_agree_on_what_they_share(
-    receiver: Receiving, simulate: Simulate, connect: Connect, database: Database, url: str
+def test_two_receivers_report_the_same_shared_metrics(
+    receiver: Receiver, simulate: Simulate, connect: Connect, database: Database, url: str
 ) -> None:
     simulated = faulty(simulate)
     walk(connect(simulated), simulated.page.id, mode="full")
     own = simulated.page.id
-    with received_at(url) as other:
+    with serve_receiver(url) as other:
         deliver(receiver, body(text(1, "m1", "a", page=own), page=own), b"no JSON")
         deliver(other, b"no JSON either")
         drain_batch(database)
@@ -194,20 +194,20 @@ def test_two_receivers_agree_on_what_they_share(
     assert one.value("messenger_webhook_deliveries_settled_total", state="failed") == 2
 
 
-def test_no_series_names_a_page_or_a_token(
-    receiver: Receiving, simulate: Simulate, connect: Connect, database: Database
+def test_no_label_has_a_page_id(
+    receiver: Receiver, simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=3, pages=3)
     engine = connect(simulated)
     for page in simulated.pages:
         walk(engine, page.id)
     query(database, "select from pause_graph_api(%s, 60)", f"page:{simulated.page.id}")
-    told = scrape(receiver)
-    labels = {value for _, labels in told.samples for _, value in labels}
+    scraped = scrape(receiver)
+    labels = {value for _, labels in scraped.samples for _, value in labels}
     assert not labels & {page.id for page in simulated.pages}
-    assert told.values("messenger_graph_api_paused_scopes") == {
+    assert scraped.values("messenger_graph_api_paused_scopes") == {
         ("app",): 0,
         ("page",): 1,
         ("token",): 0,
     }
-    assert 50 < told.value("messenger_graph_api_pause_left_seconds") <= 60
+    assert 50 < scraped.value("messenger_graph_api_pause_left_seconds") <= 60

@@ -1,4 +1,4 @@
-"""The status page in a real browser, and the routes behind it."""
+"""The status page in a real browser, and the routes that it uses."""
 
 import time
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from messenger_pipeline.db import pages
 from messenger_pipeline.db.alerts import record_heartbeat
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.web.access import COOKIE
+from messenger_pipeline.web.auth import COOKIE
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk
-from tests.web.browsing import CHROMIUM, Browsing, browsing
-from tests.web.conftest import KEY, Receiving, received_at
+from tests.web.browser import CHROMIUM, Browser, open_browser
+from tests.web.conftest import KEY, Receiver, serve_receiver
 
 in_a_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on PATH: apt-get install chromium"
@@ -38,23 +38,26 @@ def small(engine: Engine, database: Database) -> str:
 
 
 @pytest.fixture
-def control(url: str) -> Iterator[Receiving]:
-    with received_at(url) as receiving:
-        yield receiving
+def control(url: str) -> Iterator[Receiver]:
+    with serve_receiver(url) as receiver:
+        yield receiver
 
 
 def register_many(database: Database, count: int) -> None:
     query(
         database,
-        "insert into facebook_pages (facebook_page_id, name, token_encrypted, status)"
-        " select (1000000 + i)::text, 'Shop ' || lpad(i::text, 5, '0'), 'x',"
-        "  case when mod(i, 1000) = 0 then 'needs_reauthorization' else 'active' end"
-        " from generate_series(1, %s) i returning 1",
+        "with pages as ("
+        "  insert into facebook_pages (facebook_page_id, name, status)"
+        "  select (1000000 + i)::text, 'Shop ' || lpad(i::text, 5, '0'),"
+        "   case when mod(i, 1000) = 0 then 'needs_reauthorization' else 'active' end"
+        "  from generate_series(1, %s) i returning facebook_page_id)"
+        " insert into page_tokens (page_id, token_encrypted)"
+        " select facebook_page_id, 'x' from pages returning 1",
         count,
     )
 
 
-def row_of(browser: Browsing, page_id: str) -> Locator:
+def row_of(browser: Browser, page_id: str) -> Locator:
     return browser.page.locator("#pages tr").filter(has_text=page_id)
 
 
@@ -62,18 +65,18 @@ def row_of(browser: Browsing, page_id: str) -> Locator:
 
 
 @in_a_browser
-def test_a_sync_is_started_by_a_click_and_its_progress_moves(
-    control: Receiving, engine: Engine, small: str
+def test_a_click_starts_a_sync_and_its_progress_moves(
+    control: Receiver, engine: Engine, small: str
 ) -> None:
-    with browsing(control) as browser:
+    with open_browser(control) as browser:
         browser.log_in()
         row = row_of(browser, small)
         expect(browser.page.get_by_text("Live", exact=True)).to_be_visible()
         row.get_by_role("button", name="Sync all").click()
-        expect(row.locator(".told")).to_contain_text("Accepted")
+        expect(row.locator(".outcome")).to_contain_text("Accepted")
         expect(row.locator(".session strong")).to_have_text("requested")
         row.get_by_role("button", name="Sync new").click()
-        expect(row.locator(".told")).to_contain_text("Sync already in progress for this page")
+        expect(row.locator(".outcome")).to_contain_text("Sync already in progress for this page")
 
         counts = []
         with ThreadPoolExecutor() as pool:
@@ -84,22 +87,22 @@ def test_a_sync_is_started_by_a_click_and_its_progress_moves(
                 browser.page.wait_for_timeout(100)
             run.result()
         assert len({str(count) for count in counts if "conversations read" in str(count)}) > 2
-        expect(row.locator(".told")).to_contain_text("completed: Full sync: 400 conversation(s)")
+        expect(row.locator(".outcome")).to_contain_text("completed: Full sync: 400 conversation(s)")
         expect(row.locator(".session")).to_have_count(0)
         expect(row.get_by_role("cell").nth(2)).to_have_text("400")
 
 
 @in_a_browser
-def test_ten_thousand_pages_are_searched_filtered_and_paged(
-    control: Receiving, database: Database
+def test_ten_thousand_pages_can_be_searched_filtered_and_paged(
+    control: Receiver, database: Database
 ) -> None:
     register_many(database, 10_000)
-    with browsing(control) as browser:
+    with open_browser(control) as browser:
         browser.log_in()
         found, rows = browser.page.locator("#found"), browser.page.locator("#pages tr")
         expect(found).to_have_text("10,000 pages found")
         expect(rows).to_have_count(50)
-        expect(rows.first).to_contain_text("needs its owner")
+        expect(rows.first).to_contain_text("needs re-authorization")
         expect(browser.page.locator("#place")).to_have_text("1 of 200")
         browser.page.get_by_role("button", name="Next").click()
         expect(browser.page.locator("#place")).to_have_text("2 of 200")
@@ -118,7 +121,9 @@ def test_ten_thousand_pages_are_searched_filtered_and_paged(
 
 
 @in_a_browser
-def test_what_people_named_themselves_is_text(control: Receiving, database: Database) -> None:
+def test_names_and_reasons_are_shown_as_text_never_as_html(
+    control: Receiver, database: Database
+) -> None:
     register_many(database, 1)
     query(
         database,
@@ -134,20 +139,20 @@ def test_what_people_named_themselves_is_text(control: Receiving, database: Data
         HOSTILE,
         HOSTILE,
     )
-    with browsing(control) as browser:
+    with open_browser(control) as browser:
         browser.log_in()
         expect(row_of(browser, "1000001").get_by_role("rowheader")).to_contain_text(HOSTILE)
         expect(browser.page.locator("#alert-list li")).to_contain_text(HOSTILE)
         row_of(browser, "1000001").get_by_role("button", name="Sync all").click()
-        told = row_of(browser, "1000001").locator(".told")
-        expect(told).to_contain_text("authorized again")
-        expect(told).to_contain_text(HOSTILE)
+        shown = row_of(browser, "1000001").locator(".outcome")
+        expect(shown).to_contain_text("authorized again")
+        expect(shown).to_contain_text(HOSTILE)
         assert browser.page.locator("#status script, #status img").count() == 0
 
 
 @in_a_browser
-def test_one_logs_in_with_the_right_key_and_out_again(control: Receiving) -> None:
-    with browsing(control) as browser:
+def test_log_in_needs_the_key_and_log_out_deletes_the_cookie(control: Receiver) -> None:
+    with open_browser(control) as browser:
         browser.log_in("a wrong key")
         expect(browser.page.get_by_role("alert")).to_have_text("The API key is wrong.")
         browser.page.get_by_label("API key").fill(KEY)
@@ -167,9 +172,9 @@ def test_one_logs_in_with_the_right_key_and_out_again(control: Receiving) -> Non
 
 
 @in_a_browser
-def test_it_fits_a_phone(control: Receiving, database: Database) -> None:
+def test_the_page_fits_a_phone(control: Receiver, database: Database) -> None:
     register_many(database, 3)
-    with browsing(control) as browser:
+    with open_browser(control) as browser:
         browser.page.set_viewport_size({"width": 360, "height": 700})
         browser.log_in()
         expect(browser.page.locator("#pages tr")).to_have_count(3)
@@ -177,29 +182,33 @@ def test_it_fits_a_phone(control: Receiving, database: Database) -> None:
         assert width <= 360
 
 
-# -- The routes behind it -----------------------------------------------------------------------
+# -- Its routes ---------------------------------------------------------------------------------
 
 
-def test_the_overview_tells_what_is_there(control: Receiving, database: Database) -> None:
+def test_the_overview_counts_pages_alerts_and_deliveries(
+    control: Receiver, database: Database
+) -> None:
     register_many(database, 1000)
-    told = control.ask("GET", "/api/overview").json()
-    assert told["pages"] == {"active": 999, "needs_reauthorization": 1}
-    assert (told["dagsterAlive"], told["openAlerts"], told["alerts"]) == (None, 0, [])
+    shown = control.request("GET", "/api/overview").json()
+    assert shown["pages"] == {"active": 999, "needs_reauthorization": 1}
+    assert (shown["dagsterAlive"], shown["openAlerts"], shown["alerts"]) == (None, 0, [])
     record_heartbeat(database, "dagster")
     query(
         database,
         "insert into alerts (kind, severity, summary) values ('k', 'error', 's') returning 1",
     )
     query(database, "insert into webhook_inbox (body) values ('{}') returning 1")
-    told = control.ask("GET", "/api/overview").json()
-    assert (told["dagsterAlive"], told["openAlerts"], told["openErrors"]) == (True, 1, 1)
-    assert [one["summary"] for one in told["alerts"]] == ["s"]
-    assert told["inboxWaiting"] == 1
+    shown = control.request("GET", "/api/overview").json()
+    assert (shown["dagsterAlive"], shown["openAlerts"], shown["openErrors"]) == (True, 1, 1)
+    assert [one["summary"] for one in shown["alerts"]] == ["s"]
+    assert shown["inboxWaiting"] == 1
     query(database, "update heartbeats set at = now() - interval '1 hour' returning 1")
-    assert control.ask("GET", "/api/overview").json()["dagsterAlive"] is False
+    assert control.request("GET", "/api/overview").json()["dagsterAlive"] is False
 
 
-def test_ten_thousand_pages_are_quick(control: Receiving, database: Database) -> None:
+def test_ten_thousand_pages_are_listed_within_a_second(
+    control: Receiver, database: Database
+) -> None:
     register_many(database, 10_000)
     query(
         database,
@@ -210,10 +219,10 @@ def test_ten_thousand_pages_are_quick(control: Receiving, database: Database) ->
     took = []
     for page in (1, 2, 100, 200, 201):
         began = time.monotonic()
-        told = control.ask("GET", f"/api/pages?page={page}").json()
+        shown = control.request("GET", f"/api/pages?page={page}").json()
         took.append(time.monotonic() - began)
-        assert len(told["pages"]) == (50 if page <= 200 else 0)
-        assert all((one["conversations"], one["messages"]) == (30, 90) for one in told["pages"])
+        assert len(shown["pages"]) == (50 if page <= 200 else 0)
+        assert all((one["conversations"], one["messages"]) == (30, 90) for one in shown["pages"])
     assert sorted(took)[2] < 1, took
 
 
@@ -222,8 +231,8 @@ def test_ten_thousand_pages_are_quick(control: Receiving, database: Database) ->
     [("50%", ["50% off"]), ("a_b", ["a_b"]), ("\\", ["back\\slash"]), ("OFF", ["50% off"]),
      ("\0a_b ", ["a_b"]), ("x' or '1'='1", [])],
 )  # fmt: skip
-def test_a_search_finds_what_it_says(
-    control: Receiving, database: Database, search: str, found: list[str]
+def test_a_search_matches_its_text_literally(
+    control: Receiver, database: Database, search: str, found: list[str]
 ) -> None:
     for number, name in enumerate(["50% off", "a_b", "acb", "back\\slash", "other"]):
         query(
@@ -232,12 +241,12 @@ def test_a_search_finds_what_it_says(
             str(9000 + number),
             name,
         )
-    told: dict[str, Any] = control.ask("GET", "/api/pages", params={"search": search}).json()
-    assert [one["pageName"] for one in told["pages"]] == found
-    assert told["found"] == len(found)
+    shown: dict[str, Any] = control.request("GET", "/api/pages", params={"search": search}).json()
+    assert [one["pageName"] for one in shown["pages"]] == found
+    assert shown["found"] == len(found)
 
 
-def test_the_page_comes_with_strict_headers(served: Receiving) -> None:
+def test_the_page_has_strict_security_headers(served: Receiver) -> None:
     for path, kind in (
         ("/", "text/html"), ("/static/status.js", "text/javascript"),
         ("/static/status.css", "text/css"), ("/static/icon.svg", "image/svg+xml"),
@@ -253,23 +262,27 @@ def test_the_page_comes_with_strict_headers(served: Receiving) -> None:
             served.url + path, headers={"If-None-Match": answer.headers["etag"]}, timeout=30
         )
         assert again.status_code == 304
-    assert requests.get(f"{served.url}/static/app.py", timeout=30).status_code == 404
+    for path in ("/static/app.py", "/static/", "/static/..%2fapp.py", "/static/%00"):
+        answer = requests.get(served.url + path, timeout=30)
+        assert (answer.status_code, {*answer.json()}) == (404, {"error"})
+    answer = requests.post(f"{served.url}/static/status.js", timeout=30)
+    assert (answer.status_code, {*answer.json()}) == (405, {"error"})
 
 
 # -- The cookie ---------------------------------------------------------------------------------
 
 
-def cookie_of(served: Receiving, **headers: str) -> str:
-    answer = served.ask("POST", "/login", key=None, json={"key": KEY}, headers=headers)
+def cookie_of(served: Receiver, **headers: str) -> str:
+    answer = served.request("POST", "/login", key=None, json={"key": KEY}, headers=headers)
     assert answer.status_code == 204
     return str(answer.headers["set-cookie"])
 
 
-def test_the_cookie_is_for_https_where_the_browser_speaks_it(served: Receiving) -> None:
+def test_the_cookie_is_secure_if_the_browser_uses_https(served: Receiver) -> None:
     assert "Secure" not in cookie_of(served)
     assert "Secure" in cookie_of(served, **{"X-Forwarded-Proto": "https"})
-    for told in ("HttpOnly", "SameSite=strict", "Max-Age=43200", "Path=/"):
-        assert told in cookie_of(served)
+    for shown in ("HttpOnly", "SameSite=strict", "Max-Age=43200", "Path=/"):
+        assert shown in cookie_of(served)
 
 
 @pytest.mark.parametrize(
@@ -285,26 +298,26 @@ def test_the_cookie_is_for_https_where_the_browser_speaks_it(served: Receiving) 
         ({}, 403),
     ],
 )
-def test_with_the_cookie_only_the_page_itself_may_change_things(
-    served: Receiving, headers: dict[str, str], status: int
+def test_the_cookie_allows_changes_from_the_same_origin_only(
+    served: Receiver, headers: dict[str, str], status: int
 ) -> None:
     given = {name: served.url if value == "HERE" else value for name, value in headers.items()}
     given["Cookie"] = cookie_of(served).partition(";")[0]
     path = "/api/conversations/sync"
-    assert served.ask("POST", path, key=None, headers=given, json={}).status_code == status
-    assert served.ask("GET", "/api/pages", key=None, headers=given).status_code == 200
+    assert served.request("POST", path, key=None, headers=given, json={}).status_code == status
+    assert served.request("GET", "/api/pages", key=None, headers=given).status_code == 200
 
 
-def test_a_cookie_holds_for_its_time_and_its_key(
-    served: Receiving, web_url: str, monkeypatch: pytest.MonkeyPatch
+def test_a_cookie_is_valid_for_its_time_and_its_key(
+    served: Receiver, web_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"Cookie": cookie_of(served).partition(";")[0]}
-    with received_at(web_url, api_key="another") as other:
-        assert other.ask("GET", "/api/pages", key=None, headers=given).status_code == 401
-    longer = given["Cookie"].replace("=", "=9", 1)
-    for cookie, status in ((given["Cookie"], 200), (longer, 401)):
-        answer = served.ask("GET", "/api/pages", key=None, headers={"Cookie": cookie})
+    with serve_receiver(web_url, api_key="another") as other:
+        assert other.request("GET", "/api/pages", key=None, headers=given).status_code == 401
+    forged = given["Cookie"].replace("=", "=9", 1)
+    for cookie, status in ((given["Cookie"], 200), (forged, 401)):
+        answer = served.request("GET", "/api/pages", key=None, headers={"Cookie": cookie})
         assert answer.status_code == status
     later = time.time() + 12 * 3600 + 1
-    monkeypatch.setattr("messenger_pipeline.web.access.time.time", lambda: later)
-    assert served.ask("GET", "/api/pages", key=None, headers=given).status_code == 401
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: later)
+    assert served.request("GET", "/api/pages", key=None, headers=given).status_code == 401

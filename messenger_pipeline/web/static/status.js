@@ -1,19 +1,21 @@
 "use strict";
-// Whatever comes from Meta or people is put in as text (textContent), never as HTML.
+// Names and texts of people and of Meta are inserted as text (textContent), never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const EVERY = 10000; // milliseconds between two looks at everything; open syncs come as events
-const STATUS = { needs_reauthorization: "needs its owner" };
-const view = { page: 1, rows: new Map(), shown: new Map(), stream: null, timer: null, typing: null, asked: 0 };
+const REFRESH_MS = 10000; // interval of full refreshes; open syncs send events in between
+const STATE_TEXT = { needs_reauthorization: "needs re-authorization" };
+const view = { page: 1, rows: new Map(), outcomes: new Map(), stream: null, timer: null, typing: null, requests: 0 };
 
 function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
 }
 
 const number = (value) => value.toLocaleString("en");
+const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
+const stateText = (state) => STATE_TEXT[state] || state.replaceAll("_", " ");
 
 function ago(seconds) {
   if (seconds === null) return "never";
@@ -23,13 +25,13 @@ function ago(seconds) {
   return `${Math.round(seconds / 86400)} days ago`;
 }
 
-async function ask(path, options = {}) {
-  const answer = await fetch(path, options).catch(() => { throw new Error("The receiver cannot be reached."); });
-  if (answer.status === 401 && path !== "/login") showLogin();
-  if (answer.status === 204) return { status: 204, body: null };
-  const body = await answer.json().catch(() => ({ error: `HTTP ${answer.status}` }));
-  if (!answer.ok) throw Object.assign(new Error(body.error), { status: answer.status, body });
-  return { status: answer.status, body };
+async function request(path, options = {}) {
+  const response = await fetch(path, options).catch(() => { throw new Error("The receiver cannot be reached."); });
+  if (response.status === 401 && path !== "/login") showLogin();
+  if (response.status === 204) return { status: 204, body: null };
+  const body = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
+  if (!response.ok) throw Object.assign(new Error(body.error), { status: response.status, body });
+  return { status: response.status, body };
 }
 
 function showLogin() {
@@ -50,8 +52,8 @@ async function start() {
   }
   $("login").hidden = true;
   $("status").hidden = $("log-out").hidden = false;
-  if (!view.stream) watch();
-  if (!view.timer) view.timer = setInterval(refreshQuietly, EVERY);
+  if (!view.stream) followSyncs();
+  if (!view.timer) view.timer = setInterval(refreshQuietly, REFRESH_MS);
 }
 
 function stop() {
@@ -64,7 +66,7 @@ $("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   $("login-error").textContent = "";
   try {
-    await ask("/login", { method: "POST", body: JSON.stringify({ key: $("key").value }) });
+    await request("/login", { method: "POST", body: JSON.stringify({ key: $("key").value }) });
     $("key").value = "";
     await start();
   } catch (error) {
@@ -74,62 +76,62 @@ $("login-form").addEventListener("submit", async (event) => {
 });
 
 $("log-out").addEventListener("click", async () => {
-  await ask("/logout", { method: "POST" }).catch(() => null);
+  await request("/logout", { method: "POST" }).catch(() => null);
   showLogin();
 });
 
-function showOverview(told) {
-  const seconds = (time) => (time ? (new Date(told.now) - new Date(time)) / 1000 : null);
-  const alive = told.dagsterAlive;
-  const pages = Object.entries(told.pages).filter(([name]) => name !== "removed");
-  const owners = told.pages.needs_reauthorization || 0;
+function showOverview(overview) {
+  const seconds = (time) => (time ? (new Date(overview.now) - new Date(time)) / 1000 : null);
+  const alive = overview.dagsterAlive;
+  const pages = Object.entries(overview.pages).filter(([name]) => name !== "removed");
+  const owners = overview.pages.needs_reauthorization || 0;
   const figures = [
     ["Pages", number(pages.reduce((sum, [, count]) => sum + count, 0)),
-      pages.map(([name, count]) => `${number(count)} ${STATUS[name] || name}`).join(", "), owners ? "warn" : ""],
-    ["Open syncs", number(told.openSessions), `${number(told.running)} running, ${number(told.waitingRequests)} asked for`, ""],
-    ["Open alerts", number(told.openAlerts), `${number(told.openErrors)} errors`, told.openErrors ? "bad" : told.openAlerts ? "warn" : "good"],
-    ["Inbox waiting", number(told.inboxWaiting), told.inboxOldest ? `oldest ${ago(seconds(told.inboxOldest))}` : "", seconds(told.inboxOldest) > 120 ? "bad" : ""],
-    ["Deliveries a minute", number(told.deliveriesAMinute), "", ""],
-    ["Quarantined", number(told.quarantined), "", told.quarantined ? "warn" : ""],
-    ["Dagster", alive === null ? "unknown" : alive ? "alive" : "silent",
-      told.dagsterSeenAt ? `heard ${ago(seconds(told.dagsterSeenAt))}` : "", alive === false ? "bad" : alive ? "good" : ""],
+      pages.map(([name, count]) => `${number(count)} ${stateText(name)}`).join(", "), owners ? "warn" : ""],
+    ["Open syncs", number(overview.openSessions), `${number(overview.running)} running, ${number(overview.waitingRequests)} requested`, ""],
+    ["Open alerts", number(overview.openAlerts), counted(overview.openErrors, "error"), overview.openErrors ? "bad" : overview.openAlerts ? "warn" : "good"],
+    ["Deliveries in the inbox", number(overview.inboxWaiting), overview.inboxOldest ? `oldest ${ago(seconds(overview.inboxOldest))}` : "", seconds(overview.inboxOldest) > 120 ? "bad" : ""],
+    ["Deliveries per minute", number(overview.deliveriesAMinute), "", ""],
+    ["Quarantined", number(overview.quarantined), "", overview.quarantined ? "warn" : ""],
+    ["Dagster", alive === null ? "unknown" : alive ? "alive" : "no heartbeat",
+      overview.dagsterSeenAt ? `last heartbeat ${ago(seconds(overview.dagsterSeenAt))}` : "", alive === false ? "bad" : alive ? "good" : ""],
   ];
   $("figures").replaceChildren(...figures.map(([name, value, more, kind]) => element("div", {},
     element("dt", {}, name), element("dd", kind ? { class: kind } : {}, value, element("small", {}, more)))));
-  $("alerts").hidden = !told.alerts.length;
-  $("alert-list").replaceChildren(...told.alerts.map((one) => element("li", { class: one.severity },
-    element("strong", {}, `${one.severity}: ${one.kind}`), " ",
+  $("alerts").hidden = !overview.alerts.length;
+  $("alert-list").replaceChildren(...overview.alerts.map((one) => element("li", { class: one.severity },
+    element("strong", {}, `${one.severity}: ${stateText(one.kind)}`), " ",
     one.summary, " ",
     element("span", { class: "quiet" }, `opened ${ago(seconds(one.openedAt))}`))));
 }
 
-function showPages(told) {
+function showPages(list) {
   view.rows.clear();
-  view.page = told.page;
-  for (const page of told.pages) for (const one of page.sessions) keepNewer(one);
+  view.page = list.page;
+  for (const page of list.pages) for (const one of page.sessions) isNewer(one);
   const focused = document.activeElement?.id;
-  $("pages").replaceChildren(...told.pages.map(row));
+  $("pages").replaceChildren(...list.pages.map(row));
   if (focused && document.activeElement?.id !== focused) $(focused)?.focus();
-  $("found").textContent = `${number(told.found)} pages found`;
-  $("place").textContent = told.pageCount ? `${number(told.page)} of ${number(told.pageCount)}` : "";
-  $("previous").disabled = told.page <= 1;
-  $("next").disabled = told.page >= told.pageCount;
+  $("found").textContent = `${counted(list.found, "page")} found`;
+  $("place").textContent = list.pageCount ? `${number(list.page)} of ${number(list.pageCount)}` : "";
+  $("previous").disabled = list.page <= 1;
+  $("next").disabled = list.page >= list.pageCount;
 }
 
 function row(page) {
-  const told = element("p", { class: "told" });
-  const before = view.shown.get(page.pageId);
-  if (before) told.append(before);
+  const outcome = element("p", { class: "outcome" });
+  const previous = view.outcomes.get(page.pageId);
+  if (previous) outcome.append(previous);
   const sessions = element("div");
   const button = (mode, name) => {
-    const made = element("button", { type: "button", id: `${mode}-${page.pageId}`,
+    const node = element("button", { type: "button", id: `${mode}-${page.pageId}`,
       "aria-label": `${name}: ${page.pageName || page.pageId}` }, name);
-    made.addEventListener("click", () => requestSync(page, mode));
-    return made;
+    node.addEventListener("click", () => requestSync(page, mode));
+    return node;
   };
-  const made = element("tr", {},
+  const tr = element("tr", {},
     element("th", { scope: "row" }, page.pageName || "(no name)", element("small", {}, page.pageId)),
-    element("td", { class: page.status === "active" ? "" : "warn" }, STATUS[page.status] || page.status,
+    element("td", { class: page.status === "active" ? "" : "warn" }, stateText(page.status),
       element("small", {}, page.statusReason || "")),
     element("td", { "data-name": "Last sync" }, ago(page.lagSeconds), element("small", {}, page.lastSyncedAt ? new Date(page.lastSyncedAt).toLocaleString() : "")),
     element("td", { class: "number", "data-name": "Conversations" }, number(page.conversations) + (page.more ? "+" : "")),
@@ -137,98 +139,98 @@ function row(page) {
       page.quarantined ? element("small", { class: "warn" }, `${number(page.quarantined)} quarantined`) : null),
     element("td", { class: "sync" }, sessions,
       page.status === "removed" ? null : element("div", { class: "actions", role: "group", "aria-label": `Sync ${page.pageName || page.pageId}` },
-        button("incremental", "Sync new"), button("full", "Sync all")), told));
-  view.rows.set(page.pageId, { sessions, told, open: new Map(page.sessions.map((one) => [one.sync_session_id, one])) });
+        button("incremental", "Sync new"), button("full", "Sync all")), outcome));
+  view.rows.set(page.pageId, { sessions, outcome, open: new Map(page.sessions.map((one) => [one.sync_session_id, one])) });
   showSessions(page.pageId);
-  return made;
+  return tr;
 }
 
 function showSessions(pageId) {
   const { sessions, open } = view.rows.get(pageId);
-  const seen = new Map([...sessions.children].map((one) => [one.dataset.session, one]));
-  for (const [id, told] of open) {
-    let box = seen.get(id);
-    seen.delete(id);
+  const boxes = new Map([...sessions.children].map((one) => [one.dataset.session, one]));
+  for (const [id, session] of open) {
+    let box = boxes.get(id);
+    boxes.delete(id);
     if (!box) {
       box = element("div", { class: "session", "data-session": id },
-        element("strong"), element("progress", { max: 1, "aria-label": "How far the sync is" }), element("span"));
+        element("strong"), element("progress", { max: 1, "aria-label": "Progress of the sync" }), element("span"));
       sessions.append(box);
     }
     const [state, bar, message] = box.children;
-    state.textContent = STATUS[told.state] || told.state;
-    bar.hidden = told.endedAt !== null || (told.fraction === null && told.state !== "running");
-    if (told.fraction === null) bar.removeAttribute("value");
-    else bar.value = told.fraction;
-    message.textContent = told.message;
-    box.classList.toggle("bad", told.success === false);
+    state.textContent = stateText(session.state);
+    bar.hidden = session.endedAt !== null || (session.fraction === null && session.state !== "running");
+    if (session.fraction === null) bar.removeAttribute("value");
+    else bar.value = session.fraction;
+    message.textContent = session.message;
+    box.classList.toggle("bad", session.success === false);
   }
-  for (const gone of seen.values()) gone.remove();
+  for (const ended of boxes.values()) ended.remove();
 }
 
 async function requestSync(page, mode) {
-  tell(page.pageId, "Asking…");
+  showOutcome(page.pageId, "Requesting…");
   try {
-    const { body } = await ask("/api/conversations/sync", { method: "POST", body: JSON.stringify({ pageId: page.pageId, mode }) });
-    tell(page.pageId, `Accepted. ${body.message}.`);
+    const { body } = await request("/api/conversations/sync", { method: "POST", body: JSON.stringify({ pageId: page.pageId, mode }) });
+    showOutcome(page.pageId, `Accepted. ${body.message}.`);
   } catch (error) {
-    tell(page.pageId, error.message);
+    showOutcome(page.pageId, error.message);
   }
 }
 
-function tell(pageId, text) {
-  view.shown.set(pageId, text);
-  $("heard").textContent = text;
-  const shown = view.rows.get(pageId);
-  if (shown) shown.told.textContent = text;
+function showOutcome(pageId, text) {
+  view.outcomes.set(pageId, text);
+  $("announcement").textContent = text;
+  const row = view.rows.get(pageId);
+  if (row) row.outcome.textContent = text;
 }
 
-const newest = new Map();
+const newest = new Map(); // each open session's last change
 
-function keepNewer(told) {
-  const known = newest.get(told.sync_session_id);
-  if (known && known > told.change) return false;
-  if (told.endedAt) newest.delete(told.sync_session_id);
-  else newest.set(told.sync_session_id, told.change);
+function isNewer(session) {
+  const known = newest.get(session.sync_session_id);
+  if (known && known > session.change) return false;
+  if (session.endedAt) newest.delete(session.sync_session_id);
+  else newest.set(session.sync_session_id, session.change);
   return true;
 }
 
-function watch() {
+function followSyncs() {
   view.stream = new EventSource("/api/conversations/events");
   view.stream.onopen = () => {
     $("connection").textContent = "Live";
-    refreshQuietly(); // what ended while nothing was heard is not told again
+    refreshQuietly(); // syncs that ended while disconnected send no event
   };
   view.stream.onerror = () => {
-    stale("Not connected; trying again…");
+    stale("Disconnected, reconnecting…");
     if (view.stream?.readyState === EventSource.CLOSED) {
       stop();
       setTimeout(start, 5000);
     }
   };
   view.stream.onmessage = (event) => {
-    const told = JSON.parse(event.data);
-    const shown = view.rows.get(told.pageId);
-    if (!keepNewer(told) || !shown) return;
-    const before = shown.open.get(told.sync_session_id)?.state;
-    shown.open.set(told.sync_session_id, told);
-    showSessions(told.pageId);
-    if (told.state === "running" && before !== "running") {
-      if (before === "requested") tell(told.pageId, ""); // what was asked for is seen now
+    const session = JSON.parse(event.data);
+    const row = view.rows.get(session.pageId);
+    if (!isNewer(session) || !row) return;
+    const before = row.open.get(session.sync_session_id)?.state;
+    row.open.set(session.sync_session_id, session);
+    showSessions(session.pageId);
+    if (session.state === "running" && before !== "running") {
+      if (before === "requested") showOutcome(session.pageId, ""); // the request has become a run
       refreshQuietly();
     }
-    if (told.endedAt) {
-      tell(told.pageId, `${told.state}: ${told.message}`);
+    if (session.endedAt) {
+      showOutcome(session.pageId, `${stateText(session.state)}: ${session.message}`);
       refreshQuietly();
     }
   };
 }
 
 async function refresh() {
-  const mine = ++view.asked;
-  const asked = new URLSearchParams({ search: $("search").value, status: $("by-status").value, page: view.page });
-  const [pages, overview] = await Promise.all([ask(`/api/pages?${asked}`), ask("/api/overview")]);
-  if (mine !== view.asked) return; // a later look was asked for meanwhile
-  if (!pages.body.found && view.page > 1) { // fewer are found than were
+  const mine = ++view.requests;
+  const query = new URLSearchParams({ search: $("search").value, status: $("by-status").value, page: view.page });
+  const [pages, overview] = await Promise.all([request(`/api/pages?${query}`), request("/api/overview")]);
+  if (mine !== view.requests) return; // a later refresh was started meanwhile
+  if (!pages.body.found && view.page > 1) { // fewer pages are found than before
     view.page = 1;
     return refresh();
   }
@@ -239,10 +241,10 @@ async function refresh() {
 
 const refreshQuietly = () => refresh().then(() => stale(""), (error) => { if (error.status !== 401) stale(error.message); });
 
-// What is shown while nothing can be asked is old, and must not look as if all were well.
+// While the receiver cannot be reached the figures are stale, and must be shown as such.
 function stale(why) {
   document.body.classList.toggle("stale", Boolean(why));
-  if (why) $("connection").textContent = `${why} Figures of ${view.seen || "no time yet"}.`;
+  if (why) $("connection").textContent = `${why} ${view.seen ? `Figures as of ${view.seen}.` : "No figures yet."}`;
   else if (view.stream?.readyState === EventSource.OPEN) $("connection").textContent = "Live";
 }
 

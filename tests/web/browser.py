@@ -1,4 +1,4 @@
-"""A headless browser on the status page; what it logs and asks for is noted."""
+"""A headless browser on the status page, which records console errors and requests."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.web.conftest import KEY, Receiving
+from tests.web.conftest import KEY, Receiver
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -17,12 +17,12 @@ _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"
 
 
 @dataclass
-class Browsing:
-    """A browser's page, with what it complained of and which hosts it asked."""
+class Browser:
+    """A browser's page, the errors of its console, and the hosts that it sent requests to."""
 
     page: Page
     url: str
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
     def log_in(self, key: str = KEY) -> None:
@@ -32,26 +32,26 @@ class Browsing:
 
 
 @contextmanager
-def browsing(receiving: Receiving) -> Iterator[Browsing]:
-    """In the end nothing was complained of, and no other host was asked."""
+def open_browser(receiver: Receiver) -> Iterator[Browser]:
+    """Asserts at the end that there were no errors, and no requests to another host."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         page = browser.new_page()
         page.set_default_timeout(15_000)
-        found = Browsing(page, receiving.url)
-        page.on("console", lambda line: _note(found, line.type, line.text))
-        page.on("pageerror", lambda error: found.complaints.append(str(error)))
-        page.on("request", lambda asked: found.hosts.add(urlsplit(asked.url).netloc))
+        found = Browser(page, receiver.url)
+        page.on("console", lambda line: _record(found, line.type, line.text))
+        page.on("pageerror", lambda error: found.errors.append(str(error)))
+        page.on("request", lambda request: found.hosts.add(urlsplit(request.url).netloc))
         try:
             yield found
         finally:
             browser.close()
-    assert found.complaints == []
-    assert found.hosts == {urlsplit(receiving.url).netloc}
+    assert found.errors == []
+    assert found.hosts == {urlsplit(receiver.url).netloc}
 
 
-def _note(found: Browsing, kind: str, text: str) -> None:
-    # Chromium itself notes each refusal, such as 401 before one has logged in, or 409.
+def _record(found: Browser, kind: str, text: str) -> None:
+    # Chromium logs each 4xx itself, such as 401 before the log-in, or 409.
     refusal = text.startswith("Failed to load resource: the server responded with a status of 4")
     if kind in ("error", "warning") and not refusal:
-        found.complaints.append(text)
+        found.errors.append(text)

@@ -1,4 +1,4 @@
-"""Commits that deliveries share, and what happens when none is possible."""
+"""Deliveries share commits, and get a 503 in time if none is possible."""
 
 import asyncio
 import threading
@@ -18,33 +18,33 @@ from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseUnavailable
 from tests.db.test_load import query
-from tests.web.conftest import Receiving, received_at
+from tests.web.conftest import Receiver, serve_receiver
 
 
-def until(is_so: Callable[[], Any], seconds: float = 20) -> None:
+def until(condition: Callable[[], Any], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.01)
 
 
 @pytest.fixture
-def alone(url: str) -> Iterator[Receiving]:
-    """A receiver with a database that it may lose."""
-    with received_at(url) as receiving:
-        yield receiving
+def alone(url: str) -> Iterator[Receiver]:
+    """A receiver with a database of its own, which a test may break."""
+    with serve_receiver(url) as receiver:
+        yield receiver
 
 
 @contextmanager
 def inbox_locked(url: str) -> Iterator[None]:
-    """No delivery can be inserted meanwhile."""
+    """While this is open no delivery can be inserted."""
     with psycopg.connect(url) as connection:
-        connection.execute("lock table webhook_inbox in access exclusive mode")
+        connection.execute("lock table messenger_pipeline.webhook_inbox in access exclusive mode")
         yield
 
 
 def waiting_inserts(connection: "psycopg.Connection[Any]") -> list[int]:
-    """The server's processes that wait for the lock."""
+    """The process ids of inserts that wait for the lock."""
     rows = connection.execute(
         "select pid from pg_stat_activity where application_name = 'messenger-pipeline receiver'"
         " and wait_event_type = 'Lock' and datname = current_database()"
@@ -52,8 +52,8 @@ def waiting_inserts(connection: "psycopg.Connection[Any]") -> list[int]:
     return [pid for (pid,) in rows]
 
 
-def test_deliveries_that_come_together_share_a_commit(
-    receiving: Receiving, web_url: str, web_database: Database
+def test_deliveries_that_arrive_during_a_commit_share_the_next(
+    receiver: Receiver, web_url: str, web_database: Database
 ) -> None:
     bodies = [b"%d" % number for number in range(100)]
     with (
@@ -61,72 +61,72 @@ def test_deliveries_that_come_together_share_a_commit(
         psycopg.connect(web_url, autocommit=True) as watching,
     ):
         with inbox_locked(web_url):
-            first = threads.submit(receiving.post, b"first")
+            first = threads.submit(receiver.post, b"first")
             until(lambda: waiting_inserts(watching))
-            rest = [threads.submit(receiving.post, body) for body in bodies]
-            until(lambda: receiving.commit.asked == len(bodies) + 1)
+            rest = [threads.submit(receiver.post, body) for body in bodies]
+            until(lambda: receiver.commit.submitted == len(bodies) + 1)
         answers = [future.result() for future in (first, *rest)]
     assert {answer.status_code for answer in answers} == {200}
     found = query(web_database, "select body, xmin::text from webhook_inbox")
     assert {body for body, _ in found} == {b"first", *bodies}
     assert len({commit for _, commit in found}) == 2
-    assert sorted(receiving.kept) == [1, 100]
+    assert sorted(receiver.commits) == [1, 100]
 
 
-def test_a_commit_holds_no_more_than_its_share(
-    web_url: str, receiving: Receiving, web_database: Database, monkeypatch: pytest.MonkeyPatch
+def test_a_commit_has_a_limit_of_bodies_and_of_bytes(
+    web_url: str, receiver: Receiver, web_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST", 10)
-    monkeypatch.setattr(module, "_MOST_BYTES", 100)
-    kept: list[int] = []
+    monkeypatch.setattr(module, "MAX_BATCH", 10)
+    monkeypatch.setattr(module, "_MAX_BATCH_BYTES", 100)
+    commits: list[int] = []
 
-    async def keep_all() -> None:
-        async with GroupCommit(web_url, "public", kept.append) as commit:
-            await asyncio.gather(*(commit.keep(b"x") for _ in range(25)))
-            await asyncio.gather(*(commit.keep(b"x" * 60) for _ in range(4)))
+    async def store_all() -> None:
+        async with GroupCommit(web_url, "public", commits.append) as commit:
+            await asyncio.gather(*(commit.store(b"x") for _ in range(25)))
+            await asyncio.gather(*(commit.store(b"x" * 60) for _ in range(4)))
 
-    asyncio.run(keep_all())
-    assert kept == [10, 10, 5, 2, 2]
+    asyncio.run(store_all())
+    assert commits == [10, 10, 5, 2, 2]
     assert query(web_database, "select count(*) from webhook_inbox") == [(29,)]
 
 
-def test_more_than_memory_holds_is_refused_and_room_is_made_again(
-    web_url: str, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+def test_bodies_beyond_the_queues_limit_are_refused_until_it_empties(
+    web_url: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_WAITING", 1000)
-    kept: list[int] = []
+    monkeypatch.setattr(module, "_MAX_QUEUED_BYTES", 1000)
+    commits: list[int] = []
 
-    async def keep_all() -> list[Any]:
-        async with GroupCommit(web_url, "public", kept.append) as commit:
+    async def store_all() -> list[Any]:
+        async with GroupCommit(web_url, "public", commits.append) as commit:
             first = await asyncio.gather(
-                *(commit.keep(b"x" * 100) for _ in range(15)), return_exceptions=True
+                *(commit.store(b"x" * 100) for _ in range(15)), return_exceptions=True
             )
-            await asyncio.gather(*(commit.keep(b"x" * 100) for _ in range(10)))
+            await asyncio.gather(*(commit.store(b"x" * 100) for _ in range(10)))
             return first
 
-    first = asyncio.run(keep_all())
+    first = asyncio.run(store_all())
     assert [type(one) for one in first] == [type(None)] * 10 + [DatabaseUnavailable] * 5
-    assert sum(kept) == 20
+    assert sum(commits) == 20
 
 
-def test_a_sender_that_went_away_delays_nobody(web_url: str, receiving: Receiving) -> None:
-    kept: list[int] = []
+def test_a_sender_that_disconnects_does_not_delay_others(web_url: str, receiver: Receiver) -> None:
+    commits: list[int] = []
 
-    async def keep_all() -> None:
-        async with GroupCommit(web_url, "public", kept.append) as commit:
-            gone = asyncio.create_task(commit.keep(b"gone"))
-            stays = asyncio.create_task(commit.keep(b"stays"))
+    async def store_all() -> None:
+        async with GroupCommit(web_url, "public", commits.append) as commit:
+            disconnects = asyncio.create_task(commit.store(b"disconnects"))
+            stays = asyncio.create_task(commit.store(b"stays"))
             await asyncio.sleep(0)
-            gone.cancel()
+            disconnects.cancel()
             await stays
-            await commit.keep(b"next")
+            await commit.store(b"next")
 
-    asyncio.run(keep_all())
-    assert kept == [2, 1]
+    asyncio.run(store_all())
+    assert commits == [2, 1]
 
 
-def test_while_the_database_is_away_it_is_503_and_works_when_it_is_back(
-    alone: Receiving, url: str, server: str, database: Database
+def test_deliveries_get_503_while_the_database_is_down_and_200_afterwards(
+    alone: Receiver, url: str, server: str, database: Database
 ) -> None:
     assert alone.post(b"before").status_code == 200
     name = url.partition("?")[0].rpartition("/")[2]
@@ -146,21 +146,25 @@ def test_while_the_database_is_away_it_is_503_and_works_when_it_is_back(
     assert alone.post(b"after").status_code == 200
     assert requests.get(alone.url + "/readyz", timeout=30).status_code == 200
     with psycopg.connect(url) as direct:
-        found = direct.execute("select body from webhook_inbox order by id").fetchall()
+        found = direct.execute(
+            "select body from messenger_pipeline.webhook_inbox order by id"
+        ).fetchall()
     assert found == [(b"before",), (b"after",)]
 
 
-def test_a_commit_that_is_blocked_is_given_up_in_time(alone: Receiving, url: str) -> None:
+def test_a_blocked_commit_gets_its_503_within_five_seconds(alone: Receiver, url: str) -> None:
     assert alone.post(b"before").status_code == 200
     with inbox_locked(url):
         answer = alone.post(b"meanwhile")
         assert answer.status_code == 503
-        assert answer.elapsed.total_seconds() < 5, "Meta waits five seconds"
+        assert answer.elapsed.total_seconds() < 5, "Meta waits five seconds for a response"
     assert alone.post(b"after").status_code == 200
 
 
-def test_a_server_that_answers_nothing_is_given_up_in_time(alone: Receiving, url: str) -> None:
-    """Not even to a request to cancel."""
+def test_a_hanging_server_costs_a_delivery_less_than_five_seconds(
+    alone: Receiver, url: str
+) -> None:
+    """The server does not react to a request to cancel either."""
     assert alone.post(b"before").status_code == 200
     with psycopg.connect(url, autocommit=True) as watching:
         [(pid,)] = watching.execute(
@@ -172,18 +176,18 @@ def test_a_server_that_answers_nothing_is_given_up_in_time(alone: Receiving, url
     try:
         with ThreadPoolExecutor(2) as threads:
             first = threads.submit(alone.post, b"meanwhile")
-            until(lambda: alone.commit.asked == 2)
+            until(lambda: alone.commit.submitted == 2)
             second = threads.submit(alone.post, b"behind it")
             for answer in (first.result(), second.result()):
                 assert answer.status_code == 503
-                assert answer.elapsed.total_seconds() < 5, "Meta waits five seconds"
+                assert answer.elapsed.total_seconds() < 5, "Meta waits five seconds for a response"
         assert alone.post(b"after").status_code == 200
     finally:
         backend.resume()
 
 
-def test_deliveries_at_once_are_each_stored_once(
-    receiving: Receiving, web_database: Database
+def test_concurrent_deliveries_are_each_stored_once(
+    receiver: Receiver, web_database: Database
 ) -> None:
     bodies = [b"%d" % number for number in range(200)]
     barrier = threading.Barrier(20)
@@ -191,7 +195,7 @@ def test_deliveries_at_once_are_each_stored_once(
     def send(portion: list[bytes]) -> None:
         barrier.wait()
         for body in portion:
-            assert receiving.post(body).status_code == 200
+            assert receiver.post(body).status_code == 200
 
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(send, [bodies[start::20] for start in range(20)]))

@@ -1,4 +1,4 @@
-"""The receiver is as its OpenAPI description says: requests made up from it, right and wrong."""
+"""The receiver conforms to its OpenAPI description, for generated requests, valid and invalid."""
 
 import re
 import zlib
@@ -18,14 +18,16 @@ from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web.app import WEBHOOK, Control, create_app
 from tests.db.test_load import query
-from tests.web.conftest import KEY, TOKEN, Receiving, signature
+from tests.web.conftest import KEY, TOKEN, Receiver, signature
 
 _SIGNATURE = "X-Hub-Signature-256"
 
 
 class Signing(requests.auth.AuthBase):
-    """Signs about half of the bodies rightly, of those that are signed as described at all. Counts
-    the answers about deliveries."""
+    """Gives about half of the requests with a well-formed signature a valid one.
+
+    Counts the responses to deliveries.
+    """
 
     def __init__(self) -> None:
         self.answers: Counter[tuple[str | None, int]] = Counter()
@@ -33,8 +35,8 @@ class Signing(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body
-        told = str(request.headers.get(_SIGNATURE, ""))
-        if re.fullmatch("sha256=[0-9a-f]{64}", told) and zlib.crc32(body + told.encode()) % 2:
+        given = str(request.headers.get(_SIGNATURE, ""))
+        if re.fullmatch("sha256=[0-9a-f]{64}", given) and zlib.crc32(body + given.encode()) % 2:
             request.headers[_SIGNATURE] = signature(body)
         if str(request.url).partition("?")[0].endswith(WEBHOOK):
             request.hooks["response"].append(self._count)
@@ -46,7 +48,7 @@ class Signing(requests.auth.AuthBase):
 
 @pytest.fixture(scope="module")
 def session(web_database: Database) -> Iterator[requests.Session]:
-    """In the end, some of what was made up was believed and kept, and some was not."""
+    """Asserts at the end that some generated deliveries were stored, and some refused."""
     signing = Signing()
     before = _count_stored(web_database)
     with requests.Session() as session:
@@ -77,8 +79,8 @@ ENDLESS = {"/api/conversations/events"}
 
 @schema.parametrize()
 @settings(max_examples=150)
-def test_every_answer_is_as_described(
-    case: schemathesis.Case[Any], served: Receiving, session: requests.Session
+def test_every_response_conforms_to_the_description(
+    case: schemathesis.Case[Any], served: Receiver, session: requests.Session
 ) -> None:
     if (
         case.query
@@ -87,22 +89,24 @@ def test_every_answer_is_as_described(
     ):
         case.query["hub.verify_token"] = TOKEN
     if case.path in ENDLESS:
-        return  # it is read by what watches: test_events.py
-    # Most come with the key, as without it there is nothing to see.
+        return  # test_events.py reads it
+    # Most have the key: without it every response is a 401.
     key = {} if zlib.crc32(repr(case.body).encode()) % 8 == 0 else {"X-API-Key": KEY.encode()}
     case.call_and_validate(
         base_url=served.url, session=session, headers=key, excluded_checks=[ignored_auth]
     )
 
 
-def test_answers_without_the_database_are_described_too(away: Receiving) -> None:
+def test_responses_without_the_database_conform_too(without_database: Receiver) -> None:
     for case in (
         schema["/readyz"]["GET"].Case(),
         schema["/api/webhook"]["POST"].Case(body={"object": "page"}),
         schema["/api/overview"]["GET"].Case(),
         schema["/api/conversations/sync"]["POST"].Case(body={"pageId": "1"}),
     ):
-        answer = case.call(base_url=away.url, auth=_sign, headers={"X-API-Key": KEY.encode()})
+        answer = case.call(
+            base_url=without_database.url, auth=_sign, headers={"X-API-Key": KEY.encode()}
+        )
         assert answer.status_code == 503
         case.validate_response(answer, excluded_checks=[not_a_server_error, ignored_auth])
 
@@ -113,14 +117,14 @@ def _sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def test_it_describes_all_routes(served: Receiving) -> None:
-    told = requests.get(f"{served.url}/openapi.json", timeout=30).json()
+def test_the_description_lists_all_routes_and_statuses(served: Receiver) -> None:
+    description = requests.get(f"{served.url}/openapi.json", timeout=30).json()
     answered = {
         (path, method): {*operation["responses"]}
-        for path, operations in told["paths"].items()
+        for path, operations in description["paths"].items()
         for method, operation in operations.items()
     }
-    assert told == schema.raw_schema
+    assert description == schema.raw_schema
     assert answered == {
         ("/healthz", "get"): {"200"},
         ("/readyz", "get"): {"200", "503"},
