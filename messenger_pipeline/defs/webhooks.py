@@ -13,7 +13,7 @@ from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.jobs import CAUSE
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.sensors import UNFINISHED
-from messenger_pipeline.webhook.drain import Drained, drain_batch
+from messenger_pipeline.webhook.drain import DrainResult, drain_batch
 from messenger_pipeline.webhook.names import NameFinder
 
 KIND = "messenger/kind"
@@ -57,7 +57,7 @@ def webhook_deliveries(
     context: dg.AssetExecutionContext, config: DrainConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[Any]:
     began = time.monotonic()
-    total = Drained()
+    total = DrainResult()
     with stop_on_signal() as stop, pipeline.engine() as engine:
         names = NameFinder(engine)
         names.start()
@@ -66,7 +66,7 @@ def webhook_deliveries(
                 batch = drain_batch(engine.database)
                 if not batch.deliveries:
                     break
-                names.ask(batch.new_contacts)
+                names.add(batch.new_contacts)
                 batch.new_contacts.clear()
                 total.add(batch)
         finally:
@@ -80,7 +80,7 @@ def webhook_deliveries(
     return dg.MaterializeResult(metadata=metadata)
 
 
-def metadata_of(total: Drained, waiting: inbox.Waiting, seconds: float) -> dict[str, Any]:
+def metadata_of(total: DrainResult, waiting: inbox.Waiting, seconds: float) -> dict[str, Any]:
     """A run's figures; numbers are plotted over time."""
     now = datetime.now(UTC)
     lag = (now - total.oldest).total_seconds() if total.oldest else 0.0

@@ -72,7 +72,7 @@ def _drain(engine: "Engine") -> None:
                 if not _go_on(_PAUSE):
                     return
                 continue
-            names.ask(drained.new_contacts)
+            names.add(drained.new_contacts)
             if not _go_on(0 if drained.deliveries else _LOOK):
                 return
     finally:

@@ -66,7 +66,7 @@ def test_one_run_applies_all_that_waits_and_tells_what_it_did(
         "retry": 0, "events_created": 251, "conversations_inserted": 2, "quarantined": 1,
         "waiting_deliveries": 0, "oldest_waiting": None,
         "events_by_type": {"message_received": 251},
-        "ignored_items": {"a change of feed, not messaging": 1},
+        "ignored_items": {"the change is of feed, not of messaging": 1},
     }  # fmt: skip
     assert {name: figures[name] for name in expected} == expected
     assert figures["lag_seconds"] >= 3

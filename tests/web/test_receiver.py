@@ -220,11 +220,11 @@ def test_a_greater_body_in_chunks_is_refused(receiving: Receiving, stored: Store
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"not JSON", "no JSON"),
-        (b"", "no JSON"),
-        (b"\xff\x00\xfe", "no JSON"),
+        (b"not JSON", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\x00\xfe", "not JSON"),
         (b"[" * 10_000 + b"]" * 10_000, "nested deeper than 64 levels"),
-        (b'{"object":"page"}', "no entry in it"),
+        (b'{"object":"page"}', "it has no entry"),
     ],
 )
 def test_what_is_no_delivery_but_signed_is_kept_and_quarantined(
