@@ -45,12 +45,18 @@ def metadata_of(
     }
     events = {"events": result.events}
     of_conversations = asset == "messenger_conversations"
-    watermark = result.watermark
     return {
         "dagster/row_count": rows.conversations if of_conversations else rows.events,
         **(conversations | events if of_conversations else events | conversations),
         **({"lag_seconds": round(lag, 1)} if lag is not None else {}),
         "summary": summary_of(result),
+        **_session_metadata(result),
+    }
+
+
+def _session_metadata(result: SyncResult) -> dict[str, Any]:
+    watermark = result.watermark
+    return {
         "mode": result.mode,
         "outcome": result.outcome,
         "has_more": result.has_more,

@@ -24,7 +24,7 @@ PAGE = "100"
 
 
 @dataclass(frozen=True)
-class Habit:
+class Pattern:
     """The weekdays, the opening minutes of the day, and the deliveries per hour of a page."""
 
     weekdays: frozenset[int]
@@ -82,19 +82,19 @@ def forget_after(database: Database, now: datetime) -> None:
 weekdays = st.sampled_from([
     frozenset(range(5)), frozenset(range(7)), frozenset(range(6)), frozenset({1, 3, 6}),
 ])  # fmt: skip
-habits = st.builds(
-    Habit, weekdays, st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60)
+patterns = st.builds(
+    Pattern, weekdays, st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60)
 )
 
 
 @settings(max_examples=12)
-@given(habit=habits, known=st.integers(8, 29))
+@given(pattern=patterns, known=st.integers(8, 29))
 def test_a_page_that_follows_its_pattern_is_never_silent(
-    database: Database, add_pages: AddPages, habit: Habit, known: int
+    database: Database, add_pages: AddPages, pattern: Pattern, known: int
 ) -> None:
     add_pages()
     end = MONDAY + timedelta(days=7)
-    store(database, habit.deliveries(end - timedelta(days=known + 7), end))
+    store(database, pattern.deliveries(end - timedelta(days=known + 7), end))
     now = end
     while now > MONDAY:
         forget_after(database, now)
@@ -104,20 +104,20 @@ def test_a_page_that_follows_its_pattern_is_never_silent(
 
 @settings(max_examples=12)
 @given(
-    habit=st.builds(
-        Habit, st.sampled_from([frozenset(range(5)), frozenset(range(7))]),
+    pattern=st.builds(
+        Pattern, st.sampled_from([frozenset(range(5)), frozenset(range(7))]),
         st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60),
     ),
     first=st.integers(0, 6),
 )  # fmt: skip
 def test_a_page_in_its_first_week_is_never_silent_while_it_follows_its_pattern(
-    database: Database, add_pages: AddPages, habit: Habit, first: int
+    database: Database, add_pages: AddPages, pattern: Pattern, first: int
 ) -> None:
     """Neither on its first weekend nor on the Monday after."""
     add_pages()
     begin = MONDAY + timedelta(days=first)
     now = begin + timedelta(days=7)
-    store(database, habit.deliveries(begin, now))
+    store(database, pattern.deliveries(begin, now))
     while now > begin:
         forget_after(database, now)
         assert not silent(database, now), now
@@ -125,14 +125,14 @@ def test_a_page_in_its_first_week_is_never_silent_while_it_follows_its_pattern(
 
 
 @settings(max_examples=30)
-@given(habit=habits, known=st.integers(15, 29), stop=st.integers(0, 6 * 24 * 60))
+@given(pattern=patterns, known=st.integers(15, 29), stop=st.integers(0, 6 * 24 * 60))
 def test_a_page_is_silent_once_enough_deliveries_are_missing(
-    database: Database, add_pages: AddPages, habit: Habit, known: int, stop: int
+    database: Database, add_pages: AddPages, pattern: Pattern, known: int, stop: int
 ) -> None:
     add_pages()
     stopped = MONDAY + timedelta(minutes=stop)
-    store(database, habit.deliveries(MONDAY - timedelta(days=known), stopped))
-    missing = habit.deliveries(stopped, MONDAY + timedelta(days=14))
+    store(database, pattern.deliveries(MONDAY - timedelta(days=known), stopped))
+    missing = pattern.deliveries(stopped, MONDAY + timedelta(days=14))
     last = query(database, "select max(last_at) from webhook_hourly_counts")[0][0]
     # The sixth missing delivery, because counts are hourly; and half an hour at least.
     alerted = max(missing[5] + timedelta(hours=1), last + HALF_HOUR)
@@ -143,8 +143,8 @@ def test_a_page_is_silent_once_enough_deliveries_are_missing(
 def known_for(database: Database, **span: float) -> datetime:
     """Store sixty deliveries an hour over a span until now. Returns now."""
     now = MONDAY + timedelta(days=2, hours=12)
-    habit = Habit(frozenset(range(7)), 0, 24 * 60, 60)
-    store(database, habit.deliveries(now - timedelta(**span), now))
+    pattern = Pattern(frozenset(range(7)), 0, 24 * 60, 60)
+    store(database, pattern.deliveries(now - timedelta(**span), now))
     return now
 
 
@@ -179,7 +179,7 @@ def test_the_pattern_follows_the_pages_clock_through_the_end_of_summer_time(
     add_pages()
     query(database, "update facebook_pages set time_zone = 'Europe/Berlin' returning 1")
     summer, winter = (
-        Habit(frozenset(range(7)), opens * 60, (opens + 9) * 60, 30) for opens in (7, 8)
+        Pattern(frozenset(range(7)), opens * 60, (opens + 9) * 60, 30) for opens in (7, 8)
     )
     change = datetime(2026, 10, 25, 1, tzinfo=UTC)
     deliveries = summer.deliveries(change - timedelta(days=21), change)
