@@ -1,8 +1,8 @@
-"""The table of contents for Dagster."""
+"""All definitions that Dagster loads: the table of contents of defs/."""
 
 import dagster as dg
 
-from messenger_pipeline.defs.alerts import alerts, check_pages_daily, check_pages_schedule
+from messenger_pipeline.defs.alerts import alerts
 from messenger_pipeline.defs.all_pages import all_pages
 from messenger_pipeline.defs.assets import sync_facebook_page
 from messenger_pipeline.defs.checks.content import (
@@ -21,9 +21,11 @@ from messenger_pipeline.defs.checks.verifications import (
     no_conversation_without_events,
     no_duplicate_events,
 )
+from messenger_pipeline.defs.checks.webhooks import webhook_lag, webhook_quarantine_rate
 from messenger_pipeline.defs.console import json_console
 from messenger_pipeline.defs.housekeeping import housekeeping, housekeeping_hourly
 from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
+from messenger_pipeline.defs.page_checks import check_pages_daily, check_pages_schedule
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (
@@ -32,13 +34,7 @@ from messenger_pipeline.defs.sensors import (
     reap_dead_runs,
     requested_syncs,
 )
-from messenger_pipeline.defs.webhooks import (
-    drain_job,
-    webhook_deliveries,
-    webhook_inbox,
-    webhook_lag,
-    webhook_quarantine_rate,
-)
+from messenger_pipeline.defs.webhooks import drain_job, webhook_deliveries, webhook_inbox
 
 defs = dg.Definitions(
     assets=[sync_facebook_page, webhook_deliveries, all_pages],
@@ -81,6 +77,6 @@ defs = dg.Definitions(
     ],
     resources={"pipeline": Pipeline()},
     loggers={"console": json_console},
-    # One process a run: each further one adds seconds of imports, and the lease needs no more.
+    # One process per run: each further one would add seconds of imports.
     executor=dg.in_process_executor,
 )

@@ -1,20 +1,20 @@
-"""What can go wrong, by who must act and whether trying again helps.
+"""The errors of this project, by who must act and whether a retry helps.
 
-Each error carries the exit code of the command that ends with it. Messages name the thing and
-the remedy, and never hold a secret.
+Each error has the exit code of a command that ends with it. Messages name the object and the
+remedy, and never contain a secret.
 """
 
 from datetime import datetime
 
 
 class PipelineError(Exception):
-    """Something failed."""
+    """The base class of all errors but Stopped."""
 
     exit_code = 1
 
 
 class UsageError(PipelineError):
-    """The command, a setting or an argument is wrong: whoever typed it must correct it."""
+    """The command, a setting or an argument is wrong: its user must correct it."""
 
     exit_code = 2
 
@@ -24,11 +24,11 @@ class ConfigurationError(UsageError):
 
 
 class UnknownPage(UsageError):
-    """No such page in the registry."""
+    """The page is not in the registry."""
 
 
 class Stopped(Exception):
-    """A run ends with more to do; the text says why."""
+    """A run ends before its work is done; the text is the reason."""
 
 
 # -- The database -------------------------------------------------------------------------------
@@ -39,15 +39,15 @@ class DatabaseError(PipelineError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """PostgreSQL cannot be reached: trying again later helps."""
+    """PostgreSQL cannot be reached: a later retry helps."""
 
 
 class DatabaseConflict(DatabaseError):
-    """Two transactions stood in each other's way, and this one gave way: it can be made again."""
+    """The transaction lost a deadlock or a serialization conflict: a retry helps."""
 
 
 class SchemaError(DatabaseError):
-    """The schema is not the one that this version works with."""
+    """The schema is not the one that this version needs."""
 
 
 class UpgradeRefused(SchemaError):
@@ -59,11 +59,11 @@ class VerificationError(DatabaseError):
 
 
 class LeaseLost(DatabaseError):
-    """The lease on walking the page went to another run: this one may write no more."""
+    """Another run holds the page's lease now: this one must not write any more."""
 
 
 class SessionMoved(DatabaseError):
-    """The sync session is not where this run left it: another run went on with it."""
+    """Another run has advanced the sync session since this run read it."""
 
 
 class VersionConflict(DatabaseError):
@@ -71,7 +71,7 @@ class VersionConflict(DatabaseError):
 
 
 class MostlyRefused(DatabaseError):
-    """PostgreSQL refused more rows of one answer than a few bad records explain."""
+    """PostgreSQL refused more rows of one response than a few bad records explain."""
 
 
 class SyncInProgress(PipelineError):
@@ -90,10 +90,10 @@ class SyncInProgress(PipelineError):
 
 
 class GraphError(PipelineError):
-    """The Graph API answered with an error, or not at all.
+    """The Graph API answered with an error, or did not answer.
 
-    `code`, `subcode` and `trace_id` are Meta's, `date` is when Meta said it; None where the answer
-    had none.
+    `code`, `subcode` and `trace_id` are Meta's; `date` is the answer's Date. Each is None if the
+    answer has none.
     """
 
     date: datetime | None = None
@@ -117,19 +117,20 @@ class GraphError(PipelineError):
 
 
 class TransientError(GraphError):
-    """Service trouble: trying again helps. `seconds` is after how long, where the answer told."""
+    """A temporary failure of Meta or the network: a retry helps. `seconds` is the pause that the
+    answer asks for, if it does."""
 
     seconds: float | None = None
 
 
 class TooMuchData(GraphError):
-    """Asked for more than Meta will answer at once: ask again for less."""
+    """The request asks for more than Meta returns at once: retry with less."""
 
 
 class RateLimited(GraphError):
-    """Meta's quota is used up for an app, a token or a page.
+    """Meta's quota of an app, a token or a page is exhausted.
 
-    `seconds` is how long to wait, where the answer told.
+    `seconds` is the pause that the answer asks for, if it does.
     """
 
     scope: str = "page"
@@ -137,41 +138,41 @@ class RateLimited(GraphError):
 
 
 class PageBlocked(RateLimited):
-    """Meta blocked the page or the app for a time, as for spam: it passes within hours."""
+    """Meta blocked the page or the app temporarily, for example for spam: it ends within hours."""
 
     seconds = 4 * 3600.0
 
 
 class ObjectRefused(GraphError):
-    """Permanent for the object asked for: gone, never there, or not ours to see."""
+    """Permanent for the requested object: deleted, unknown, or not accessible to us."""
 
 
 class CursorRefused(ObjectRefused):
-    """A cursor has expired, or points deeper than Meta lets one read."""
+    """A cursor has expired, or points deeper than Meta allows."""
 
 
 class ListRefused(GraphError):
-    """Meta does not list a page's threads, however few are asked for at once."""
+    """Meta refuses to list a page's threads, with any page size."""
 
 
 class GraphConfigurationError(GraphError):
-    """Signature or query refused: the app's settings or this program are wrong."""
+    """Meta refused the signature or the query: the app's settings or this program are wrong."""
 
     exit_code = 2
 
 
 class UnexpectedAnswer(GraphError):
-    """The answer is not of the shape that Meta documents."""
+    """The answer does not have the documented shape."""
 
 
 class PageOwnerMustAct(GraphError):
-    """Token dead or permission missing: only the page's owner can repair it."""
+    """The token is dead or lacks a permission: only the page's owner can fix it."""
 
     exit_code = 5
 
 
 class TokenDead(PageOwnerMustAct):
-    """The page's token no longer works: authorise the page again."""
+    """The page's token is no longer valid: authorize the page again."""
 
 
 class PermissionMissing(PageOwnerMustAct):

@@ -1,8 +1,8 @@
-"""Logs: one JSON object a line, what it is about bound to it, nothing secret in it.
+"""Logging: one JSON object per line, with the page, session and run it concerns, without secrets.
 
-Our modules log with the standard library: the message is the event in words, facts go into
-`extra`. A long-lived process calls `configure` once. Dagster's runs have a console of their own,
-defs/console.py, which prints the same lines.
+Our modules use the standard library's logging: the message describes the event, and facts are in
+`extra`. A long-lived process calls `configure` once. Dagster's runs have a console logger of their
+own, defs/console.py, which prints the same lines.
 """
 
 import logging
@@ -32,35 +32,35 @@ Result = TypeVar("Result")
 
 
 def configure(process: str, level: int = logging.INFO) -> None:
-    """Let this process log to standard error, one JSON object a line, others' loggers too."""
+    """Log everything, including libraries, to standard error as one JSON object per line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(json_lines(process))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(True)
-    sys.excepthook = _say_end
-    threading.excepthook = lambda ended: _say_end(
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda ended: _log_uncaught(
         ended.exc_type, ended.exc_value, ended.exc_traceback
     )
     for name in _CHATTY:
-        # Each attempt of theirs; what comes of it is said by us.
+        # They log each attempt; our modules log the result.
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
 def log_context(**facts: object) -> AbstractContextManager[None]:
-    """Let every line that is logged in the body tell these facts: page_id, session_id, run_id.
+    """Add facts such as page_id, session_id and run_id to every line within the context.
 
-    They hold for this thread, and for what `in_log_context` takes into another.
+    They apply to this thread; `in_log_context` applies them to another.
     """
     return bound_contextvars(**{name: one for name, one in facts.items() if one is not None})
 
 
 def in_log_context(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """`function` for another thread, which then logs with what is bound here and now.
+    """`function` for another thread, with the facts that are bound in this one.
 
-    A thread begins with nothing bound: `Thread(target=in_log_context(work))`,
+    A new thread has no facts: `Thread(target=in_log_context(work))`,
     `executor.submit(in_log_context(work), …)`.
     """
     facts = get_contextvars()
@@ -73,7 +73,7 @@ def in_log_context(function: Callable[Parameters, Result]) -> Callable[Parameter
 
 
 def json_lines(process: str, *more: Processor) -> logging.Formatter:
-    """Formats records as JSON lines; `more` are steps that know more of them."""
+    """A formatter that prints records as JSON lines; `more` are further processors."""
     return ProcessorFormatter(
         foreign_pre_chain=[_origin, merge_contextvars, ExtraAdder(), _own, *more],
         processors=[
@@ -89,28 +89,28 @@ def json_lines(process: str, *more: Processor) -> logging.Formatter:
 
 
 class OurRecord(logging.LogRecord):
-    """A record of ours: without secrets, whichever handler gets it."""
+    """A record of our modules, redacted before any handler gets it."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # Dagster logs it once more, by a logger of its own.
+        # Dagster logs the record again, by a logger of its own.
         self.origin = self.name
         if self.exc_info and self.exc_info[0]:
-            # What a formatter would make of it, made before it does.
+            # Formatters use this text instead of formatting exc_info.
             self.exc_text = redact_known("".join(traceback.format_exception(*self.exc_info)))[:-1]
 
     def getMessage(self) -> str:  # noqa: N802 - the standard library's name
         return redact_known(super().getMessage())
 
 
-def _say_end(
+def _log_uncaught(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """What nobody caught: a line like any other, and not a traceback over many."""
+    """Log an uncaught exception as one line instead of a traceback of many."""
     if error is None or issubclass(kind, KeyboardInterrupt):
         return
-    who = threading.current_thread().name
-    _log.critical("%s ended by %s", who, kind.__name__, exc_info=(kind, error, trace))
+    thread = threading.current_thread().name
+    _log.critical("%s ended by %s", thread, kind.__name__, exc_info=(kind, error, trace))
 
 
 def _record(name: str | None, *args: Any, **options: Any) -> logging.LogRecord:
@@ -119,13 +119,13 @@ def _record(name: str | None, *args: Any, **options: Any) -> logging.LogRecord:
 
 
 def _origin(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """The message stands apart while facts are added: one of the same name does not hide it."""
+    """Set the message apart while facts are added: a fact named `event` must not replace it."""
     line["_event"] = line.pop("event")
     return line
 
 
 def _own(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Without what another handler's formatter left on the record."""
+    """Remove the attributes that another handler's formatter set on the record."""
     line.pop("message", None)
     line.pop("asctime", None)
     return line
@@ -154,7 +154,7 @@ def _redacted(_logger: object, _method: str, line: EventDict) -> EventDict:
 
 
 def _clean_facts(facts: Mapping[Any, object]) -> dict[str, object]:
-    """A secret may be one by the name that it stands under."""
+    """Redact secrets, including every value under a secret name."""
     return {
         redact_known(str(name)): "***" if str(name).lower() in SECRET_NAMES else _clean(value)
         for name, value in facts.items()
@@ -162,7 +162,7 @@ def _clean_facts(facts: Mapping[Any, object]) -> dict[str, object]:
 
 
 def _clean(value: object) -> object:
-    """A value as JSON has it, without secrets."""
+    """A value for JSON, without secrets."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
@@ -181,5 +181,5 @@ def _ordered(_logger: object, _method: str, line: EventDict) -> EventDict:
     return {**first, **line}
 
 
-# From the first import on, and for every handler: Dagster's, which write into a run's record, too.
+# At import, so that it applies to every handler, including Dagster's for the run's record.
 logging.setLogRecordFactory(_record)

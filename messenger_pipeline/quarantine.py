@@ -1,4 +1,7 @@
-"""Quarantined records on their way back: validate, dedupe and load, as when they first came."""
+"""Replays quarantined records through the functions that validate, dedupe and load new ones."""
+
+from datetime import datetime
+from typing import Any
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import Quarantined, resolve_quarantined
@@ -8,10 +11,13 @@ from messenger_pipeline.graph.reading import parse_message_record, parse_thread_
 from messenger_pipeline.rows import ConversationRow
 from messenger_pipeline.sync.plan import Page, parse_history, plan_threads
 from messenger_pipeline.webhook.deliveries import parse_item
+from messenger_pipeline.webhook.rows import conversation_row
+from messenger_pipeline.webhook.times import parse_time
 
 
 def replay(database: Database, record: Quarantined) -> str | None:
-    """Load a record again. None if it is resolved, else why it still cannot be used."""
+    """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
+    DatabaseUnavailable."""
     rows = _rows(record)
     if isinstance(rows, str):
         return rows
@@ -25,38 +31,52 @@ def replay(database: Database, record: Quarantined) -> str | None:
 
 
 def _rows(record: Quarantined) -> list[ConversationRow] | str:
-    page = Page(record.page_id, "incremental_sync")
-    if record.kind == "event":
-        return [record.record]
-    if record.kind == "delivery":
-        number = record.record.get("delivery") if isinstance(record.record, dict) else None
-        return (
-            f"it is a whole delivery: `messenger-pipeline webhook replay {number}` tries it again"
-        )
-    if record.kind == "item":
-        return _of_item(record)
-    if record.kind == "thread":
-        thread = parse_thread_record(record.record)
-        if isinstance(thread, Reject):
-            return thread.reason
-        plan = plan_threads([thread], {}, page, record.last_seen_at)
-        return plan.rejects[0].reason if plan.rejects else plan.conversations
+    match record.kind:
+        case "event":
+            return [record.record]
+        case "delivery":
+            number = record.record.get("delivery") if isinstance(record.record, dict) else None
+            return f"it is a whole delivery: run `messenger-pipeline webhook replay {number}`"
+        case "item":
+            return _rows_of_item(record)
+        case "thread":
+            return _rows_of_thread(record)
+        case _:
+            return _rows_of_message(record)
+
+
+def _rows_of_thread(record: Quarantined) -> list[ConversationRow] | str:
+    thread = parse_thread_record(record.record)
+    if isinstance(thread, Reject):
+        return thread.reason
+    plan = plan_threads([thread], {}, _page(record), record.last_seen_at)
+    return plan.rejects[0].reason if plan.rejects else plan.conversations
+
+
+def _rows_of_message(record: Quarantined) -> list[ConversationRow] | str:
     message = parse_message_record(record.record)
     if isinstance(message, Reject):
         return message.reason
     if record.sender_id is None:
-        return f"its thread {record.thread_id} is not known: sync the page first"
-    return parse_history([message], record.sender_id, page, record.last_seen_at)
+        return f"its thread {record.thread_id} is not stored: sync the page first"
+    return parse_history([message], record.sender_id, _page(record), record.last_seen_at)
 
 
-def _of_item(record: Quarantined) -> list[ConversationRow] | str:
-    item = parse_item(record.record, record.first_seen_at)
+def _rows_of_item(record: Quarantined) -> list[ConversationRow] | str:
+    item = parse_item(record.record, _received_at(record.record) or record.first_seen_at)
     if item.unusable:
         return item.unusable
     if item.ignored or item.contact_id is None:
         return []
     if item.page_id != record.page_id:
-        return f"it is of page {item.page_id} now: replay its delivery"
-    as_of = max(event["as_of"] for event in item.events)
-    return [{"sender_id": item.contact_id, "sender_name": None, "as_of": as_of,
-             "events": item.events}]  # fmt: skip
+        return f"it now belongs to page {item.page_id}: replay its delivery"
+    return [conversation_row(item.contact_id, [item.time], item.events)]
+
+
+def _received_at(raw: Any) -> datetime | None:
+    """When the item's delivery was received; None in a record of an earlier version."""
+    return parse_time(raw.get("received_at")) if isinstance(raw, dict) else None
+
+
+def _page(record: Quarantined) -> Page:
+    return Page(record.page_id, "incremental_sync")

@@ -1,4 +1,4 @@
-"""Keeps secrets out of text that people or machines will read."""
+"""Removes secrets from logs and messages."""
 
 import logging
 import re
@@ -11,15 +11,15 @@ from urllib.parse import unquote, urlsplit
 SECRET_NAMES = frozenset(
     {"access_token", "appsecret_proof", "input_token", "client_secret", "verify_token"}
 )
-"""Meta's parameters whose value is nobody's to read."""
+"""Meta's parameters whose values are secret."""
 
 _NAMED = re.compile(
     rf"""(?ix) \b({"|".join(sorted(SECRET_NAMES))})
     (\\?["']?\s*[=:]\s*\\?["']?) [^&\s"'<>\\]+"""
 )
 _BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"'\\]+")
-_SHORTEST = 6
-"""A known secret that is shorter would black out ordinary words, and tell itself by that."""
+_MIN_LENGTH = 6
+"""Shorter secrets are not redacted: that would hide ordinary words, and so reveal the secret."""
 
 _known: Counter[str] = Counter()
 _lock = threading.Lock()
@@ -34,15 +34,15 @@ def redact(text: str, *secrets: str) -> str:
 
 
 def redact_known(text: str) -> str:
-    """`text` without any secret that this process was told of."""
+    """`text` without the secrets that this process has registered."""
     with _lock:
-        # The longer first: one may be a part of another.
+        # Longest first: one secret may contain another.
         secrets = sorted(_known, key=len, reverse=True)
     return redact(text, *secrets)
 
 
 def remember_secret(secret: str) -> None:
-    """Keep a secret out of every log line from now on: a setting's value, a URL's password."""
+    """Redact a secret from now on, such as a setting or a URL with a password."""
     with _lock:
         for form in _forms(secret):
             _known[form] += 1
@@ -50,7 +50,7 @@ def remember_secret(secret: str) -> None:
 
 @contextmanager
 def kept_secret(secret: str) -> Iterator[None]:
-    """Keep a secret out of every log line while the body runs: a page's token."""
+    """Redact a secret, such as a page's token, for the duration of the context."""
     remember_secret(secret)
     try:
         yield
@@ -63,7 +63,7 @@ def kept_secret(secret: str) -> Iterator[None]:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts each record of a logger that may hold a request's address."""
+    """Redacts each record of a logger, such as urllib3's, which logs URLs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact_known(record.getMessage()), None
@@ -71,8 +71,8 @@ class RedactingFilter(logging.Filter):
 
 
 def _forms(secret: str) -> set[str]:
-    """How a secret may stand in a text. Of a URL: whole, its password, and what names nobody but
-    its holder in its path (Slack's addresses are secrets by their path)."""
+    """The forms in which a secret can occur. Those of a URL are itself, its password, its path and
+    its query (the path of a webhook of Slack is a secret)."""
     forms = {secret, unquote(secret)}
     if re.match(r"[a-z][a-z0-9+]*://", secret):
         _scheme, _, rest = secret.partition("://")
@@ -82,4 +82,4 @@ def _forms(secret: str) -> set[str]:
         if secret.startswith("http"):
             parts = urlsplit(secret)
             forms |= {parts.path, parts.query}
-    return {form for form in forms if len(form) >= _SHORTEST}
+    return {form for form in forms if len(form) >= _MIN_LENGTH}

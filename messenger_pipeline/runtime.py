@@ -1,4 +1,4 @@
-"""Plain objects made from the settings: what commands, runs and sensors work with."""
+"""Builds plain objects from the settings, for commands, runs and sensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,15 @@ from messenger_pipeline.settings import Settings
 from messenger_pipeline.vault import TokenVault, key_in
 
 DATA = "messenger"
+"""The data's database on the embedded server."""
 DAGSTER = "dagster"
-"""The embedded server's databases."""
+"""Dagster's database on the embedded server."""
 
 
 @contextmanager
 def database_urls(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The URLs of the data's and of Dagster's database; the embedded server runs meanwhile if
-    either is on it."""
+    """The URLs of the data's and of Dagster's database. The embedded server runs for the duration
+    of the context, if either is on it."""
     data, dagster = settings.database_url, settings.dagster_pg_url
     if data and dagster:
         yield data.get_secret_value(), dagster.get_secret_value()
@@ -65,7 +66,7 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
 
 
 def environment(settings: Settings, data: str) -> dict[str, str]:
-    """The environment of a process that works with the same settings, on the data's URL."""
+    """The environment of a process with the same settings, and `data` as its database URL."""
     keys = settings.token_key
     return {
         "MESSENGER_HOME": str(settings.home.resolve()),
@@ -102,13 +103,13 @@ def graph_api(settings: Settings) -> GraphApi:
 
 
 def token_vault(settings: Settings) -> TokenVault:
-    """Raises ConfigurationError where there is no key and none may be made."""
+    """Raises ConfigurationError if there is no key and the database is not the embedded one."""
     keys = [key.get_secret_value() for key in settings.token_key]
     if not keys:
         if not settings.embedded:
             raise ConfigurationError(
                 "The setting MESSENGER_TOKEN_KEY is missing: it encrypts the pages' tokens in"
-                " your database. `messenger-pipeline key` makes one; keep it safe."
+                " your database. `messenger-pipeline key` creates one; keep it safe."
             )
         keys = [key_in(settings.home.resolve())]
     return TokenVault(keys)

@@ -1,7 +1,7 @@
-"""The only reader of the environment: settings, checked at start.
+"""The settings. No other module reads the environment.
 
-Each comes from the environment or from `.env` in the current directory. A wrong one raises
-ConfigurationError, which names it and says what to do; the value itself is not repeated.
+Each setting comes from the environment or from `.env` in the current directory. An invalid one
+raises ConfigurationError, which names the setting and the remedy, but not the value.
 """
 
 import re
@@ -29,8 +29,8 @@ def _postgres_url(value: SecretStr) -> SecretStr:
         raise ValueError("give a URL such as postgresql://user:password@host:5432/database")
     user, _, _host = value.get_secret_value().partition("://")[2].partition("/")[0].rpartition("@")
     if "@" in user or re.search(r"%(?![0-9A-Fa-f]{2})", user):
-        raise ValueError("percent-encode the user and password in it: @ as %40, % as %25")
-    # A driver's name in it means something to SQLAlchemy alone.
+        raise ValueError("percent-encode its user and password: @ as %40, % as %25")
+    # Only SQLAlchemy understands a driver's name in the scheme.
     return SecretStr("postgresql://" + value.get_secret_value().partition("://")[2])
 
 
@@ -56,7 +56,7 @@ PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
 class Settings(BaseSettings):
-    """MESSENGER_… settings; see the README for what each is for."""
+    """The MESSENGER_… and DAGSTER_… settings; the README describes each."""
 
     model_config = SettingsConfigDict(
         env_prefix="MESSENGER_",
@@ -108,18 +108,18 @@ class Settings(BaseSettings):
             except ValueError:
                 raise ValueError(
                     "each key must be 32 random bytes in URL-safe base64;"
-                    " `messenger-pipeline key` makes one"
+                    " `messenger-pipeline key` creates one"
                 ) from None
         return keys
 
     @property
     def embedded(self) -> bool:
-        """Whether the data lives in the embedded PostgreSQL under `home`."""
+        """Whether the data is in the embedded PostgreSQL under `home`."""
         return self.database_url is None
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read and check the settings. Raises ConfigurationError."""
+    """Read and validate the settings. Raises ConfigurationError."""
     try:
         settings = Settings(**overrides)
     except ValidationError as error:

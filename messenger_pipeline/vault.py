@@ -1,4 +1,4 @@
-"""Page tokens encrypted at rest."""
+"""Encrypts page tokens for storage."""
 
 import contextlib
 import os
@@ -10,16 +10,17 @@ from messenger_pipeline.errors import ConfigurationError
 
 
 def new_key() -> str:
-    """A key for MESSENGER_TOKEN_KEY."""
+    """A new key for MESSENGER_TOKEN_KEY."""
     return Fernet.generate_key().decode()
 
 
 def key_in(home: Path) -> str:
-    """The key kept beside the embedded database, made at the first call, for its owner only."""
+    """The key that is stored next to the embedded database, readable by its owner only. The first
+    call creates it."""
     home.mkdir(parents=True, exist_ok=True)
     path = home / "token.key"
     if not path.exists():
-        # Whole or not at all, and the first of two processes wins.
+        # The link is atomic: of two processes, the first one wins.
         fresh = home / f"token.key.{os.getpid()}"
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(new_key())
@@ -30,7 +31,7 @@ def key_in(home: Path) -> str:
 
 
 class TokenVault:
-    """Encrypts with the first key, decrypts with any: keys rotate by being put in front."""
+    """Encrypts with the first key and decrypts with any. To rotate keys, prepend a new one."""
 
     def __init__(self, keys: list[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
@@ -39,11 +40,12 @@ class TokenVault:
         return self._fernet.encrypt(token.encode()).decode()
 
     def decrypt(self, page_id: str, encrypted: str) -> str:
+        """A page's token. Raises ConfigurationError if it was encrypted with another key."""
         try:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except InvalidToken:
             raise ConfigurationError(
-                f"The token of page {page_id} was encrypted with another key. Put that key into"
-                " MESSENGER_TOKEN_KEY, or give the page its token again with"
+                f"The token of page {page_id} was encrypted with another key. Add that key to"
+                " MESSENGER_TOKEN_KEY, or add the token again with"
                 f" `messenger-pipeline pages add {page_id}`."
             ) from None

@@ -1,4 +1,4 @@
-"""Log lines: JSON, what they are about, and no secret whatever way it takes."""
+"""Log lines are JSON, carry their context, and never contain a secret."""
 
 import io
 import json
@@ -25,7 +25,7 @@ log = logging.getLogger("messenger_pipeline.canary")
 
 @pytest.fixture
 def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What a process named `tests` logs meanwhile."""
+    """The lines that a process named `tests` logs during the test."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.json_lines("tests"))
@@ -42,11 +42,11 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 Lines = Callable[[], list[dict[str, Any]]]
 
 
-def test_a_line_says_when_what_and_of_whom(lines: Lines) -> None:
+def test_a_line_has_its_time_event_and_context(lines: Lines) -> None:
     session = UUID(int=7)
     with logs.log_context(page_id="10", session_id=session, run_id=None):
         log.info("loaded a response of %d", 25, extra={"conversations": 25, "event": "hidden"})
-    log.warning("apart")
+    log.warning("without context")
     first, second = lines()
     assert first.pop("time").endswith("Z")
     assert first == {
@@ -57,13 +57,13 @@ def test_a_line_says_when_what_and_of_whom(lines: Lines) -> None:
     assert "page_id" not in second
 
 
-def test_others_loggers_come_as_such_lines_too(lines: Lines) -> None:
+def test_other_loggers_print_json_lines_too(lines: Lines) -> None:
     logging.getLogger("elsewhere").error("no %s", "luck")
     [line] = lines()
     assert (line["logger"], line["event"], line["level"]) == ("elsewhere", "no luck", "error")
 
 
-def test_an_exception_stands_in_one_field_of_its_line(lines: Lines) -> None:
+def test_an_exception_is_one_field_of_its_line(lines: Lines) -> None:
     try:
         raise ValueError("two\nlines")
     except ValueError:
@@ -74,12 +74,12 @@ def test_an_exception_stands_in_one_field_of_its_line(lines: Lines) -> None:
     assert line["exception"].endswith("ValueError: two\nlines")
 
 
-def test_what_is_bound_reaches_another_thread_where_it_is_carried(lines: Lines) -> None:
+def test_context_reaches_another_thread_only_through_in_log_context(lines: Lines) -> None:
     def work(text: str) -> None:
         log.info(text)
 
     with logs.log_context(page_id="10"), ThreadPoolExecutor(2) as pool:
-        # The same function in two threads at once.
+        # Two threads call the same function at once.
         carried = logs.in_log_context(work)
         for done in [pool.submit(carried, "carried") for _ in range(20)]:
             done.result()
@@ -87,8 +87,8 @@ def test_what_is_bound_reaches_another_thread_where_it_is_carried(lines: Lines) 
         thread.start()
         thread.join()
         pool.submit(work, "not carried").result()
-    told = [(line["event"], line.get("page_id")) for line in lines()]
-    assert told == [("carried", "10")] * 20 + [("not carried", None)] * 2
+    found = [(line["event"], line.get("page_id")) for line in lines()]
+    assert found == [("carried", "10")] * 20 + [("not carried", None)] * 2
 
 
 def _chained() -> None:
@@ -98,7 +98,7 @@ def _chained() -> None:
         raise RuntimeError(f"because of {CANARY}") from error
 
 
-WAYS: list[Callable[[], None]] = [
+LEAKS: list[Callable[[], None]] = [
     lambda: log.info(f"the token {CANARY}"),
     lambda: log.info("the token %s", CANARY),
     lambda: log.info("the tokens %(a)s", {"a": [CANARY]}),
@@ -110,38 +110,38 @@ WAYS: list[Callable[[], None]] = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_known_secret_never_comes_out(way: Callable[[], None], lines: Lines) -> None:
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_registered_secret_is_in_no_line(leak: Callable[[], None], lines: Lines) -> None:
     with kept_secret(CANARY):
-        way()
+        leak()
     [line] = lines()
     assert "***" in json.dumps(line)
     assert CANARY not in json.dumps(line)
 
 
-def test_a_known_secret_never_comes_out_of_a_traceback(
+def test_a_registered_secret_is_in_no_traceback(
     lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not by other handlers either: caplog's formats it in its own way."""
+    """Nor in the output of other handlers, such as caplog's, which format it themselves."""
     with kept_secret(CANARY), logs.log_context(note=CANARY):
         try:
             _chained()
         except RuntimeError:
             log.exception("it failed with %s", CANARY)
     [line] = lines()
-    assert "KeyError" in line["exception"], "the cause, too"
+    assert "KeyError" in line["exception"], "the cause is logged, too"
     assert CANARY not in json.dumps(line)
     assert CANARY not in caplog.text
 
 
-def test_a_secret_is_hidden_by_the_name_that_it_stands_under(lines: Lines) -> None:
+def test_a_value_under_a_secret_name_is_redacted(lines: Lines) -> None:
     log.info("facts", extra={"access_token": CANARY, "asked": {"input_token": CANARY}})
     log.info('{"access_token": "%s"} and access_token=%s', CANARY, CANARY)
     log.info("%s", json.dumps(json.dumps({"access_token": CANARY})))
     assert CANARY not in json.dumps(lines())
 
 
-def test_settings_and_open_clients_make_their_secrets_known(
+def test_settings_and_open_clients_register_their_secrets(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = {
@@ -158,21 +158,21 @@ def test_settings_and_open_clients_make_their_secrets_known(
         log.info("a %s", f"{token} app-secret-one app-secret-two verify-canary pass@canary")
         log.info("b pass%40canary dagster-canary")
     assert [line["event"] for line in lines()] == ["a *** *** *** *** ***", "b *** ***"]
-    assert redact_known(token) == token, "of a client that is closed nothing is kept"
+    assert redact_known(token) == token, "closing a client unregisters its token"
 
 
-def test_an_alert_address_is_secret_by_its_path() -> None:
+def test_the_path_of_an_alert_url_is_redacted() -> None:
     remember_secret("https://hooks.example.com/services/T0/B0/canarycanary")
-    said = redact_known("POST /services/T0/B0/canarycanary to hooks.example.com failed")
-    assert said == "POST *** to hooks.example.com failed"
+    redacted = redact_known("POST /services/T0/B0/canarycanary to hooks.example.com failed")
+    assert redacted == "POST *** to hooks.example.com failed"
 
 
-def test_words_that_are_too_short_to_be_a_secret_stay() -> None:
+def test_secrets_that_are_too_short_are_not_redacted() -> None:
     with kept_secret("page"):
         assert redact_known("the page is due") == "the page is due"
 
 
-def test_a_process_that_ends_by_an_error_says_so_in_one_line_without_its_password() -> None:
+def test_an_uncaught_error_is_one_line_without_the_password() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "messenger_pipeline.web.drain_worker"],
         env={

@@ -1,19 +1,28 @@
-"""Records that cannot be used: kept, listed, and tried again."""
+"""Quarantined records: stored, listed and replayed."""
 
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from messenger_pipeline.db import inbox
+from messenger_pipeline.db.load import encoded
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import MostlyRefused
 from messenger_pipeline.quarantine import replay
+from messenger_pipeline.rows import ConversationRow, EventRow
+from messenger_pipeline.webhook.deliveries import parse_delivery
+from messenger_pipeline.webhook.drain import drain_batch
+from messenger_pipeline.webhook.outcome import Outcome
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
+from tests.webhook.bodies import CONTACT, NOON, PAGE, body, item, text
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ def execute(database: Database, statement: str) -> None:
 
 
 def refuse(database: Database, condition: str) -> None:
-    """From now on PostgreSQL refuses the events for which a condition does not hold."""
+    """Make PostgreSQL refuse the events that do not meet a condition."""
     execute(
         database,
         f"alter table contact_interaction_events add constraint picky check ({condition})",
@@ -39,14 +48,14 @@ def accept(database: Database) -> None:
 
 
 def poison(simulated: Simulated, *numbers: int) -> set[str]:
-    """The newest message of each thread gets a text that will be refused; their ids."""
+    """Give the newest message of each thread a text that is refused. Returns the message ids."""
     found = [simulated.world.messages(simulated.page, number, None, 1)[0] for number in numbers]
     for message in found:
         message["message"] = "poison"
     return {message["id"] for message in found}
 
 
-def test_rows_that_postgresql_refuses_are_found_and_kept_and_the_rest_loads(
+def test_rows_that_postgresql_refuses_are_quarantined_and_the_rest_loads(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     bad = poison(small, 3, 4, 77)
@@ -63,7 +72,7 @@ def test_rows_that_postgresql_refuses_are_found_and_kept_and_the_rest_loads(
     assert failed == result.failed_batches > 0
 
 
-def test_a_conversation_all_of_whose_events_are_refused_is_not_there(
+def test_a_conversation_is_not_stored_if_all_its_events_are_refused(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     small.world.inject(small.page, None, "poison", _now())
@@ -81,7 +90,7 @@ def test_a_conversation_all_of_whose_events_are_refused_is_not_there(
     )
 
 
-def test_a_response_that_is_mostly_refused_moves_no_cursor(
+def test_a_response_that_is_mostly_refused_does_not_move_the_cursor(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     refuse(database, "event_type <> 'message_received'")
@@ -92,10 +101,10 @@ def test_a_response_that_is_mostly_refused_moves_no_cursor(
     assert list(list_quarantined(database)) == []
 
 
-def test_an_error_of_the_server_is_no_poison(
+def test_an_error_of_the_server_quarantines_nothing(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Only what is wrong with data itself is looked for; else the whole response fails."""
+    """Only data errors are bisected; any other error fails the whole response."""
     execute(
         database,
         "create function fail() returns trigger language plpgsql as"
@@ -108,7 +117,7 @@ def test_an_error_of_the_server_is_no_poison(
     assert list(list_quarantined(database)) == []
 
 
-def test_what_was_refused_loads_when_it_is_replayed_after_a_fix(
+def test_a_refused_event_loads_when_it_is_replayed_after_a_fix(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     poison(small, 3, 4)
@@ -116,18 +125,20 @@ def test_what_was_refused_loads_when_it_is_replayed_after_a_fix(
     walk(connect(small), small.page.id)
     records = list(list_quarantined(database))
     assert [replay(database, record) for record in records] != [None, None]
-    assert len(list(list_quarantined(database))) == 2, "still refused, still kept"
+    assert len(list(list_quarantined(database))) == 2, "both are still refused"
 
     accept(database)
     assert [replay(database, record) for record in records] == [None, None]
     assert list(list_quarantined(database)) == []
     assert stored(database) == truth(small)
-    assert [replay(database, record) for record in records] == [None, None], "once is enough"
+    assert [replay(database, record) for record in records] == [None, None], (
+        "replaying a resolved record changes nothing"
+    )
     assert stored(database) == truth(small)
 
 
 @pytest.mark.parametrize("name", ["message_bad_time", "thread_without_time"])
-def test_what_could_not_be_read_loads_when_it_is_replayed_after_a_fix(
+def test_an_unreadable_record_loads_when_it_is_replayed_after_a_fix(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
     small.fault(name)
@@ -137,7 +148,7 @@ def test_what_could_not_be_read_loads_when_it_is_replayed_after_a_fix(
     reason = replay(database, record)
     assert reason is not None
     assert "time" in reason
-    # What a version that knows such times would make of it.
+    # As a version that can parse such times would see it.
     field = "created_time" if record.kind == "message" else "updated_time"
     fixed = {**record.record, field: "2026-02-01T00:00:00+0000"}
     rows(database, f"update quarantined_records set record = '{_sql(fixed)}' returning 1")
@@ -147,7 +158,7 @@ def test_what_could_not_be_read_loads_when_it_is_replayed_after_a_fix(
     assert list(list_quarantined(database)) == []
 
 
-def test_a_message_of_a_thread_that_is_not_known_waits_for_it(
+def test_a_message_of_an_unknown_thread_stays_quarantined(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     small.fault("message_bad_time")
@@ -159,11 +170,11 @@ def test_a_message_of_a_thread_that_is_not_known_waits_for_it(
         " '{created_time}', '\"2026-02-01T00:00:00+0000\"') returning 1",
     )
     [record] = list_quarantined(database)
-    assert "thread t_other is not known: sync the page first" in (replay(database, record) or "")
+    assert "thread t_other is not stored: sync the page first" in (replay(database, record) or "")
     assert len(list(list_quarantined(database))) == 1
 
 
-def test_a_record_that_comes_again_is_counted_not_doubled(
+def test_a_record_that_arrives_again_is_counted_not_duplicated(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     small.fault("message_bad_time")
@@ -173,6 +184,88 @@ def test_a_record_that_comes_again_is_counted_not_doubled(
         walk(engine, small.page.id)
     [record] = list_quarantined(database)
     assert record.seen_count == 3
+
+
+IMAGE = [{"type": "image", "payload": {"url": "https://example.org/1.jpg"}}]
+ITEMS = {
+    "message": item(0.9, message={"mid": "m1", "text": "hi", "attachments": IMAGE}),
+    "reaction": item(0.9, reaction={"mid": "m1", "action": "react", "emoji": "❤"}),
+    "message without a time": text(0, "m1", "hi") | {"timestamp": 0},
+}
+
+
+@pytest.mark.parametrize("later_answer", [False, True])
+@pytest.mark.parametrize("name", ITEMS)
+def test_a_replayed_item_ends_in_the_same_rows_as_a_drained_one(
+    database: Database, name: str, later_answer: bool
+) -> None:
+    """Also after an answer of the API of the same second, which states the content differently."""
+    database.call(
+        "register_page", page_id=PAGE, name="Page", user_id=None, platform=None,
+        token_encrypted="X",
+    )  # fmt: skip
+    sent = body(ITEMS[name], time=0)
+
+    inbox.receive(database, [sent])
+    assert drain_batch(database).states == {"done": 1}
+    if later_answer:
+        load_answer(database)
+    drained = facts(database)
+
+    execute(database, "truncate messenger_conversations cascade")
+    execute(database, "update webhook_inbox set state = 'pending', settled_at = null")
+    quarantine_items(database)
+    execute(database, "update quarantined_records set first_seen_at = now() + interval '1 day'")
+    [record] = list_quarantined(database)
+    assert replay(database, record) is None
+    if later_answer:
+        load_answer(database)
+    assert facts(database) == drained
+    assert len(drained) == 1 + (later_answer and name == "reaction")
+
+
+def quarantine_items(database: Database) -> None:
+    """Quarantine the items of all pending deliveries, as a version that cannot parse them would."""
+    with database.transaction() as connection:
+        for delivery in inbox.claim(connection, 10):
+            items = [
+                replace(one, events=[], unusable="unknown to this version")
+                for one in parse_delivery(delivery.body, delivery.received_at)
+            ]
+            outcome = Outcome(delivery, items, {PAGE}, {})
+            for page_id, records in outcome.quarantined().items():
+                inbox.quarantine(connection, page_id, records)
+            inbox.settle(connection, [outcome.settled()])
+
+
+def load_answer(database: Database) -> None:
+    """Load the message as an answer of the API states it, in the second of noon."""
+    event: EventRow = {
+        "event_type": "message_received",
+        "event_timestamp": NOON,
+        "message_id": "m1",
+        "metadata": {
+            "source": "incremental_sync",
+            "text": "hi",
+            "attachments": [{"id": "77", "mime_type": "image/jpeg"}],
+        },
+    }
+    row: ConversationRow = {
+        "sender_id": CONTACT, "sender_name": None, "as_of": NOON, "events": [event],
+    }  # fmt: skip
+    database.call(
+        "bulk_upsert_conversations_with_events", page_id=PAGE, conversations=encoded([row])
+    )
+
+
+def facts(database: Database) -> list[tuple[Any, ...]]:
+    """The rows of event_facts, each with its as_of."""
+    return rows(
+        database,
+        "select f.*, e.as_of from event_facts f join contact_interaction_events e"
+        " on (e.page_id, e.event_type, e.message_id) = (f.page_id, f.event_type, f.message_id)"
+        " order by e.event_type",
+    )
 
 
 def test_the_commands_list_and_replay(

@@ -1,4 +1,4 @@
-"""Secrets in text."""
+"""Redaction of secrets in text."""
 
 import pytest
 
@@ -17,14 +17,14 @@ from messenger_pipeline.redaction import redact
         "Access_Token=SECRET",
     ],
 )
-def test_named_secrets_are_hidden(text: str) -> None:
+def test_values_of_secret_parameters_are_redacted(text: str) -> None:
     assert "SECRET" not in redact(text)
     assert "***" in redact(text)
 
 
-def test_given_secrets_are_hidden_wherever_they_stand() -> None:
+def test_given_secrets_are_redacted_anywhere_in_a_text() -> None:
     assert redact("the token EAAB is bad", "EAAB", "") == "the token *** is bad"
 
 
-def test_other_text_stays() -> None:
+def test_other_text_is_unchanged() -> None:
     assert redact("limit=5&after=QVFI") == "limit=5&after=QVFI"

@@ -1,4 +1,4 @@
-"""Settings are checked at start, and a wrong one is named with its remedy."""
+"""Settings are validated at start; an invalid one is named with its remedy."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from messenger_pipeline.settings import load_settings
 from messenger_pipeline.vault import new_key
 
 
-def test_without_any_setting_the_embedded_database_and_metas_api_are_used() -> None:
+def test_the_defaults_are_the_embedded_database_and_metas_api() -> None:
     settings = load_settings()
     assert settings.embedded
     assert settings.home == Path(".messenger")
@@ -27,12 +27,12 @@ def test_without_any_setting_the_embedded_database_and_metas_api_are_used() -> N
         ("MESSENGER_GRAPH_VERSION", "26", "give a version such as v26.0"),
         ("MESSENGER_CALLS_PER_SECOND", "0", "greater than 0"),
         ("MESSENGER_CALLS_PER_SECOND", "fast", "valid number"),
-        ("MESSENGER_TOKEN_KEY", "hunter2", "`messenger-pipeline key` makes one"),
+        ("MESSENGER_TOKEN_KEY", "hunter2", "`messenger-pipeline key` creates one"),
         ("MESSENGER_DATABASE_SCHEMA", "a;b", "should match pattern"),
         ("DAGSTER_PG_URL", "sqlite:///hunter2", "give a URL such as postgresql://"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_remedy_and_not_repeated(
+def test_a_wrong_setting_is_named_with_its_remedy_but_not_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, remedy: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -43,12 +43,14 @@ def test_a_wrong_setting_is_named_with_its_remedy_and_not_repeated(
     assert caught.value.exit_code == 2
 
 
-def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
+def test_settings_are_read_from_env_files_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("MESSENGER_GRAPH_URL=http://localhost:8001/\nOTHER=1\n")
     assert load_settings().graph_url == "http://localhost:8001"
 
 
-def test_keys_and_secrets_rotate_as_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_keys_and_app_secrets_are_comma_separated_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     keys = [new_key(), new_key()]
     monkeypatch.setenv("MESSENGER_TOKEN_KEY", ", ".join(keys))
     monkeypatch.setenv("MESSENGER_APP_SECRET", "new,old")

@@ -1,1 +1,1 @@
-"""Knowing that something is wrong, and telling it."""
+"""Alerts: detecting what is wrong, and sending notifications."""

@@ -1,5 +1,5 @@
-"""What a message says: Slack's JSON, of which only that much is used that Mattermost and Discord
-(at …/slack) understand as well: a text, and an attachment for its colour and details.
+"""Builds notifications in Slack's JSON, limited to what Mattermost and Discord (at /slack) support
+too: a text, and one attachment with a colour and fields.
 """
 
 import re
@@ -9,65 +9,65 @@ from typing import Any
 
 from messenger_pipeline.db.alerts import ToSend
 
-_MOST = 1_800  # characters of a text: Discord takes 2,000
-_NAMED = 10  # pages that a message for many names
+_MAX_CHARACTERS = 1_800  # of a text: Discord accepts 2,000
+_MAX_PAGES = 10  # page ids in a message for many alerts
 _COLORS = {"error": "danger", "warning": "warning"}
-_HEADS = {"error": "Error", "warning": "Warning"}
+_HEADINGS = {"error": "Error", "warning": "Warning"}
 
 
-def message_for(told: Sequence[ToSend]) -> dict[str, Any]:
+def message_for(alerts: Sequence[ToSend]) -> dict[str, Any]:
     """The message for one alert, or for several of one kind and phase."""
-    text = _one(told[0]) if len(told) == 1 else _many(told)
-    severity = "error" if any(one.severity == "error" for one in told) else "warning"
-    color = "good" if told[0].phase == "closed" else _COLORS[severity]
+    text = _text_of_one(alerts[0]) if len(alerts) == 1 else _text_of_many(alerts)
+    severity = "error" if any(one.severity == "error" for one in alerts) else "warning"
+    color = "good" if alerts[0].phase == "closed" else _COLORS[severity]
     return {
         "text": text,
-        "attachments": [{"fallback": told[0].kind, "color": color, "fields": _fields(told)}],
+        "attachments": [{"fallback": alerts[0].kind, "color": color, "fields": _fields(alerts)}],
     }
 
 
-def _one(alert: ToSend) -> str:
-    head = _HEADS[alert.severity]
-    summary = _defused(alert.summary)
+def _text_of_one(alert: ToSend) -> str:
+    heading = _HEADINGS[alert.severity]
+    summary = _escape(alert.summary)
     match alert.phase:
         case "opened":
-            return f"*{head}*: {summary}"
+            return f"*{heading}*: {summary}"
         case "closed":
-            return f"*Over* since {_time(alert.closed_at)}: {summary}"
+            return f"*Resolved* at {_time(alert.closed_at)}: {summary}"
         case "passed":
-            return f"*{head}, over by now*: {summary}"
+            return f"*{heading}, already resolved*: {summary}"
 
 
-def _many(told: Sequence[ToSend]) -> str:
-    """One message for many: how many, which pages, and the first one's words."""
-    first = told[0]
-    head = {"opened": _HEADS[first.severity], "closed": "Over"}.get(
-        first.phase, f"{_HEADS[first.severity]}, over by now"
+def _text_of_many(alerts: Sequence[ToSend]) -> str:
+    """The number of alerts, the first page ids, and the summary of the first alert."""
+    first = alerts[0]
+    heading = {"opened": _HEADINGS[first.severity], "closed": "Resolved"}.get(
+        first.phase, f"{_HEADINGS[first.severity]}, already resolved"
     )
-    pages = [one.page_id for one in told if one.page_id]
-    more = f" and {len(pages) - _NAMED} more" if len(pages) > _NAMED else ""
-    named = _defused(", ".join(pages[:_NAMED]))
+    pages = [one.page_id for one in alerts if one.page_id]
+    more = f" and {len(pages) - _MAX_PAGES:,} more" if len(pages) > _MAX_PAGES else ""
+    named = _escape(", ".join(pages[:_MAX_PAGES]))
     return (
-        f"*{head}*: {len(told)} × `{first.kind}`. Pages {named}{more}.\n"
-        f"The first: {_defused(first.summary)}\n`messenger-pipeline alerts --all` shows them all."
+        f"*{heading}*: {len(alerts):,} × `{first.kind}`. Pages {named}{more}.\n"
+        f"The first: {_escape(first.summary)}\n`messenger-pipeline alerts --all` lists all of them."
     )
 
 
-def _fields(told: Sequence[ToSend]) -> list[dict[str, Any]]:
-    opened = min(one.opened_at for one in told)
-    facts = {"Kind": told[0].kind, "Since": _time(opened)}
-    closed = [one.closed_at for one in told if one.closed_at]
+def _fields(alerts: Sequence[ToSend]) -> list[dict[str, Any]]:
+    opened = min(one.opened_at for one in alerts)
+    facts = {"Kind": alerts[0].kind, "Since": _time(opened)}
+    closed = [one.closed_at for one in alerts if one.closed_at]
     if closed:
         facts["Until"] = _time(max(closed))
     return [{"title": name, "value": value, "short": True} for name, value in facts.items()]
 
 
-def _defused(text: str) -> str:
-    """Text from elsewhere, such as a page's name, which can call nobody: neither <!channel> nor
-    @everyone is left in it."""
+def _escape(text: str) -> str:
+    """Text from outside, such as a page's name, without mentions: neither <!channel> nor @everyone
+    notifies anybody."""
     text = text.replace("<", "‹").replace(">", "›")
     text = re.sub(r"@(?=\w)", "@\u2060", text)
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
 def _time(at: datetime | None) -> str:

@@ -1,4 +1,7 @@
-"""HTTP to whoever takes the messages. The address is a secret: no error names it."""
+"""Posts messages to the notifier, an incoming webhook such as Slack's.
+
+The URL is a secret: no error contains it.
+"""
 
 import logging
 import re
@@ -11,46 +14,49 @@ from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.redaction import RedactingFilter, remember_secret
 
 _TIMEOUT = (5.0, 10.0)  # seconds to connect, and between two bytes of the answer
-_LONGEST = 24 * 3600.0  # seconds that an answer can tell to wait
+_MAX_RETRY_AFTER = 24 * 3600.0  # seconds
 
-# It logs each address.
+# urllib3 logs each URL.
 logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
 
 
-class Unsent(PipelineError):
-    """A message was not taken. `seconds` is how long the answer told to wait; `sink` that it is
-    nothing about the message."""
+class NotificationFailed(PipelineError):
+    """The notifier did not accept a message.
 
-    def __init__(self, reason: str, *, sink: bool, seconds: float = 0.0) -> None:
+    `retry_after` is the answer's Retry-After in seconds, else 0. `unavailable` is true if the
+    notifier refuses every message for now, not only this one.
+    """
+
+    def __init__(self, reason: str, *, unavailable: bool, retry_after: float = 0.0) -> None:
         super().__init__(reason)
-        self.sink = sink
-        self.seconds = seconds
+        self.unavailable = unavailable
+        self.retry_after = retry_after
 
 
-class Sink:
-    """Takes messages at an address, as an incoming webhook of Slack."""
+class Notifier:
+    """Posts messages to a URL, as to an incoming webhook of Slack."""
 
     def __init__(self, url: str) -> None:
         remember_secret(url)
         self._url = url
 
     def post(self, message: dict[str, Any]) -> None:
-        """Raises Unsent."""
+        """Send a message. Raises NotificationFailed."""
         try:
             with requests.post(
                 self._url, json=message, timeout=_TIMEOUT, allow_redirects=False, stream=True
             ) as response:
                 if response.status_code // 100 == 2:
-                    return  # it was taken, whatever becomes of the rest of the answer
-                body = _beginning(response)
+                    return  # accepted, even if the rest of the answer never arrives
+                body = _start_of_body(response)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            # Not chained: the original names the address.
-            raise Unsent(_reason(error), sink=True) from None
-        raise _refused(response, body)
+            # Not chained: the original contains the URL.
+            raise NotificationFailed(_reason(error), unavailable=True) from None
+        raise _refusal(response, body)
 
 
-def _beginning(response: requests.Response) -> bytes:
-    """What is there of the answer's body: its status counts even where the rest never comes."""
+def _start_of_body(response: requests.Response) -> bytes:
+    """What has arrived of the body. The status counts even if the rest never arrives."""
     try:
         body: bytes = response.raw.read1(200, decode_content=True)
     except urllib3.exceptions.HTTPError:
@@ -59,33 +65,34 @@ def _beginning(response: requests.Response) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """What kept the message from arriving, in words of ours."""
+    """Why the message did not arrive, without the text of the error."""
     match error:
         case requests.exceptions.SSLError():
-            return "its certificate is not good"
+            return "the notifier's certificate is invalid"
         case requests.Timeout():
             return f"no answer within {_TIMEOUT[1]:.0f} s"
         case requests.exceptions.InvalidURL() | requests.exceptions.InvalidSchema():
-            return "MESSENGER_ALERT_URL is no address that can be asked: correct it"
+            return "MESSENGER_ALERT_URL is not a valid URL: correct it"
         case _:
-            return "it cannot be reached, or it broke off"
+            return "the notifier cannot be reached, or the connection broke"
 
 
-def _refused(response: requests.Response, body: bytes) -> Unsent:
+def _refusal(response: requests.Response, body: bytes) -> NotificationFailed:
     status = response.status_code
     reason = f"HTTP {status}"
-    # Slack answers with a word, such as channel_is_archived. Anything else may repeat the address.
-    word = body.decode(errors="replace").strip()
-    if re.fullmatch(r"[a-z_]{4,40}", word):
-        reason += f" {word}"
+    # Slack answers with a code such as channel_is_archived. Other bodies may contain the URL.
+    code = body.decode(errors="replace").strip()
+    if re.fullmatch(r"[a-z_]{4,40}", code):
+        reason += f" {code}"
     if status in (401, 403, 404, 410) or status // 100 == 3:
         reason += ". Is MESSENGER_ALERT_URL still right?"
-    waiting = status in (408, 429) or status >= 500
-    return Unsent(reason, sink=waiting, seconds=_retry_after(response) if waiting else 0.0)
+    unavailable = status in (408, 429) or status >= 500
+    seconds = _retry_after(response) if unavailable else 0.0
+    return NotificationFailed(reason, unavailable=unavailable, retry_after=seconds)
 
 
 def _retry_after(response: requests.Response) -> float:
     try:
-        return min(max(float(response.headers.get("Retry-After", 0)), 0.0), _LONGEST)
+        return min(max(float(response.headers.get("Retry-After", 0)), 0.0), _MAX_RETRY_AFTER)
     except ValueError:
         return 0.0

@@ -1,5 +1,5 @@
-"""The daily check of a page: is its token still good, for how long, and does Meta still send its
-webhooks to this app.
+"""The daily check of a page: whether its token is valid, until when, and whether the page is
+subscribed to this app's webhooks.
 """
 
 import logging
@@ -22,27 +22,35 @@ from messenger_pipeline.graph.access import TokenState
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.redaction import redact
 
-_SPARE = 25  # percent of Meta's quota left to what is more urgent
+_RESERVE_PERCENT = 25  # of Meta's quota, left for syncs
 _NO_APP = "default"
-"""MESSENGER_APP_ID where nobody set it."""
+"""MESSENGER_APP_ID if it is not set."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Checked:
-    """What checking pages came to."""
+class PageCheckTotals:
+    """The figures of several checks."""
 
     pages: int = 0
     dead: int = 0
+    """Pages whose token is no longer valid."""
     unsubscribed: int = 0
     incomplete: int = 0
-    """Something could not be asked; it is, in an hour."""
+    """Checks of which a call failed; they are due again in an hour."""
+
+    def add(self, other: "PageCheckTotals") -> None:
+        self.pages += other.pages
+        self.dead += other.dead
+        self.unsubscribed += other.unsubscribed
+        self.incomplete += other.incomplete
 
 
-def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> Checked:
-    """Check pages one after the other. What is wrong with one leaves the others. Raises Stopped."""
-    total = Checked()
+def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> PageCheckTotals:
+    """Check pages one after the other. A failure of one does not affect the others. Raises
+    Stopped."""
+    total = PageCheckTotals()
     for page_id in page_ids:
         if stop.is_set():
             break
@@ -50,8 +58,8 @@ def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> C
         try:
             check = check_page(engine, page_id, stop)
         except (GraphError, UsageError) as error:
-            # A limit is hit, or the page is gone or its token cannot be read.
-            _log.warning("page %s was not checked: %s", page_id, error)
+            # A rate limit, or the page is not registered any more.
+            _log.warning("page %s could not be checked: %s", page_id, error)
             total.incomplete += 1
             continue
         total.dead += check.token_valid is False
@@ -61,8 +69,8 @@ def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> C
 
 
 def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck:
-    """Ask Meta about a page's token and subscription, and note what it says; a page whose token is
-    dead is marked for re-authorization. Raises RateLimited, Stopped."""
+    """Fetch the state of a page's token and subscription and store it. A page with a dead token is
+    marked for re-authorization. Raises RateLimited, Stopped."""
     page = get_page(engine.database, page_id)
     try:
         token = token_of(engine, page)
@@ -71,21 +79,25 @@ def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck
         record_page_check(engine.database, page, check)
         return check
     budget = Budget(
-        engine.app_id, token, page.facebook_page_id, engine.calls_per_second, reserve_percent=_SPARE
+        engine.app_id,
+        token,
+        page.facebook_page_id,
+        engine.calls_per_second,
+        reserve_percent=_RESERVE_PERCENT,
     )
     pacer = Pacer(engine.database, budget, stop)
     with engine.graph.client(token, pacer) as client:
-        check, dead = _ask_of_token(engine, client, pacer, token)
+        check, dead = _check_token(engine, client, pacer, token)
         if not dead:
-            check = _ask_of_subscription(engine, client, page, check, token)
+            check = _check_subscription(engine, client, page, check, token)
     record_page_check(engine.database, page, check, dead)
     return check
 
 
-def _ask_of_token(
+def _check_token(
     engine: Engine, client: GraphClient, pacer: Pacer, token: str
 ) -> tuple[PageCheck, str | None]:
-    """What is told, and why the token is dead, if it is."""
+    """The check, and the reason if the token is dead."""
     try:
         state = _token_state(engine, client, pacer, token)
     except RateLimited:
@@ -102,12 +114,12 @@ def _ask_of_token(
     )
     if state.valid:
         return check, None
-    return check, redact(f"Meta says that the token is not valid: {state.reason or ''}", token)
+    return check, redact(f"Meta reports the token as invalid: {state.reason or ''}", token)
 
 
 def _token_state(engine: Engine, client: GraphClient, pacer: Pacer, token: str) -> TokenState:
-    """Asked as the app, which is told of dead tokens too; where there is none, or it is refused (as
-    with the secret of another app), as the page."""
+    """Fetch the token's state as the app, which learns of dead tokens too; as the page if the app
+    is not configured, or Meta refuses it (as with the secret of another app)."""
     secret = engine.graph.app_secret
     if engine.app_id != _NO_APP and secret:
         with engine.graph.client(f"{engine.app_id}|{secret}", pacer) as app:
@@ -116,15 +128,15 @@ def _token_state(engine: Engine, client: GraphClient, pacer: Pacer, token: str) 
             except (RateLimited, TransientError):
                 raise
             except GraphError as error:
-                _log.info("debug_token refuses the app: %s", redact(str(error), token))
+                _log.info("Meta refuses debug_token for the app: %s", redact(str(error), token))
     return client.fetch_token_state(token).content
 
 
-def _ask_of_subscription(
+def _check_subscription(
     engine: Engine, client: GraphClient, page: PageRecord, check: PageCheck, token: str
 ) -> PageCheck:
-    """The check with what is told. A refusal may be for want of a permission that syncs do not
-    need: it says nothing of the page."""
+    """The check, completed by the subscription. Meta refuses this call without a permission that
+    syncs do not need, so a refusal does not concern the page."""
     try:
         apps = client.fetch_subscribed_apps(page.facebook_page_id).content
     except RateLimited:

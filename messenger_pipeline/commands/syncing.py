@@ -58,7 +58,7 @@ def sync(
 
             run_id = str(uuid.uuid4())
             with _progress(database, page.facebook_page_id, show=not as_json):
-                figures = launch.sync_here(
+                figures = launch.run_sync(
                     page.facebook_page_id,
                     mode="full" if full else "auto",
                     max_conversations=max_conversations,

@@ -18,7 +18,7 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.webhook.deliveries import parse_delivery
-from messenger_pipeline.webhook.drain import drain_these
+from messenger_pipeline.webhook.drain import drain_deliveries
 
 _PORTION = 500  # bodies at a time, so that a file of any length takes the same memory
 _PARTIAL = 3
@@ -113,7 +113,7 @@ def webhook_replay(
             until=_time(until, "--until"),
         )
         for portion in portions:
-            for settled in drain_these(database, portion):
+            for settled in drain_deliveries(database, portion):
                 report.add(f"delivery {settled.id}", settled)
             inbox.resolve_replayed(database, portion)
     if ids and report.deliveries < len(set(ids)):
@@ -126,7 +126,7 @@ def _ingest(database: Database, bodies: list[tuple[str, bytes]], report: _Report
     if not bodies:
         return
     ids = inbox.receive(database, [body for _, body in bodies])
-    settled = {one.id: one for one in drain_these(database, ids)}
+    settled = {one.id: one for one in drain_deliveries(database, ids)}
     for (label, _), one in zip(bodies, ids, strict=True):
         report.add(label, settled[one])
 

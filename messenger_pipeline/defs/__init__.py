@@ -1,1 +1,1 @@
-"""Dagster: when a page is synced, by which run, and what is seen of it."""
+"""Dagster: assets, jobs, schedules, sensors and checks."""

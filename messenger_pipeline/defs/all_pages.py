@@ -1,7 +1,7 @@
-"""All pages together, as an asset that nothing materializes: the checks of all rows hang on it.
+"""An external asset for all pages together: it carries the checks over all rows.
 
-On the assets of the rows, each page's next run would hide their last result, and a backfill would
-search all tables once for each page.
+If the assets of the rows carried them, the next run of any page would hide their last result, and a
+backfill would search all tables once per page.
 """
 
 import dagster as dg
@@ -11,9 +11,9 @@ ALL_PAGES = "all_pages"
 all_pages = dg.AssetSpec(
     ALL_PAGES,
     description=(
-        "The rows of all pages together. Nothing is materialized here: **its checks** tell whether"
-        " what is stored is as it should be, and which pages to look at first. The job check_tables"
-        " looks each hour; launch it to look now."
+        "The rows of all pages together. No run materializes this asset: **its checks** show"
+        " whether the stored rows are consistent and complete, and which pages to look at first."
+        " The job check_tables runs the checks each hour; launch it to run them now."
     ),
     deps=["messenger_conversations", "contact_interaction_events"],
     group_name="messenger",

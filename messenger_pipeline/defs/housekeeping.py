@@ -1,4 +1,4 @@
-"""Retention: each hour what has been kept long enough is deleted, in portions."""
+"""Retention: deletes old rows and runs each hour, in batches."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -13,58 +13,58 @@ from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.settings import load_settings
 
 KEEP = timedelta(days=30)
-"""Runs and sessions; Dagster's ticks by dagster.yaml."""
+"""The retention of runs and sessions. That of Dagster's ticks is in dagster.yaml."""
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_PORTION = 100
-_MAX_SECONDS = 900.0  # of an hour; the next run goes on
+_BATCH = 100  # runs
+_MAX_SECONDS = 900.0  # the next hourly run deletes the rest
 
 
-@dg.op(description="Delete applied deliveries that are older than the retention.")
+@dg.op(description="Deletes applied webhook deliveries that are older than their retention.")
 def delete_old_deliveries(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     keep = timedelta(days=load_settings().webhook_retention_days)
     with pipeline.database() as database:
         deleted = inbox.delete_settled(database, keep)
-    context.log.info("%d deliveries deleted that were applied over %s ago", deleted, keep)
+    context.log.info("deleted %d deliveries that were applied over %s ago", deleted, keep)
     context.add_output_metadata({"deleted": deleted})
 
 
-@dg.op(description="Delete sync sessions that ended over 30 days ago, but for each page's latest.")
+@dg.op(description="Deletes sync sessions that ended over 30 days ago, except each page's latest.")
 def delete_old_sessions(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
     with pipeline.database() as database:
         deleted = delete_ended_sessions(database, KEEP)
-    context.log.info("%d sync sessions deleted that ended over %s ago", deleted, KEEP)
+    context.log.info("deleted %d sync sessions that ended over %s ago", deleted, KEEP)
     context.add_output_metadata({"deleted": deleted})
 
 
-@dg.op(description="Delete Dagster's runs that finished over 30 days ago, with their logs.")
+@dg.op(description="Deletes runs that finished over 30 days ago, with their logs.")
 def delete_old_runs(context: dg.OpExecutionContext) -> None:
-    """Dagster itself keeps them for ever. Never one that is unfinished, however old."""
-    before, began = datetime.now(UTC) - KEEP, time.monotonic()
+    """Dagster keeps finished runs forever. Unfinished ones are never deleted."""
+    before, deadline = datetime.now(UTC) - KEEP, time.monotonic() + _MAX_SECONDS
     deleted = 0
-    while time.monotonic() - began < _MAX_SECONDS:
-        portion = delete_finished_runs(context.instance, before, _PORTION)
-        deleted += portion
-        if portion < _PORTION:
+    while time.monotonic() < deadline:
+        batch = delete_finished_runs(context.instance, before, _BATCH)
+        deleted += batch
+        if batch < _BATCH:
             break
-    context.log.info("%d runs deleted that finished over %s ago", deleted, KEEP)
+    context.log.info("deleted %d runs that finished over %s ago", deleted, KEEP)
     context.add_output_metadata({"deleted": deleted})
 
 
 def delete_finished_runs(instance: dg.DagsterInstance, before: datetime, limit: int) -> int:
-    """Delete up to `limit` runs that finished before a time, the oldest first."""
-    found = instance.get_run_records(
+    """Delete up to `limit` runs that finished before a time, oldest first. Returns how many."""
+    records = instance.get_run_records(
         dg.RunsFilter(statuses=FINISHED, updated_before=before), limit=limit, ascending=True
     )
-    for record in found:
+    for record in records:
         run_id = record.dagster_run.run_id
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
-    return len(found)
+    return len(records)
 
 
 @dg.job(
     name="housekeeping",
-    description="Delete what has been kept long enough.",
+    description="Deletes old webhook deliveries, alerts, sync sessions and runs.",
     tags={"dagster/max_retries": "0"},
     config={"loggers": CONSOLE},
 )
@@ -77,7 +77,7 @@ def housekeeping() -> None:
 
 housekeeping_hourly = dg.ScheduleDefinition(
     name="housekeeping_hourly",
-    description="Each hour: delete what has been kept long enough.",
+    description="Each hour: deletes old webhook deliveries, alerts, sync sessions and runs.",
     job=housekeeping,
     cron_schedule="15 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,

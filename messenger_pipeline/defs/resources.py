@@ -1,4 +1,4 @@
-"""What runs and sensors share: the engine, opened from the settings when it is needed."""
+"""The resource of all runs and sensors: it opens the database and the engine from the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 import dagster as dg
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.defs.causes import note_cause
+from messenger_pipeline.defs.tags import record_cause
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.runtime import open_database, open_engine
 from messenger_pipeline.settings import load_settings
 
 
 class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The data's database, the Graph API and the key to the tokens."""
+    """The database of the data, the Graph API, and the key of the tokens."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        # Every run of ours has this resource: each says why it runs.
+        # Every run has this resource, so this tags every run with its cause.
         if context.instance is not None and context.run is not None:
-            note_cause(context.instance, context.run)
+            record_cause(context.instance, context.run)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

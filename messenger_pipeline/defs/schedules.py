@@ -1,24 +1,18 @@
-"""Schedules: pages that are due, and the weekly sweep."""
+"""Schedules: due pages, the weekly full walk, and the hourly checks."""
 
 import dagster as dg
 
 from messenger_pipeline.db.pages import list_due_pages, list_pages_for_full_sync
-from messenger_pipeline.defs.jobs import (
-    CAUSE,
-    MODE,
-    config_of,
-    full_sync_page_job,
-    incremental_request,
-    sync_page_job,
-    without_own_run,
-)
+from messenger_pipeline.defs.decisions import without_own_run
+from messenger_pipeline.defs.jobs import full_sync_page_job, sync_page_job
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.sensors import UNFINISHED
+from messenger_pipeline.defs.run_requests import full_request, incremental_request
+from messenger_pipeline.defs.runs import UNFINISHED
 
 
 @dg.schedule(
     name="sync_due_pages",
-    description="Each minute: fetch what is new on the pages whose interval is over.",
+    description="Each minute: fetches what is new on the pages whose sync interval has passed.",
     job=sync_page_job,
     cron_schedule="* * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -34,14 +28,15 @@ def sync_due_pages(
         context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)) if due else [],
     )
     tick = context.scheduled_execution_time.isoformat()
-    requests = [incremental_request(page_id, f"{page_id}:{tick}") for page_id in pages]
+    requests = [incremental_request(page_id, tick) for page_id in pages]
     return requests or dg.SkipReason("No page is due.")
 
 
 @dg.schedule(
     name="full_sync_weekly",
     description=(
-        "Sundays at 3:00 UTC: walk all threads of every page, for what Meta's list passed by."
+        "Sundays at 3:00 UTC: walks all threads of every page, to find what incremental syncs"
+        " missed."
     ),
     job=full_sync_page_job,
     cron_schedule="0 3 * * 0",
@@ -52,25 +47,16 @@ def full_sync_weekly(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     known = set(context.instance.get_dynamic_partitions("facebook_pages"))
     with pipeline.database() as database:
-        # A page in the middle of a full walk is left to it: to begin anew would never end.
+        # Without pages whose full walk is open: a restart each week might never complete.
         pages = list_pages_for_full_sync(database)
     tick = context.scheduled_execution_time.isoformat()
-    requests = [
-        dg.RunRequest(
-            run_key=f"full:{page_id}:{tick}",
-            partition_key=page_id,
-            run_config=config_of(mode="full"),
-            tags={MODE: "full", CAUSE: "schedule", "dagster/priority": "-2"},
-        )
-        for page_id in pages
-        if page_id in known
-    ]
-    return requests or dg.SkipReason("No active page is without a full sync at work.")
+    requests = [full_request(page_id, tick) for page_id in pages if page_id in known]
+    return requests or dg.SkipReason("Every active page has a full sync in progress already.")
 
 
 check_tables_hourly = dg.ScheduleDefinition(
     name="check_tables_hourly",
-    description="Each hour: look at all rows for what must never be.",
+    description="Each hour: runs all asset checks over all pages.",
     job_name="check_tables",
     cron_schedule="30 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,

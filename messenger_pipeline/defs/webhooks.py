@@ -1,5 +1,6 @@
-"""Webhook deliveries: the drain as an asset, the sensor that guarantees it, checks."""
+"""Webhook deliveries: the drain as an asset, and the sensor that starts it."""
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,46 +8,40 @@ from typing import Any
 import dagster as dg
 
 from messenger_pipeline.db import inbox
-from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS, stop_on_signal
+from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.console import CONSOLE
-from messenger_pipeline.defs.jobs import CAUSE
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.sensors import UNFINISHED
-from messenger_pipeline.webhook.drain import Drained, drain_batch
+from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
+from messenger_pipeline.defs.tags import CAUSE, KIND
+from messenger_pipeline.engine import Engine
+from messenger_pipeline.webhook.drain import DrainResult, drain_batch
 from messenger_pipeline.webhook.names import NameFinder
 
-KIND = "messenger/kind"
-_GRACE = timedelta(seconds=2)
-"""What the receiver's own drain is given before a run is asked for."""
-_LATE = timedelta(minutes=1)
-_MUCH_LATE = timedelta(minutes=10)
-_SPAN = timedelta(hours=1)
-_FEW = 5  # quarantined deliveries that say nothing of a rate yet
-_MANY = 0.01
-_TOO_MANY = 0.2
+_RECEIVER_DELAY = timedelta(seconds=2)
+"""The receiver's own drain gets this time before a run is requested."""
 
 
 class DrainConfig(dg.Config):
-    """What a drain run is asked for."""
+    """The config of a drain run."""
 
     max_seconds: float = 300.0
-    """End after this long; the sensor asks for another run if there is more."""
+    """End after this time. The sensor requests another run for the deliveries that are left."""
 
 
 @dg.asset(
     name="webhook_deliveries",
     description=(
-        "What Meta delivered by webhook, applied to conversations and events. The receiver applies"
-        " deliveries itself, within moments; a run applies what it left: while it was down, or"
-        " what is to be tried again."
+        "Meta's webhook deliveries, applied to conversations and events. The receiver applies"
+        " deliveries itself within moments. A run applies the rest: deliveries from while the"
+        " receiver's drain was down, and retries."
     ),
     group_name="messenger",
     kinds={"python", "postgres"},
     owners=OWNERS,
     tags=TAGS,
     code_version=CODE_VERSION,
-    # No freshness policy: while the receiver is up, it leaves nothing for a run to do.
+    # Without a freshness policy: while the receiver is up, no run is needed.
     metadata={
         "dagster/table_name": "webhook_inbox",
         "dagster/column_schema": SCHEMAS["webhook_inbox"],
@@ -56,38 +51,44 @@ class DrainConfig(dg.Config):
 def webhook_deliveries(
     context: dg.AssetExecutionContext, config: DrainConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[Any]:
-    began = time.monotonic()
-    total = Drained()
+    start = time.monotonic()
     with stop_on_signal() as stop, pipeline.engine() as engine:
-        names = NameFinder(engine)
-        names.start()
-        try:
-            while not stop.is_set() and time.monotonic() - began < config.max_seconds:
-                batch = drain_batch(engine.database)
-                if not batch.deliveries:
-                    break
-                names.ask(batch.new_contacts)
-                batch.new_contacts.clear()
-                total.add(batch)
-        finally:
-            names.close()
+        total = drain_inbox(engine, stop, start + config.max_seconds)
         waiting = inbox.waiting(engine.database)
     if stop.is_set():
-        # Dagster asked for the end of the run; what is applied stays.
+        # Dagster cancelled the run. Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
-    metadata = metadata_of(total, waiting, time.monotonic() - began)
+    metadata = metadata_of(total, waiting, time.monotonic() - start)
     context.log.info(metadata["summary"])
     return dg.MaterializeResult(metadata=metadata)
 
 
-def metadata_of(total: Drained, waiting: inbox.Waiting, seconds: float) -> dict[str, Any]:
-    """A run's figures; numbers are plotted over time."""
+def drain_inbox(engine: Engine, stop: threading.Event, deadline: float) -> DrainResult:
+    """Apply due deliveries until none is left or the monotonic time `deadline` has passed."""
+    total = DrainResult()
+    names = NameFinder(engine)
+    names.start()
+    try:
+        while not stop.is_set() and time.monotonic() < deadline:
+            batch = drain_batch(engine.database)
+            if not batch.deliveries:
+                break
+            names.add(batch.new_contacts)
+            batch.new_contacts.clear()
+            total.add(batch)
+    finally:
+        names.close()
+    return total
+
+
+def metadata_of(total: DrainResult, waiting: inbox.Waiting, seconds: float) -> dict[str, Any]:
+    """A run's figures. Dagster plots the numbers over time."""
     now = datetime.now(UTC)
     lag = (now - total.oldest).total_seconds() if total.oldest else 0.0
     summary = (
-        f"{total.deliveries} deliveries applied in {seconds:.1f} s: {total.events_created} new"
-        f" events, {total.inserted} new conversations, {total.quarantined} items quarantined;"
-        f" {waiting.deliveries} more wait"
+        f"{total.deliveries:,} deliveries processed in {seconds:.1f} s:"
+        f" {total.events_created:,} new events, {total.inserted:,} new conversations,"
+        f" {total.quarantined:,} items quarantined; {waiting.deliveries:,} deliveries still due"
     )
     return {
         "deliveries": total.deliveries,
@@ -112,7 +113,7 @@ def metadata_of(total: Drained, waiting: inbox.Waiting, seconds: float) -> dict[
 drain_job = dg.define_asset_job(
     "drain_webhooks",
     selection=dg.AssetSelection.assets("webhook_deliveries"),
-    description="Apply the webhook deliveries that wait.",
+    description="Applies the webhook deliveries that are due.",
     tags={"dagster/max_retries": "0", KIND: "drain", "dagster/priority": "10"},
     config={"loggers": CONSOLE},
 )
@@ -120,7 +121,7 @@ drain_job = dg.define_asset_job(
 
 @dg.sensor(
     name="webhook_inbox",
-    description="One run for all deliveries that wait, if the receiver did not apply them.",
+    description="Starts one run for all due deliveries that the receiver did not apply.",
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
     job=drain_job,
@@ -129,69 +130,12 @@ def webhook_inbox(
     context: dg.SensorEvaluationContext, pipeline: Pipeline
 ) -> dg.RunRequest | dg.SkipReason:
     with pipeline.database() as database:
-        waiting = inbox.waiting(database, _GRACE)
+        waiting = inbox.waiting(database, _RECEIVER_DELAY)
     if not waiting.deliveries:
-        return dg.SkipReason("No delivery waits.")
-    unfinished = context.instance.get_runs(
-        dg.RunsFilter(job_name=drain_job.name, statuses=UNFINISHED), limit=1
-    )
-    if unfinished:
-        return dg.SkipReason(f"{waiting.deliveries} deliveries wait, a run is at it.")
+        return dg.SkipReason("No delivery is due.")
+    unfinished = dg.RunsFilter(job_name=drain_job.name, statuses=UNFINISHED)
+    if context.instance.get_runs(unfinished, limit=1):
+        return dg.SkipReason(
+            f"A run is applying the {waiting.deliveries:,} due deliveries already."
+        )
     return dg.RunRequest(tags={CAUSE: "webhook"})
-
-
-@dg.asset_check(
-    asset="webhook_deliveries",
-    name="webhook_lag",
-    description=(
-        "Deliveries are applied within moments. WARN where one waits for over a minute, ERROR for"
-        " over ten: look at the receiver's log, and whether the drain's runs fail."
-    ),
-)
-def webhook_lag(pipeline: Pipeline) -> dg.AssetCheckResult:
-    with pipeline.database() as database:
-        waiting = inbox.waiting(database)
-        figures = inbox.figures(database, _SPAN)
-    lag = datetime.now(UTC) - waiting.oldest if waiting.oldest else timedelta(0)
-    return dg.AssetCheckResult(
-        passed=lag <= _LATE,
-        severity=_severity(lag > _MUCH_LATE),
-        description=(
-            f"{waiting.deliveries} deliveries wait, the oldest for {lag.total_seconds():.0f} s."
-        ),
-        metadata={
-            "waiting_deliveries": waiting.deliveries,
-            "lag_seconds": lag.total_seconds(),
-            "applied_in_the_last_hour": figures.done,
-            "median_seconds_to_apply": figures.lag_median or 0.0,
-            "most_seconds_to_apply": figures.lag_max or 0.0,
-        },
-    )
-
-
-@dg.asset_check(
-    asset="webhook_deliveries",
-    name="webhook_quarantine_rate",
-    description=(
-        "Of the last hour's deliveries hardly any holds something that cannot be used. WARN above"
-        " 1 % (and at least 5), ERROR above 20 %."
-    ),
-)
-def webhook_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
-    with pipeline.database() as database:
-        figures = inbox.figures(database, _SPAN)
-    settled = figures.done + figures.ignored + figures.failed
-    rate = figures.failed / settled if settled else 0.0
-    return dg.AssetCheckResult(
-        passed=figures.failed < _FEW or rate <= _MANY,
-        severity=_severity(rate > _TOO_MANY),
-        description=(
-            f"{figures.failed} of the last hour's {settled} deliveries hold something quarantined;"
-            " `messenger-pipeline quarantine list` shows it."
-        ),
-        metadata={"rate": rate, "failed": figures.failed, "settled": settled},
-    )
-
-
-def _severity(bad: bool) -> dg.AssetCheckSeverity:
-    return dg.AssetCheckSeverity.ERROR if bad else dg.AssetCheckSeverity.WARN

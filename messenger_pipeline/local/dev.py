@@ -92,7 +92,7 @@ def _fail_dead_runs(settings: Settings, data: str, console: Console) -> None:
     from messenger_pipeline.defs import launch  # seconds to import
 
     with Database(data, schema=settings.database_schema) as database:
-        if dead := launch.fail_runs_of_dead_stack(database):
+        if dead := launch.fail_orphaned_runs(database):
             console.print(
                 f"{dead} runs that an earlier stack left unfinished are marked as failed."
             )

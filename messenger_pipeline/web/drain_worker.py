@@ -60,7 +60,7 @@ def _drain(engine: Engine) -> None:
                 if not _wait(_RETRY_SECONDS):
                     return
                 continue
-            names.ask(drained.new_contacts)
+            names.add(drained.new_contacts)
             if not _wait(0 if drained.deliveries else _POLL_SECONDS):
                 return
     finally:

@@ -1,1 +1,1 @@
-"""Webhook deliveries: what they say, and how they become events."""
+"""Webhook deliveries: parsing their items, and applying them as events."""

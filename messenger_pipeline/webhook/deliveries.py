@@ -1,7 +1,8 @@
-"""What a delivery's body says, item by item: an event, nothing of ours, or nothing usable. Pure.
+"""Parses a delivery's body into items: each holds events, is ignored, or is unusable. Pure.
 
-Meta's shapes vary more than its documents tell: ids are numbers or texts, times milliseconds,
-seconds, texts or 0, lists lone objects, and whole levels of the envelope are missing.
+Meta's payloads vary more than its documentation admits: ids are numbers or strings, times are
+milliseconds, seconds, strings or 0, a lone object replaces a list, and whole levels of the envelope
+are missing.
 Source: Messenger Platform, Webhooks reference; Instagram Platform, Webhooks.
 """
 
@@ -16,24 +17,26 @@ from pydantic_core import from_json
 
 from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.rows import EventRow
-from messenger_pipeline.webhook.payloads import Told, events_in, joined
+from messenger_pipeline.webhook.payloads import parse_events
+from messenger_pipeline.webhook.rows import EPOCH, InboundItem, join_parts
 from messenger_pipeline.webhook.times import parse_time
 
 MAX_DEPTH = 64
-"""Levels of nesting: real deliveries have a dozen."""
+"""Levels of nesting that are accepted; real deliveries have about a dozen."""
 MAX_ITEMS = 5_000
-"""Items of a delivery: Meta's have up to a thousand."""
-# One that is cut off reaches to the end: else it would be looked for again at each quote in it.
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""Items of a delivery that are accepted; Meta sends up to a thousand."""
+# An unterminated string matches up to the end of the body. Otherwise the search would restart at
+# each quote inside it.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that a delivery holds, named by its place in it, such as entry.0.messaging.1.
+    """One item of a delivery; `path` is its place, such as entry.0.messaging.1.
 
-    `events` if it can be applied; else `ignored` or `unusable` tells why not. `raw` is the item
-    with what of its entry is needed to look at it again.
+    It has `events`, or a reason in `ignored` or `unusable`. `raw` is the item with the parts of its
+    entry that `parse_item` needs.
     """
 
     path: str
@@ -43,137 +46,143 @@ class Item:
     raw: Any
     ignored: str | None = None
     unusable: str | None = None
+    time: datetime = EPOCH
+    """When it happened, if anything in the delivery states it."""
 
 
 def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
-    """Every item of a delivery's body, in its order; a body that is none is one unusable item."""
-    told = _decoded(body)
-    if isinstance(told, str):
-        return [Item("body", None, None, [], body.decode(errors="replace"), unusable=told)]
-    items = list(islice(_items(told, received_at), MAX_ITEMS + 1))
+    """Every item of a body, in order. A body that is not a delivery is one unusable item."""
+    envelope = _decode(body)
+    if isinstance(envelope, str):
+        return [_unusable_body(body, envelope)]
+    items = list(islice(_items(envelope, received_at), MAX_ITEMS + 1))
     if len(items) > MAX_ITEMS:
-        why = f"more than {MAX_ITEMS} items"
-        return [Item("body", None, None, [], body.decode(errors="replace"), unusable=why)]
-    return _joined_messages(items)
+        return [_unusable_body(body, f"more than {MAX_ITEMS:,} items")]
+    return _join_messages(items)
 
 
 def parse_item(raw: Any, received_at: datetime) -> Item:
-    """An item that was not usable, looked at again, from its `raw`."""
+    """Parse a quarantined item again, from its `raw`."""
     if not isinstance(raw, dict) or not {"entry", "channel", "item"} <= raw.keys():
-        return Item("item", None, None, [], raw, unusable="the record is no part of a delivery")
+        return Item("item", None, None, [], raw, unusable="the record is not an item of a delivery")
     entry = raw["entry"] if isinstance(raw["entry"], dict) else {}
     return _item("item", entry, str(raw["channel"]), raw["item"], received_at)
 
 
-def _decoded(body: bytes) -> Any | str:
-    """The body's JSON, or why it is none that can be used."""
-    if b"\0" in body:  # it is in another encoding than UTF-8, which JSON between systems is not
-        return "no JSON"
+def _unusable_body(body: bytes, reason: str) -> Item:
+    return Item("body", None, None, [], body.decode(errors="replace"), unusable=reason)
+
+
+def _decode(body: bytes) -> Any | str:
+    """The body's JSON, or the reason why it is unusable."""
+    if b"\0" in body:  # not UTF-8, the only encoding of JSON between systems
+        return "not JSON"
     if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH} levels"
     try:
-        told = from_json(body)
+        decoded = from_json(body)
     except ValueError:
-        told = parse_json(body)  # slower, and bears half of a surrogate pair
-    if isinstance(told, dict | list):
-        return told
-    return "no JSON" if told is None else "neither an object nor a list"
+        decoded = parse_json(body)  # slower, but accepts half of a surrogate pair
+    if isinstance(decoded, dict | list):
+        return decoded
+    return "not JSON" if decoded is None else "neither an object nor a list"
 
 
 def _depth(body: bytes) -> int:
-    """How deep brackets nest, those in texts left out."""
+    """How deep brackets nest, outside of strings."""
     deepest = depth = 0
-    for byte in _TEXT.sub(b"", body).translate(None, _NO_BRACKETS):
+    for byte in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
         depth += 1 if byte in b"{[" else -1
         deepest = max(deepest, depth)
     return deepest
 
 
-def _items(told: Any, received_at: datetime) -> Iterator[Item]:
-    envelopes = told if isinstance(told, list) else [told]
+def _items(decoded: Any, received_at: datetime) -> Iterator[Item]:
+    envelopes = decoded if isinstance(decoded, list) else [decoded]
     for number, envelope in enumerate(envelopes):
-        path = f"{number}." if isinstance(told, list) else ""
+        path = f"{number}." if isinstance(decoded, list) else ""
         if isinstance(envelope, dict):
             yield from _items_of(path, envelope, received_at)
         else:
-            yield Item(f"{path}body", None, None, [], envelope, unusable="no delivery")
+            yield Item(f"{path}body", None, None, [], envelope, unusable="not a delivery")
     if not envelopes:
-        yield Item("body", None, None, [], told, ignored="empty")
+        yield Item("body", None, None, [], decoded, ignored="the delivery is empty")
 
 
 def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Iterator[Item]:
-    what = envelope.get("object")
-    if what not in (None, "page", "instagram"):
-        yield Item(f"{path}object", None, None, [], envelope, ignored=f"object {str(what)[:100]}")
+    kind = envelope.get("object")
+    if kind not in (None, "page", "instagram"):
+        yield Item(f"{path}object", None, None, [], envelope, ignored=f"object {str(kind)[:100]}")
         return
-    entries = _listed(envelope.get("entry"))
+    entries = _as_list(envelope.get("entry"))
     if "entry" not in envelope:
         if not {"messaging", "standby", "changes", "change"} & envelope.keys():
-            yield Item(f"{path}body", None, None, [], envelope, unusable="no entry in it")
+            yield Item(f"{path}body", None, None, [], envelope, unusable="it has no entry")
             return
         entries = [envelope]
     if not entries:
-        yield Item(f"{path}entry", None, None, [], envelope, ignored="no entries")
+        yield Item(f"{path}entry", None, None, [], envelope, ignored="its list of entries is empty")
     for number, entry in enumerate(entries):
         place = f"{path}entry.{number}"
         if isinstance(entry, dict):
             yield from _items_of_entry(place, entry, received_at)
         else:
-            yield Item(place, None, None, [], entry, unusable="the entry is no object")
+            yield Item(place, None, None, [], entry, unusable="the entry is not an object")
 
 
 def _items_of_entry(place: str, entry: dict[str, Any], received_at: datetime) -> Iterator[Item]:
-    some = False
+    empty = True
     for channel in ("messaging", "standby"):
-        for number, item in enumerate(_listed(entry.get(channel))):
-            some = True
+        for number, item in enumerate(_as_list(entry.get(channel))):
+            empty = False
             yield _item(f"{place}.{channel}.{number}", entry, channel, item, received_at)
+    page_id = _id(entry.get("id"))
     for name in ("changes", "change"):
-        for number, change in enumerate(_listed(entry.get(name))):
-            some = True
+        for number, change in enumerate(_as_list(entry.get(name))):
+            empty = False
             field = change.get("field") if isinstance(change, dict) else None
-            why = f"a change of {str(field)[:100]}, not messaging"
-            yield Item(f"{place}.{name}.{number}", _id(entry.get("id")), None, [], None, why)
-    if not some:
-        page_id = _id(entry.get("id"))
-        yield Item(place, page_id, None, [], None, ignored="no messaging in it")
+            reason = f"the change is of {str(field)[:100]}, not of messaging"
+            yield Item(f"{place}.{name}.{number}", page_id, None, [], None, ignored=reason)
+    if empty:
+        yield Item(place, page_id, None, [], None, ignored="the entry has no messaging items")
 
 
 def _item(path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime) -> Item:
-    about = {name: entry[name] for name in ("id", "time") if name in entry}
-    raw = {"entry": about, "channel": channel, "item": item}
+    kept = {name: entry[name] for name in ("id", "time") if name in entry}
+    raw = {"entry": kept, "channel": channel, "item": item}
     if not isinstance(item, dict):
-        return Item(path, _id(entry.get("id")), None, [], raw, unusable="the item is no object")
-    page_id, contact_id, sent = _parties(entry, item)
-    told = Told(
+        page_id = _id(entry.get("id"))
+        return Item(path, page_id, None, [], raw, unusable="the item is not an object")
+    page_id, contact_id, from_page = _parties(entry, item)
+    inbound = InboundItem(
         item,
         sender_id=_party(item, "sender"),
-        sent=sent,
+        from_page=from_page,
         standby=channel == "standby",
         item_time=parse_time(item.get("timestamp")),
         entry_time=parse_time(entry.get("time")),
         received_at=received_at,
     )
-    found = events_in(told)
-    if isinstance(found, str):
-        return Item(path, page_id, contact_id, [], raw, unusable=found)
-    if not found:
-        return Item(path, page_id, contact_id, [], raw, ignored="no event in it")
+    events = parse_events(inbound)
+    if isinstance(events, str):
+        return Item(path, page_id, contact_id, [], raw, unusable=events)
+    if not events:
+        return Item(path, page_id, contact_id, [], raw, ignored="the item is empty")
     if page_id and contact_id:
-        return Item(path, page_id, contact_id, found, raw)
+        return Item(path, page_id, contact_id, events, raw, time=inbound.time)
     if contact_id is None and _has_user_ref(item):
-        return Item(path, page_id, None, [], raw, ignored="a user_ref, and no sender")
-    why = "it names no page" if page_id is None else "it names nobody but the page"
-    if all(event["event_type"] in ("handover", "policy_enforcement") for event in found):
-        return Item(path, page_id, None, [], raw, ignored=why)
-    return Item(path, page_id, None, [], raw, unusable=why)
+        return Item(path, page_id, None, [], raw, ignored="it has a user_ref and no sender")
+    reason = "it names no page" if page_id is None else "it names no contact"
+    if all(event["event_type"] in ("handover", "policy_enforcement") for event in events):
+        return Item(path, page_id, None, [], raw, ignored=reason)
+    return Item(path, page_id, None, [], raw, unusable=reason)
 
 
 def _parties(entry: dict[str, Any], item: dict[str, Any]) -> tuple[str | None, str | None, bool]:
-    """The page, the contact, and whether the page sent it.
+    """The page, the contact, and whether the page is the sender.
 
-    The contact is the party that is not the page. An echo is the page's, even where the parties
-    are not exchanged.
+    The contact is the party that is not the page. The page is the sender of an echo, even if Meta
+    did not swap the parties.
     """
     message = item.get("message")
     echo = isinstance(message, dict) and message.get("is_echo") is True
@@ -184,22 +193,23 @@ def _parties(entry: dict[str, Any], item: dict[str, Any]) -> tuple[str | None, s
     others = [party for party in (sender, recipient) if party is not None and party != page]
     if not others:
         return page, None, echo
-    # Where neither is the page, it is told by another id of its own.
+    # If neither is the page, one of them is another id of the page.
     contact = others[-1] if echo and len(others) > 1 else others[0]
     return page, contact, echo or (sender is not None and sender == page)
 
 
-def _joined_messages(items: list[Item]) -> list[Item]:
-    """Messages of one id in one delivery are parts of one message: each says what all say."""
+def _join_messages(items: list[Item]) -> list[Item]:
+    """Messages of one id and time in one delivery are parts of one message: each gets the metadata
+    of all."""
     groups: dict[tuple[Any, ...], list[EventRow]] = {}
     for item in items:
         for event in item.events:
             if event["message_id"] is not None and event["event_type"].startswith("message_"):
-                key = item.page_id, event["message_id"], event["as_of"]
+                key = item.page_id, event["message_id"], item.time
                 groups.setdefault(key, []).append(event)
     for group in groups.values():
         if len(group) > 1:
-            whole = joined([event["metadata"] for event in group])
+            whole = join_parts([event["metadata"] for event in group])
             for event in group:
                 event["metadata"] = dict(whole)
     return items
@@ -220,11 +230,11 @@ def _id(value: Any) -> str | None:
         value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 500:
         return None
-    return None if "\0" in value else value  # which PostgreSQL takes in no text
+    return None if "\0" in value else value  # PostgreSQL's text cannot hold it
 
 
-def _listed(value: Any) -> list[Any]:
-    """A list; a lone object stands for a list of it."""
+def _as_list(value: Any) -> list[Any]:
+    """A list; a lone object becomes a list of one."""
     if isinstance(value, list):
         return value
     return [] if value is None else [value]

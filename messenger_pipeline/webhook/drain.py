@@ -1,15 +1,15 @@
-"""The drain: deliveries in the inbox become events.
+"""The drain: applies the deliveries of the inbox as events.
 
-A batch is one transaction: what its deliveries brought is loaded, and they are settled, or neither.
-Any number of drains work side by side, in the receiver, in Dagster and on the command line. No
-order is needed: merges commute.
+A batch is one transaction: it loads the events of its deliveries and settles them, or does neither.
+Any number of drains can run at once, in the receiver, in Dagster and on the command line. They need
+no order, because merges commute.
 """
 
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from messenger_pipeline.db import inbox
@@ -20,36 +20,39 @@ from messenger_pipeline.errors import (
     DatabaseUnavailable,
     SchemaError,
 )
-from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
-from messenger_pipeline.webhook.outcome import Verdict, key_of, pause_after
+from messenger_pipeline.webhook.outcome import Outcome, key_of, pause_after
+from messenger_pipeline.webhook.rows import conversation_row
 
-BATCH = 200
-_CONFLICTS = 4  # times that a batch gives way to others before it fails
-_LOOK = 0.05  # seconds between two looks whether another drain is done
-_LONGEST_PAUSE = 600.0  # seconds
+BATCH = 200  # deliveries
+_MAX_CONFLICTS = 4  # retries of a batch that lost a lock to another transaction
+_POLL_SECONDS = 0.05
+_MAX_PAUSE_SECONDS = 600.0
+
+ParsedDelivery = tuple[inbox.Delivery, list[Item]]
 
 
 @dataclass
-class Drained:
-    """What draining did."""
+class DrainResult:
+    """The figures of one batch, or of several."""
 
     deliveries: int = 0
     states: Counter[str] = field(default_factory=Counter)
     """done, ignored, failed; retry and waiting are still pending."""
     events: Counter[str] = field(default_factory=Counter)
-    """Of each event type how many were applied, those that were there already too."""
+    """Applied events by type, including those that were stored already."""
     ignored: Counter[str] = field(default_factory=Counter)
+    """Ignored items by reason."""
     events_created: int = 0
     inserted: int = 0
     updated: int = 0
     quarantined: int = 0
     oldest: datetime | None = None
-    """When the delivery that waited longest was received."""
+    """When the oldest of the deliveries was received."""
     new_contacts: list[tuple[str, str]] = field(default_factory=list)
-    """Page and id of those whose conversation is new, and whose name is not known."""
+    """Page and contact id of the new conversations, whose names are unknown."""
 
-    def add(self, other: "Drained") -> None:
+    def add(self, other: "DrainResult") -> None:
         self.deliveries += other.deliveries
         self.states.update(other.states)
         self.events.update(other.events)
@@ -63,10 +66,11 @@ class Drained:
             self.oldest = other.oldest
 
 
-def drain_batch(database: Database, limit: int = BATCH, ids: list[int] | None = None) -> Drained:
-    """Apply up to `limit` deliveries that are due, of `ids` only if given; no `deliveries` where
-    none is. Raises DatabaseUnavailable; then nothing of the batch is applied, and all of it is
-    still to be."""
+def drain_batch(
+    database: Database, limit: int = BATCH, ids: list[int] | None = None
+) -> DrainResult:
+    """Apply up to `limit` due deliveries, only those in `ids` if it is given. `deliveries` is 0 if
+    none is due. Raises DatabaseUnavailable; then nothing is applied and all of it stays pending."""
     conflicts = 0
     while True:
         claimed: list[inbox.Delivery] = []
@@ -76,62 +80,63 @@ def drain_batch(database: Database, limit: int = BATCH, ids: list[int] | None = 
                 return _apply(connection, claimed)
         except DatabaseConflict:
             conflicts += 1
-            if conflicts > _CONFLICTS:
+            if conflicts > _MAX_CONFLICTS:
                 raise
         except (DatabaseUnavailable, SchemaError):
             raise
         except DatabaseError as error:
             if len(claimed) == 1:
-                return _put_off(database, claimed[0], str(error))
+                return _postpone(database, claimed[0], str(error))
             if not claimed:
                 raise
-            # One of them fails the others: each by itself.
+            # One delivery fails the whole batch: apply each on its own.
             return _drain_singly(database, [one.id for one in claimed])
 
 
-def _drain_singly(database: Database, ids: list[int]) -> Drained:
-    total = Drained()
+def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.Settled]:
+    """Apply these deliveries, together with any other drain, and return their state. Those that
+    wait for a page or for their next attempt are still pending."""
+    while True:
+        while drain_batch(database, ids=ids).deliveries:
+            pass
+        deliveries = inbox.get_deliveries(database, ids)
+        now = datetime.now(UTC)
+        if not any(
+            one.state == "pending" and one.not_before and one.not_before <= now
+            for one in deliveries
+        ):
+            return deliveries
+        time.sleep(_POLL_SECONDS)  # another drain has claimed them
+
+
+def _drain_singly(database: Database, ids: list[int]) -> DrainResult:
+    total = DrainResult()
     for one in ids:
         total.add(drain_batch(database, 1, [one]))
     return total
 
 
-def _put_off(database: Database, delivery: inbox.Delivery, error: str) -> Drained:
-    """A delivery that cannot be applied for a reason that is not its own, such as a right that was
-    taken away: it is never given up, but tried more and more rarely."""
+def _postpone(database: Database, delivery: inbox.Delivery, error: str) -> DrainResult:
+    """Put off a delivery that failed for a reason outside of it, such as a revoked privilege. It
+    is retried forever, with growing pauses."""
     with database.transaction() as connection:
         if not inbox.claim(connection, 1, [delivery.id]):
-            return Drained()  # another drain has it
-        seconds = min(pause_after(delivery.attempts), _LONGEST_PAUSE)
+            return DrainResult()  # another drain has claimed it
+        seconds = min(pause_after(delivery.attempts), _MAX_PAUSE_SECONDS)
         settled = {"id": delivery.id, "state": "pending", "error": error, "retry_seconds": seconds}
         inbox.settle(connection, [settled])
-    return Drained(deliveries=1, states=Counter(retry=1))
+    return DrainResult(deliveries=1, states=Counter(retry=1))
 
 
-def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> Drained:
-    total = Drained(deliveries=len(claimed))
+def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> DrainResult:
     if not claimed:
-        return total
+        return DrainResult()
     parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
     named = {item.page_id for _, items in parsed for item in items if item.events and item.page_id}
     registered = inbox.find_registered(connection, sorted(named)) if named else set()
     pages, received = _pages(parsed, registered), _received(parsed, registered)
     loaded = inbox.load_events(connection, pages, received)
-    refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in loaded.refused:
-        for key in one["record"]["events"][0]["items"]:
-            refused[key].append(one)
-    settled = []
-    for delivery, items in parsed:
-        verdict = Verdict(delivery, items, registered, refused)
-        for page_id, records in verdict.quarantined().items():
-            inbox.quarantine(connection, page_id, records)
-            total.quarantined += len(records)
-        settled.append(verdict.settled())
-        total.states[verdict.name] += 1
-        total.events.update(verdict.applied)
-        total.ignored.update(verdict.ignored)
-    inbox.settle(connection, settled)
+    total = _settle(connection, parsed, registered, _refused_by_item(loaded))
     total.events_created = loaded.events_created
     total.inserted, total.updated = loaded.inserted, loaded.updated
     total.oldest = min(one.received_at for one in claimed)
@@ -139,35 +144,60 @@ def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> Drained:
     return total
 
 
-def _pages(
-    parsed: Iterable[tuple[inbox.Delivery, list[Item]]], registered: set[str]
-) -> list[dict[str, Any]]:
-    """What the load takes: one conversation a contact, each event marked with where it stood."""
-    found: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+def _settle(
+    connection: Connection,
+    parsed: list[ParsedDelivery],
+    registered: set[str],
+    refused: dict[str, list[dict[str, Any]]],
+) -> DrainResult:
+    """Quarantine what is unusable, and settle each delivery."""
+    total = DrainResult(deliveries=len(parsed))
+    settled = []
+    for delivery, items in parsed:
+        outcome = Outcome(delivery, items, registered, refused)
+        for page_id, records in outcome.quarantined().items():
+            inbox.quarantine(connection, page_id, records)
+            total.quarantined += len(records)
+        settled.append(outcome.settled())
+        total.states[outcome.state] += 1
+        total.events.update(outcome.applied)
+        total.ignored.update(outcome.ignored)
+    inbox.settle(connection, settled)
+    return total
+
+
+def _refused_by_item(loaded: inbox.LoadedEvents) -> dict[str, list[dict[str, Any]]]:
+    """The events that PostgreSQL refused, by the key of each item that holds them."""
+    refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in loaded.refused:
+        for key in one["record"]["events"][0]["items"]:
+            refused[key].append(one)
+    return refused
+
+
+def _pages(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
+    """The load's argument: one conversation per contact, each event with the keys of its items."""
+    events: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    times: dict[tuple[str, str], set[datetime]] = defaultdict(set)
     for delivery, items in parsed:
         for item in items:
             if item.page_id in registered and item.contact_id:
-                events = found[item.page_id][item.contact_id]
+                contact = item.page_id, item.contact_id
                 for event in item.events:
-                    # What was delivered twice is loaded once.
-                    marked = events.setdefault(repr(event), {**event, "items": []})
+                    # An event that was delivered twice is loaded once.
+                    marked = events[contact].setdefault(repr(event), {**event, "items": []})
                     marked["items"].append(key_of(delivery, item))
-    return [
-        {
-            "page_id": page_id,
-            "conversations": [
-                _conversation(contact_id, list(events.values()))
-                for contact_id, events in contacts.items()
-            ],
-        }
-        for page_id, contacts in found.items()
-    ]
+                    times[contact].add(item.time)
+    pages: dict[str, dict[str, Any]] = {}
+    for (page_id, contact_id), rows in events.items():
+        page = pages.setdefault(page_id, {"page_id": page_id, "conversations": []})
+        row = conversation_row(contact_id, times[page_id, contact_id], list(rows.values()))
+        page["conversations"].append(row)
+    return list(pages.values())
 
 
-def _received(
-    parsed: Iterable[tuple[inbox.Delivery, list[Item]]], registered: set[str]
-) -> list[dict[str, Any]]:
-    """How many items came of each page in each hour; what is tried again was counted before."""
+def _received(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
+    """How many items each page received in each hour. A delivery counts at its first attempt."""
     times: dict[tuple[str, datetime], list[datetime]] = defaultdict(list)
     for delivery, items in parsed:
         hour = delivery.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -178,37 +208,3 @@ def _received(
         {"page_id": page_id, "items": len(at), "first_at": min(at), "last_at": max(at)}
         for (page_id, _), at in times.items()
     ]
-
-
-def _conversation(contact_id: str, events: list[EventRow]) -> ConversationRow:
-    return {
-        "sender_id": contact_id,
-        "sender_name": None,
-        "as_of": max(event["as_of"] for event in events),
-        "events": [{**event, "as_of": _stated(event)} for event in events],
-    }
-
-
-def _stated(event: EventRow) -> datetime:
-    """When an event was stated, so that the load can compare it with answers of the API, whose
-    times are cut to whole seconds. A message was, before any answer that has it: what became of it
-    since is told by answers, and by events of their own. Would it ever count as later than an
-    answer, it mattered whether another that says the same came before it: that is not noted."""
-    if event["event_type"].startswith("message_"):
-        return event["as_of"].replace(microsecond=0) - timedelta(seconds=1)
-    return event["as_of"]
-
-
-def drain_these(database: Database, ids: list[int]) -> list[inbox.Settled]:
-    """Apply these deliveries, whoever else drains; what became of each. Those that wait for a page
-    or another try are still pending."""
-    while True:
-        while drain_batch(database, ids=ids).deliveries:
-            pass
-        found = inbox.get_deliveries(database, ids)
-        now = datetime.now(UTC)
-        if not any(
-            one.state == "pending" and one.not_before and one.not_before <= now for one in found
-        ):
-            return found
-        time.sleep(_LOOK)  # another drain has them

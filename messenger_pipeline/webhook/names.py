@@ -1,7 +1,7 @@
-"""Names of contacts who wrote first by webhook: asked for one by one, best effort.
+"""Fetches the names of contacts whose first message arrived by webhook, one by one, best effort.
 
-A delivery tells ids alone. The page's next sync brings the names of all; until then, Meta's
-profile call does. No message waits for it.
+A delivery holds only ids. The page's next sync fetches all names; until then, Meta's profile call
+does. No message waits for it.
 """
 
 import logging
@@ -17,14 +17,13 @@ from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import DatabaseError, GraphError, PipelineError, Stopped
 
 _log = logging.getLogger(__name__)
-_KEPT = 1_000  # contacts that may wait; of more the next sync tells
-
-_PEACE = 300.0  # seconds for a page whose calls fail
-_GRACE = 5.0  # seconds for those who still wait at the end
+_MAX_QUEUED = 1_000  # contacts; the next sync fetches the names of the rest
+_FAILURE_PAUSE_SECONDS = 300.0  # for a page whose calls fail
+_CLOSE_SECONDS = 5.0  # for the contacts that are still queued
 
 
 def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> None:
-    """Ask for a contact's name and store it."""
+    """Fetch a contact's name and store it, if Meta has one."""
     page = get_page(engine.database, page_id)
     if page.status != "active":
         return
@@ -51,8 +50,8 @@ def find_names(
     stop: threading.Event,
     failing: dict[str, float],
 ) -> None:
-    """Ask for the names of contacts, (page, contact), one after the other. A page whose calls fail
-    is left in peace for a while: `failing` is until when, by page."""
+    """Fetch the names of contacts, given as (page id, contact id). A page whose calls fail is
+    skipped for five minutes: `failing` maps its id to the monotonic time of the end."""
     for page_id, contact_id in contacts:
         if failing.get(page_id, 0) > time.monotonic() or stop.is_set():
             continue
@@ -61,49 +60,49 @@ def find_names(
         except Stopped:
             break
         except GraphError as error:
-            # A contact that is refused says nothing of the next one; anything else does.
+            # 100 concerns this contact only; any other error concerns the page.
             if error.code != 100:
-                failing[page_id] = time.monotonic() + _PEACE
-            _log.info("no name for a contact of page %s: %s", page_id, error)
+                failing[page_id] = time.monotonic() + _FAILURE_PAUSE_SECONDS
+            _log.info("the name of a contact of page %s could not be fetched: %s", page_id, error)
         except DatabaseError:
             raise
         except PipelineError as error:
-            failing[page_id] = time.monotonic() + _PEACE
-            _log.info("no names for contacts of page %s: %s", page_id, error)
+            failing[page_id] = time.monotonic() + _FAILURE_PAUSE_SECONDS
+            _log.info("names of contacts of page %s could not be fetched: %s", page_id, error)
 
 
 class NameFinder(threading.Thread):
-    """Asks in the background. `close` gives it a moment; who still waits then is left to the next
-    sync."""
+    """Fetches names in the background. `close` waits a few seconds; the next sync fetches the
+    names that are still queued then."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(name="names", daemon=True)
         self._engine = engine
-        self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(_KEPT)
-        self._stop_asking = threading.Event()
+        self._queue: queue.Queue[tuple[str, str] | None] = queue.Queue(_MAX_QUEUED)
+        self._stopping = threading.Event()
         self._failing: dict[str, float] = {}
 
-    def ask(self, contacts: Iterable[tuple[str, str]]) -> None:
+    def add(self, contacts: Iterable[tuple[str, str]]) -> None:
         for contact in contacts:
             try:
-                self._waiting.put_nowait(contact)
+                self._queue.put_nowait(contact)
             except queue.Full:
-                _log.info("too many new contacts at once: the next sync tells their names")
+                _log.info("too many new contacts at once: the next sync fetches their names")
                 return
 
     def run(self) -> None:
-        while (contact := self._waiting.get()) is not None and not self._stop_asking.is_set():
+        while (contact := self._queue.get()) is not None and not self._stopping.is_set():
             try:
-                find_names(self._engine, [contact], self._stop_asking, self._failing)
+                find_names(self._engine, [contact], self._stopping, self._failing)
             except DatabaseError as error:
-                _log.warning("a contact's name cannot be stored: %s", error)
+                _log.warning("a contact's name could not be stored: %s", error)
 
     def close(self) -> None:
         try:
-            self._waiting.put_nowait(None)
-            self.join(timeout=_GRACE)
+            self._queue.put_nowait(None)
+            self.join(timeout=_CLOSE_SECONDS)
         except queue.Full:
             pass
-        self._stop_asking.set()
+        self._stopping.set()
         if self.is_alive():
-            self.join(timeout=_GRACE)
+            self.join(timeout=_CLOSE_SECONDS)

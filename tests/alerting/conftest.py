@@ -4,18 +4,18 @@ import pytest
 
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
-from tests.alerting.sink import AlertSink
+from tests.alerting.notifier_stub import NotifierStub
 
 
 @pytest.fixture
-def sink() -> Iterator[AlertSink]:
-    with AlertSink().serving() as sink:
-        yield sink
+def notifier() -> Iterator[NotifierStub]:
+    with NotifierStub().serving() as notifier:
+        yield notifier
 
 
 @pytest.fixture
 def add_pages(database: Database) -> Callable[..., list[str]]:
-    """Registers pages, and gives their ids: add_pages(3)."""
+    """Registers pages and returns their ids: add_pages(3)."""
 
     def add(count: int = 1, name: str | None = None) -> list[str]:
         ids = [str(100 + number) for number in range(count)]

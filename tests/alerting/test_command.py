@@ -1,4 +1,4 @@
-"""alerts: the command, as its users run it."""
+"""The command `alerts`, in a process."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from messenger_pipeline.alerting.watch import watch
 from messenger_pipeline.db.pool import Database
-from tests.alerting.looking import let_pages_come_back, let_pages_go
+from tests.alerting.evaluation import expire_tokens, renew_tokens
 
 
 def run(url: str, *arguments: str) -> str:
@@ -20,23 +20,23 @@ def run(url: str, *arguments: str) -> str:
     return done.stdout
 
 
-def test_open_alerts_are_shown_and_all_of_them_with_all(
+def test_open_alerts_are_listed_and_closed_ones_too_with_all(
     url: str, database: Database, add_pages: Callable[..., list[str]]
 ) -> None:
     assert run(url) == "Nothing is wrong.\n"
     add_pages(name="Flowers")
-    let_pages_go(database)
+    expire_tokens(database)
     watch(database, None)
     shown = run(url)
     assert "page_needs_reauthorization" in shown
     assert "Page 100 (Flowers)" in " ".join(shown.split())
     assert "closed_at" not in shown
-    let_pages_come_back(database)
+    renew_tokens(database)
     assert run(url) == "Nothing is wrong.\n"
     assert "page_needs_reauthorization" in run(url, "--all")
     [line] = run(url, "--all", "--json").splitlines()
-    told = json.loads(line)
-    assert (told["kind"], told["page_id"], told["page_name"]) == (
+    listed = json.loads(line)
+    assert (listed["kind"], listed["page_id"], listed["page_name"]) == (
         "page_needs_reauthorization", "100", "Flowers",
     )  # fmt: skip
-    assert told["closed_at"]
+    assert listed["closed_at"]

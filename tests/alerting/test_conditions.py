@@ -1,5 +1,5 @@
-"""Each kind of alert opens when it should, and closes: on real rows, and by real syncs where the
-simulator can be made to fail."""
+"""Each kind of alert opens and closes: on stored rows, and through syncs for faults that the
+simulator offers."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
 from messenger_pipeline.vault import TokenVault, new_key
 from messenger_pipeline.webhook.drain import drain_batch
-from tests.alerting.looking import alert, change, kinds, kinds_in_the_end
+from tests.alerting.evaluation import alert, change, kinds, kinds_once_closed
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk
@@ -42,7 +42,7 @@ def check(engine: Engine, *page_ids: str) -> None:
 
 
 def session(database: Database, page_id: str, **columns: Any) -> None:
-    """A row of sync_state."""
+    """Store a row of sync_state."""
     named = {"page_id": page_id, "mode": "incremental", **columns}
     change(
         database,
@@ -55,7 +55,7 @@ def ago(**span: float) -> datetime:
     return datetime.now(UTC) - timedelta(**span)
 
 
-def test_of_pages_that_are_well_nothing_is_told(engine: Engine, simulated: Simulated) -> None:
+def test_a_page_without_problems_has_no_alert(engine: Engine, simulated: Simulated) -> None:
     walk(engine, simulated.page.id)
     check(engine, simulated.page.id)
     assert kinds(engine.database) == []
@@ -80,13 +80,17 @@ def test_a_token_that_expires_opens_an_alert_and_a_new_one_closes_it(
         token_encrypted=engine.vault.encrypt(page.token),
     )  # fmt: skip
     walk(engine, page.id)
-    assert kinds(database) == [("page_needs_reauthorization", page.id)], "one look is none"
-    assert kinds_in_the_end(database) == []
+    assert kinds(database) == [("page_needs_reauthorization", page.id)], (
+        "one evaluation does not close it"
+    )
+    assert kinds_once_closed(database) == []
 
     simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     with pytest.raises(PageOwnerMustAct):
         walk(engine, page.id)
-    assert alert(database, "page_needs_reauthorization").id > opened.id, "a new row"
+    assert alert(database, "page_needs_reauthorization").id > opened.id, (
+        "the second time is a new row"
+    )
 
 
 def test_paused_and_removed_pages_have_no_alerts(
@@ -99,10 +103,10 @@ def test_paused_and_removed_pages_have_no_alerts(
     for status in ("paused", "removed"):
         pages.set_page_status(database, page.id, status)
         change(database, "update facebook_pages set updated_at = now() - interval '9 hours'")
-        assert kinds_in_the_end(database) == []
+        assert kinds_once_closed(database) == []
 
 
-def test_a_sync_that_makes_no_progress_is_failing_until_it_does(
+def test_a_sync_without_progress_is_failing_until_it_progresses(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
@@ -121,11 +125,13 @@ def test_a_sync_that_makes_no_progress_is_failing_until_it_does(
 
     simulated.clear_faults()
     walk(engine, page.id)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_syncs_that_fail_before_they_begin_are_told(engine: Engine, simulated: Simulated) -> None:
-    """As where the key that encrypted the token is lost."""
+def test_syncs_that_fail_before_their_session_starts_are_failing(
+    engine: Engine, simulated: Simulated
+) -> None:
+    """Such as those whose token was encrypted with a lost key."""
     page, database = simulated.page, engine.database
     walk(engine, page.id)
     other = Engine(database, engine.graph, TokenVault([new_key()]), 1_000)
@@ -133,15 +139,15 @@ def test_syncs_that_fail_before_they_begin_are_told(engine: Engine, simulated: S
         assert kinds(database) == []
         with pytest.raises(PipelineError):
             walk(other, page.id)
-        # As if it had been a while ago.
+        # The next attempt comes later than this one.
         change(database, "update facebook_pages set next_sync_at = next_sync_at + interval '1 s'")
     assert kinds(database) == [("sync_failing", page.id)]
     assert "MESSENGER_TOKEN_KEY" in alert(database, "sync_failing").summary
     walk(engine, page.id)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_a_list_that_ends_early_is_told_until_a_sync_completes(
+def test_a_truncated_sync_has_an_alert_until_a_sync_completes(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
@@ -151,10 +157,10 @@ def test_a_list_that_ends_early_is_told_until_a_sync_completes(
     simulated.clear_faults()
     change(database, "update facebook_pages set last_synced_at = null")
     assert walk(engine, page.id).outcome == "completed"
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_what_a_full_sync_warns_of_stands_until_the_next_full_one(
+def test_the_warning_of_a_full_sync_lasts_until_the_next_full_sync(
     database: Database, add_pages: AddPages
 ) -> None:
     [page] = add_pages()
@@ -165,12 +171,12 @@ def test_what_a_full_sync_warns_of_stands_until_the_next_full_one(
     session(database, page, ended_at=ago(minutes=40), **ended)
     assert alert(database, "sync_warning").summary.endswith("warns: half of it is gone")
     session(database, page, mode="full", ended_at=ago(minutes=30), **ended)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
     session(database, page, warning="odd", ended_at=ago(minutes=20), **ended)
     assert kinds(database) == [("sync_warning", page)]
 
 
-def test_a_run_that_holds_its_page_and_loads_nothing_is_stuck(
+def test_a_run_that_holds_its_lease_without_loading_is_stuck(
     database: Database, add_pages: AddPages
 ) -> None:
     [page] = add_pages()
@@ -178,16 +184,16 @@ def test_a_run_that_holds_its_page_and_loads_nothing_is_stuck(
     change(database, "insert into sync_locks values (%s, 'r1', now() - interval '20 minutes',"
                      " now() + interval '1 minute', 1)", page)  # fmt: skip
     assert "Run r1 holds" in alert(database, "sync_stuck").summary
-    # It waits for Meta, and will go on.
+    # It waits for Meta's rate limit.
     change(database, "update sync_state set waiting_until = now() + interval '1 minute'")
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
     change(database, "update sync_state set waiting_until = null")
     assert kinds(database) == [("sync_stuck", page)]
     change(database, "update sync_state set updated_at = now()")
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_a_session_that_nobody_goes_on_with_is_stuck(
+def test_an_open_session_that_no_run_continues_is_stuck(
     database: Database, add_pages: AddPages
 ) -> None:
     [page] = add_pages()
@@ -195,7 +201,7 @@ def test_a_session_that_nobody_goes_on_with_is_stuck(
     session(database, page, not_before=old, updated_at=old)
     assert "no run does" in alert(database, "sync_stuck").summary
     change(database, "update sync_state set not_before = now() + interval '1 minute'")
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
 @pytest.mark.parametrize(
@@ -219,7 +225,7 @@ def test_a_page_is_stale_by_its_own_interval(
     assert kinds(database) == ([("page_stale", page)] if stale else [])
 
 
-def test_a_stale_page_tells_whether_dagster_is_down(
+def test_the_alert_of_a_stale_page_reports_whether_dagster_is_down(
     database: Database, add_pages: AddPages
 ) -> None:
     add_pages()
@@ -227,14 +233,14 @@ def test_a_stale_page_tells_whether_dagster_is_down(
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
     assert "Does Dagster run?" in alert(database, "page_stale").summary
     record_heartbeat(database, "dagster")
-    # It was away, and has much to do: all pages are stale that it comes back to.
-    assert kinds_in_the_end(database) == []
+    # After an outage of Dagster all pages are stale; their time counts from its return.
+    assert kinds_once_closed(database) == []
     change(database, "update heartbeats set since = now() - interval '2 hours'")
     assert "Dagster is up" in alert(database, "page_stale").summary
     change(database, "update heartbeats set at = now() - interval '2 hours'")
     assert "Dagster seems to be down" in alert(database, "page_stale").summary
     change(database, "update facebook_pages set last_synced_at = now()")
-    assert kinds_in_the_end(database) == [("dagster_down", None)]
+    assert kinds_once_closed(database) == [("dagster_down", None)]
 
 
 def test_a_long_full_walk_does_not_make_its_page_stale(
@@ -247,7 +253,7 @@ def test_a_long_full_walk_does_not_make_its_page_stale(
     assert kinds(database) == []
 
 
-def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
+def test_a_page_that_waits_hours_for_meta_has_a_warning_only(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
@@ -259,11 +265,11 @@ def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
     change(database, "update sync_state set ended_at = %s where ended_at is not null", old)
     record_heartbeat(database, "dagster")
     change(database, "update heartbeats set since = now() - interval '9 hours'")
-    told = alert(database, "page_stale")
-    assert told.severity == "warning"
-    assert "Nothing need be done" in told.summary
+    waiting = alert(database, "page_stale")
+    assert waiting.severity == "warning"
+    assert "Nothing need be done" in waiting.summary
     change(database, "update alerts set sent_at = now()")
-    # The scheduled run meanwhile begins, and is sent away again.
+    # A scheduled run starts meanwhile, and is rate-limited again.
     with held_lease(database, page.id, "scheduled") as fence:
         open_session(database, page.id, fence, "incremental", "scheduled", None)
         assert alert(database, "page_stale").severity == "warning"
@@ -273,7 +279,7 @@ def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
     assert {one.kind for one in list_alerts(database)} == {"page_stale"}
 
 
-def test_a_page_that_has_a_token_again_is_not_stuck_for_what_it_left_open(
+def test_a_page_with_a_new_token_is_not_stuck_at_once_for_its_old_session(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
@@ -290,24 +296,26 @@ def test_a_page_that_has_a_token_again_is_not_stuck_for_what_it_left_open(
     assert kinds(database) == [("sync_stuck", page.id)]
 
 
-def test_dagster_that_was_never_there_is_not_missed(database: Database) -> None:
+def test_dagster_is_down_only_after_its_first_heartbeat(database: Database) -> None:
     assert kinds(database) == []
     record_heartbeat(database, "dagster")
     assert kinds(database) == []
     change(database, "update heartbeats set at = now() - interval '181 s'")
     assert alert(database, "dagster_down").severity == "error"
     record_heartbeat(database, "dagster")
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_deliveries_that_wait_for_minutes_are_told(database: Database, add_pages: AddPages) -> None:
+def test_deliveries_that_wait_for_two_minutes_open_an_alert(
+    database: Database, add_pages: AddPages
+) -> None:
     [page] = add_pages()
     inbox.receive(database, [body(text(0, "m", "hi", page=page), page=page)])
     assert kinds(database) == []
     change(database, "update webhook_inbox set not_before = now() - interval '121 s'")
     assert alert(database, "inbox_lag").page_id is None
     drain_batch(database)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
 def quarantined(
@@ -323,31 +331,31 @@ def quarantined(
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "alerted"),
     [
         ([(9, "5 min", "5 min", 1)], False),
         ([(10, "5 min", "5 min", 1)], True),
-        ([(10, "2 hours", "5 min", 2)], True),  # seen again, but hardly before
-        ([(50, "9 days", "5 min", 900)], False),  # each sync meets them
+        ([(10, "2 hours", "5 min", 2)], True),  # seen again, but rarely before
+        ([(50, "9 days", "5 min", 900)], False),  # each sync finds them again
         ([(50, "9 days", "5 min", 900), (300, "5 min", "5 min", 1)], True),
         ([(20, "5 min", "5 min", 1), (240, "5 hours", "5 hours", 1)], False),  # ten an hour
         ([(51, "5 min", "5 min", 1), (240, "5 hours", "5 hours", 1)], True),
         ([(500, "2 hours", "2 hours", 1)], False),
     ],
 )
-def test_quarantine_that_grows_is_told(
-    database: Database, add_pages: AddPages, rows: list[tuple[int, str, str, int]], told: bool
+def test_a_spike_of_quarantined_records_opens_an_alert(
+    database: Database, add_pages: AddPages, rows: list[tuple[int, str, str, int]], alerted: bool
 ) -> None:
     [page] = add_pages()
     for row in rows:
         quarantined(database, page, *row)
-    assert kinds(database) == ([("quarantine_spike", page)] if told else [])
+    assert kinds(database) == ([("quarantine_spike", page)] if alerted else [])
     change(database, "update quarantined_records set last_seen_at = now() - interval '2 hours',"
                      " first_seen_at = first_seen_at - interval '2 hours'")  # fmt: skip
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_quarantine_that_grows_by_little_on_each_of_many_pages_is_told_once(
+def test_few_quarantined_records_on_each_of_many_pages_are_one_alert(
     database: Database, add_pages: AddPages
 ) -> None:
     for page in add_pages(12):
@@ -358,7 +366,7 @@ def test_quarantine_that_grows_by_little_on_each_of_many_pages_is_told_once(
 
 
 @pytest.mark.parametrize("which", ["expires_at", "data_access_expires_at"])
-def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
+def test_an_expiring_token_is_a_warning_and_an_error_on_its_last_day(
     engine: Engine, simulated: Simulated, which: str
 ) -> None:
     page, database = simulated.page, engine.database
@@ -377,19 +385,19 @@ def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
     expire_in(hours=23)
     last = alert(database, "token_expiring")
     assert (last.id, last.severity, last.sent_at) == (opened.id, "error", None), "it is sent again"
-    # Another token is not that one, whatever it will turn out to be.
+    # A new token closes the alert, even before it is checked.
     pages.register_page(
         database, page.id, name=None, user_id=None, platform=None,
         token_encrypted=engine.vault.encrypt(page.token),
     )  # fmt: skip
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
     simulated.admin("POST", f"pages/{page.id}/token", {which: 0})
     check(engine, page.id)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
 @pytest.mark.parametrize(
-    ("subscription", "told"),
+    ("subscription", "alerted"),
     [
         ({"subscribed": True}, False),
         ({"subscribed": False}, True),
@@ -398,20 +406,20 @@ def test_a_token_that_is_about_to_expire_is_told_and_again_on_its_last_day(
         ({"subscribed": True, "fields": []}, True),
     ],
 )
-def test_a_subscription_that_is_lost_is_told(
-    engine: Engine, simulated: Simulated, subscription: dict[str, Any], told: bool
+def test_a_lost_subscription_opens_an_alert(
+    engine: Engine, simulated: Simulated, subscription: dict[str, Any], alerted: bool
 ) -> None:
     page, database = simulated.page, engine.database
     check(engine, page.id)
     simulated.admin("POST", f"pages/{page.id}/subscription", subscription)
     check(engine, page.id)
-    assert kinds(database) == ([("page_not_subscribed", page.id)] if told else [])
+    assert kinds(database) == ([("page_not_subscribed", page.id)] if alerted else [])
     simulated.admin("POST", f"pages/{page.id}/subscription", {"subscribed": True})
     check(engine, page.id)
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
 
 
-def test_a_page_that_never_was_subscribed_is_not_missed_until_webhooks_came(
+def test_a_page_counts_as_unsubscribed_only_after_a_first_webhook(
     engine: Engine, simulated: Simulated
 ) -> None:
     page, database = simulated.page, engine.database
@@ -435,11 +443,11 @@ def test_a_condition_that_flaps_is_one_alert(database: Database) -> None:
         for _ in range(3):
             assert kinds(database) == [("dagster_down", None)]
     assert query(database, "select count(*), max(gone_at) is not null from alerts") == [(1, True)]
-    assert kinds_in_the_end(database) == []
+    assert kinds_once_closed(database) == []
     assert list_alerts(database) == []
 
 
-def test_alerts_are_listed_with_errors_first_and_those_that_are_over_last(
+def test_alerts_are_listed_with_errors_first_and_closed_ones_last(
     database: Database, add_pages: AddPages
 ) -> None:
     add_pages(2)
@@ -461,7 +469,7 @@ def test_alerts_are_listed_with_errors_first_and_those_that_are_over_last(
     assert [one.kind for one in list_alerts(database, open_only=False, limit=4)] == everything[:4]
 
 
-def test_two_looks_at_once_open_no_alert_twice(
+def test_concurrent_evaluations_open_each_alert_once(
     url: str, database: Database, add_pages: AddPages
 ) -> None:
     add_pages(200)
@@ -469,12 +477,12 @@ def test_two_looks_at_once_open_no_alert_twice(
     together = threading.Barrier(5)
     found: list[Any] = []
 
-    def look() -> None:
+    def evaluate() -> None:
         with Database(url, timeout=10, size=1) as own:
             together.wait()
             found.append(update_alerts(own))
 
-    threads = [threading.Thread(target=look) for _ in range(5)]
+    threads = [threading.Thread(target=evaluate) for _ in range(5)]
     for one in threads:
         one.start()
     for one in threads:

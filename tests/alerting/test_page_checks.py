@@ -36,7 +36,7 @@ def simulated(simulate: Simulate) -> Simulated:
 
 @pytest.fixture
 def engine(connect: Connect, simulated: Simulated) -> Engine:
-    """An engine that knows its app."""
+    """An engine with an app id and secret."""
     plain = connect(simulated)
     api = GraphApi(simulated.url, "v26.0", SECRET)
     return Engine(plain.database, api, plain.vault, 10_000, APP_ID)
@@ -54,7 +54,7 @@ def stored(engine: Engine) -> list[tuple[Any, ...]]:
     )
 
 
-def test_a_check_keeps_what_meta_says(engine: Engine, simulated: Simulated) -> None:
+def test_a_check_stores_the_token_and_subscription(engine: Engine, simulated: Simulated) -> None:
     page = simulated.page
     at = datetime.now(UTC).replace(microsecond=0) + timedelta(days=50)
     simulated.admin(
@@ -62,25 +62,24 @@ def test_a_check_keeps_what_meta_says(engine: Engine, simulated: Simulated) -> N
         f"pages/{page.id}/token",
         {"expires_at": int(at.timestamp()), "data_access_expires_at": 0},
     )
-    told = check_page(engine, page.id, threading.Event())
-    assert (told.token_valid, told.token_expires_at, told.data_access_expires_at) == (
+    checked = check_page(engine, page.id, threading.Event())
+    assert (checked.token_valid, checked.token_expires_at, checked.data_access_expires_at) == (
         True,
         at,
         None,
     )
-    assert told.scopes == ["pages_messaging", "pages_show_list"]
+    assert checked.scopes == ["pages_messaging", "pages_show_list"]
     [row] = query(
         engine.database, "select token_valid, token_expires_at, data_access_expires_at, scopes,"
         " subscribed, error from page_checks",
     )  # fmt: skip
-    assert row == (True, at, None, told.scopes, True, None)
+    assert row == (True, at, None, checked.scopes, True, None)
 
 
 @pytest.mark.parametrize("app", [APP_ID, "default", "999"])
-def test_a_dead_token_marks_its_page_whoever_asks(
-    engine: Engine, simulated: Simulated, app: str
-) -> None:
-    """The app; the page, where the app is not known; and the page, where Meta refuses the app."""
+def test_a_dead_token_marks_its_page(engine: Engine, simulated: Simulated, app: str) -> None:
+    """Whether the check asks as the app, as the page because no app is configured, or as the page
+    because Meta refuses the app."""
     engine = Engine(engine.database, engine.graph, engine.vault, 10_000, app)
     page, other = simulated.pages[:2]
     simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
@@ -92,7 +91,7 @@ def test_a_dead_token_marks_its_page_whoever_asks(
     assert get_page(engine.database, other.id).status == "active"
 
 
-def test_a_token_that_was_replaced_meanwhile_is_not_blamed(
+def test_a_page_with_a_new_token_is_not_marked_for_the_old_one(
     engine: Engine, simulated: Simulated
 ) -> None:
     page = simulated.page
@@ -114,7 +113,7 @@ def test_a_token_that_was_replaced_meanwhile_is_not_blamed(
     assert stored(engine) == []
 
 
-def test_a_permission_that_is_missing_for_the_subscription_says_nothing_of_the_page(
+def test_a_missing_permission_leaves_page_and_subscription_unchanged(
     engine: Engine, simulated: Simulated
 ) -> None:
     page = simulated.page
@@ -122,7 +121,7 @@ def test_a_permission_that_is_missing_for_the_subscription_says_nothing_of_the_p
     simulated.fault("permission_missing", page=page.id, edge="page")
     assert check(engine, page.id).incomplete == 1
     [(_, valid, subscribed, messages, error)] = stored(engine)
-    assert (valid, subscribed, messages) == (True, True, True), "as it was told before"
+    assert (valid, subscribed, messages) == (True, True, True), "as the last check found"
     assert "does not have permission" in error
     assert get_page(engine.database, page.id).status == "active"
 
@@ -135,7 +134,7 @@ def test_a_permission_that_is_missing_for_the_subscription_says_nothing_of_the_p
         ("page_limit", {"times": 100, "seconds": 600}),
     ],
 )
-def test_what_goes_wrong_with_one_page_leaves_the_others(
+def test_a_failure_of_one_page_does_not_affect_the_others(
     engine: Engine, simulated: Simulated, name: str, parameters: dict[str, Any]
 ) -> None:
     first, second, third = simulated.pages
@@ -148,7 +147,7 @@ def test_what_goes_wrong_with_one_page_leaves_the_others(
     assert second.id not in list_pages_to_check(engine.database) or name == "page_limit"
 
 
-def test_a_token_that_cannot_be_read_leaves_the_others(
+def test_a_token_that_cannot_be_decrypted_does_not_affect_the_others(
     engine: Engine, simulated: Simulated
 ) -> None:
     first, second, _ = simulated.pages
@@ -163,7 +162,7 @@ def test_a_token_that_cannot_be_read_leaves_the_others(
     assert rows[second.id][1:] == (True, True, True, None)
 
 
-def test_pages_are_due_once_a_day_and_at_once_with_another_token(
+def test_pages_are_due_once_a_day_and_at_once_after_a_new_token(
     engine: Engine, simulated: Simulated
 ) -> None:
     ids = sorted(page.id for page in simulated.pages)
@@ -193,7 +192,7 @@ def test_pages_are_due_once_a_day_and_at_once_with_another_token(
     assert sorted(list_pages_to_check(database)) == [ids[1], ids[2]]
 
 
-def test_the_check_keeps_to_the_shared_pace(engine: Engine, simulated: Simulated) -> None:
+def test_the_check_uses_the_shared_rate_limit(engine: Engine, simulated: Simulated) -> None:
     page = simulated.page
     slow = Engine(engine.database, engine.graph, engine.vault, 4, APP_ID)
     began = datetime.now(UTC)
@@ -205,7 +204,7 @@ def test_the_check_keeps_to_the_shared_pace(engine: Engine, simulated: Simulated
     assert (f"page:{page.id}",) in scopes
 
 
-def test_no_token_is_told_anywhere(
+def test_no_token_is_in_any_output(
     engine: Engine, simulated: Simulated, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -216,8 +215,8 @@ def test_no_token_is_told_anywhere(
         APP_ID,
     )  # fmt: skip
     check(unreachable, page.id)
-    told = caplog.text + str(stored(engine))
-    assert "debug_token?input_token=***" in caplog.text, "urllib3 has logged it"
+    output = caplog.text + str(stored(engine))
+    assert "debug_token?input_token=***" in caplog.text, "urllib3 logged the call"
     assert "No answer from" in str(stored(engine))
-    assert page.token not in told
-    assert SECRET not in told
+    assert page.token not in output
+    assert SECRET not in output

@@ -1,4 +1,4 @@
-"""A Dagster instance with its storage in PostgreSQL, and settings of a test's own database."""
+"""A Dagster instance with its storage in PostgreSQL, and the settings for a test's own database."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,7 +40,7 @@ def registered(
     simulate: Callable[..., Simulated],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Simulated:
-    """A simulator of two pages, which are registered, and the settings that lead to it."""
+    """A simulator with two registered pages, and the settings for it."""
     simulated = simulate(conversations=150, pages=2)
     key = new_key()
     monkeypatch.setenv("MESSENGER_DATABASE_URL", url)

@@ -1,4 +1,4 @@
-"""Alerts in Dagster: the sensor, the daily check and its schedule, retention."""
+"""Alerts in Dagster: the sensor, the daily page checks and their schedule, and retention."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +10,11 @@ from messenger_pipeline.db import pages
 from messenger_pipeline.db.alerts import list_alerts
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
-from messenger_pipeline.defs.alerts import alerts, check_pages_schedule
+from messenger_pipeline.defs.alerts import alerts
+from messenger_pipeline.defs.page_checks import check_pages_schedule
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.errors import ConfigurationError
-from tests.alerting.sink import AlertSink
+from tests.alerting.notifier_stub import NotifierStub
 from tests.conftest import Simulated
 from tests.db.test_load import query
 
@@ -41,23 +42,23 @@ def check_pages(instance: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProc
     )
 
 
-def test_the_sensor_beats_looks_and_sends(
+def test_the_sensor_records_a_heartbeat_and_sends_new_alerts(
     instance: dg.DagsterInstance,
     registered: Simulated,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert tick(instance) == "0 open, 0 new, 0 over. 0 messages sent."
+    assert tick(instance) == "0 open, 0 new, 0 closed. 0 messages sent."
     assert query(database, "select name from heartbeats") == [("dagster",)]
     pages.set_page_status(database, registered.page.id, "needs_reauthorization", "it expired")
-    with AlertSink().serving() as sink:
-        monkeypatch.setenv("MESSENGER_ALERT_URL", sink.url)
-        assert tick(instance) == "1 open, 1 new, 0 over. 1 messages sent."
-        assert tick(instance) == "1 open, 0 new, 0 over. 0 messages sent."
-        assert len(sink.messages) == 1
+    with NotifierStub().serving() as notifier:
+        monkeypatch.setenv("MESSENGER_ALERT_URL", notifier.url)
+        assert tick(instance) == "1 open, 1 new, 0 closed. 1 message sent."
+        assert tick(instance) == "1 open, 0 new, 0 closed. 0 messages sent."
+        assert len(notifier.messages) == 1
 
 
-def test_a_sink_that_is_away_fails_no_tick(
+def test_an_unreachable_notifier_fails_no_tick(
     instance: dg.DagsterInstance,
     registered: Simulated,
     database: Database,
@@ -65,13 +66,13 @@ def test_a_sink_that_is_away_fails_no_tick(
 ) -> None:
     monkeypatch.setenv("MESSENGER_ALERT_URL", "http://127.0.0.1:1/services/secret")
     pages.set_page_status(database, registered.page.id, "needs_reauthorization", "it expired")
-    said = tick(instance)
-    assert said.startswith("1 open, 1 new")
-    assert "Not sent: it cannot be reached" in said
-    assert "services" not in said
+    summary = tick(instance)
+    assert summary.startswith("1 open, 1 new")
+    assert "could not be sent: the notifier cannot be reached" in summary
+    assert "services" not in summary
 
 
-def test_a_wrong_address_is_named_and_not_repeated(
+def test_an_invalid_url_fails_the_tick_by_its_settings_name(
     instance: dg.DagsterInstance, registered: Simulated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MESSENGER_ALERT_URL", "no-address/secret")
@@ -82,7 +83,7 @@ def test_a_wrong_address_is_named_and_not_repeated(
     assert "no-address" not in str(cause)
 
 
-def test_pages_that_were_never_checked_are_checked_at_once_and_then_daily(
+def test_new_pages_are_checked_at_once_and_then_daily(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     first = registered.page
@@ -91,8 +92,8 @@ def test_pages_that_were_never_checked_are_checked_at_once_and_then_daily(
     result = check_pages(instance)
     assert result.success
     [output] = [one for one in result.all_node_events if one.is_successful_output]
-    told = {name: one.value for name, one in output.step_output_data.metadata.items()}
-    assert (told["pages"], told["dead"], told["left"]) == (2, 1, 0)
+    metadata = {name: one.value for name, one in output.step_output_data.metadata.items()}
+    assert (metadata["pages"], metadata["dead"], metadata["left"]) == (2, 1, 0)
     assert pages.get_page(database, first.id).status == "needs_reauthorization"
     assert tick_schedule(instance) == []
     tick(instance)
@@ -103,10 +104,10 @@ def test_pages_that_were_never_checked_are_checked_at_once_and_then_daily(
     instance.add_run(
         dg.DagsterRun(job_name="check_pages_daily", status=dg.DagsterRunStatus.STARTED)
     )
-    assert tick_schedule(instance) == [], "a run is at it"
+    assert tick_schedule(instance) == [], "a run is unfinished"
 
 
-def test_one_page_can_be_checked_by_itself(
+def test_one_page_can_be_checked_on_demand(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page = registered.pages[1]
@@ -115,7 +116,7 @@ def test_one_page_can_be_checked_by_itself(
     assert query(database, "select page_id from page_checks") == [(page.id,)]
 
 
-def test_housekeeping_deletes_old_habits_and_alerts(
+def test_housekeeping_deletes_old_webhook_counts_and_alerts(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What Dagster's catalogue says of the assets."""
+"""The assets in Dagster's catalogue, and their metadata."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ def test_the_columns_are_those_of_the_database(table: str, database: Database) -
             table,
         )
     ]
-    # A column that a later migration added may stand anywhere in the description.
+    # Columns of later migrations can be anywhere in the description.
     assert sorted(found) == sorted(
         (column.name, column.type, column.constraints.nullable) for column in SCHEMAS[table].columns
     )
     assert all(len(column.description or "") > 10 for column in SCHEMAS[table].columns)
 
 
-def test_every_asset_says_what_it_is_whose_and_what_to_do() -> None:
+def test_every_asset_has_a_description_an_owner_and_its_columns() -> None:
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert set(specs) == {
         "messenger_conversations", "contact_interaction_events", "webhook_deliveries", "all_pages",
@@ -42,7 +42,7 @@ def test_every_asset_says_what_it_is_whose_and_what_to_do() -> None:
         assert spec.group_name == "messenger"
         assert "postgres" in spec.kinds
         if name == "all_pages":
-            continue  # nothing makes it
+            continue  # it is external
         assert spec.code_version
         assert "python" in spec.kinds
         assert spec.tags["personal-data"] == "true"
@@ -60,7 +60,7 @@ def figures(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     return {name: one.value for name, one in found.metadata.items()}
 
 
-def test_a_materialization_tells_the_rows_of_its_page_and_how_late_it_was(
+def test_a_materialization_has_the_row_count_and_lag_of_its_page(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     one, other = (page.id for page in registered.pages)
@@ -86,18 +86,18 @@ def test_a_materialization_tells_the_rows_of_its_page_and_how_late_it_was(
         events = figures(result, "contact_interaction_events")
         assert conversations["dagster/row_count"] == 150
         assert events["dagster/row_count"] == sum(registered.page.lengths) + more
-        # These are plotted.
+        # Dagster plots numbers only.
         for name in ("fetched", "events", "duration_seconds", "api_calls", "waited_seconds"):
             assert isinstance(events[name], (int, float))
     assert 0 <= figures(first, "messenger_conversations")["lag_seconds"] < 60
     assert 3_600 <= figures(again, "messenger_conversations")["lag_seconds"] < 3_660
 
 
-def test_a_page_of_which_a_full_sync_was_asked_for_tells_no_lag(
+def test_a_requested_full_sync_has_no_lag(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     sync(instance, registered.page.id)
     query(database, "update facebook_pages set last_synced_at = null returning 1")
-    told = figures(sync(instance, registered.page.id), "messenger_conversations")
-    assert told["mode"] == "full"
-    assert "lag_seconds" not in told
+    metadata = figures(sync(instance, registered.page.id), "messenger_conversations")
+    assert metadata["mode"] == "full"
+    assert "lag_seconds" not in metadata

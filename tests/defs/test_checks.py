@@ -1,4 +1,4 @@
-"""Each check fails on what it is for, with the severity that it promises, and passes else."""
+"""Each check fails on its condition, with the documented severity, and passes otherwise."""
 
 from typing import Any
 
@@ -20,21 +20,21 @@ NEW = {
 
 @pytest.fixture
 def synced(instance: dg.DagsterInstance, registered: Simulated) -> Simulated:
-    """Both pages synced, once in full."""
+    """Both pages, each with one complete full sync."""
     for page in registered.pages:
         sync(instance, page.id)
     return registered
 
 
 def change(database: Database, statement: str, **values: Any) -> None:
-    """One statement that must change something."""
+    """Run a statement and assert that it changed a row."""
     with database.transaction() as connection:
         assert connection.execute(statement, values).rowcount > 0
 
 
-def look(instance: dg.DagsterInstance) -> dict[str, Any]:
+def run_checks(instance: dg.DagsterInstance) -> dict[str, Any]:
     result = defs.resolve_job_def("check_tables").execute_in_process(instance=instance)
-    assert result.success, "a check that fails is no run that failed"
+    assert result.success, "a failed check does not fail the run"
     return {one.check_name: one for one in result.get_asset_check_evaluations()}
 
 
@@ -49,7 +49,7 @@ def failing(evaluations: dict[str, Any]) -> dict[str, str]:
 def test_pages_that_were_just_synced_pass_every_check(
     instance: dg.DagsterInstance, synced: Simulated
 ) -> None:
-    found = look(instance)
+    found = run_checks(instance)
     assert set(found) >= NEW
     assert failing(found) == {}
     assert found["message_counts_against_meta"].metadata["compared"].value == 168
@@ -62,7 +62,7 @@ def test_without_a_page_every_check_passes(
     instance: dg.DagsterInstance, database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MESSENGER_DATABASE_URL", url)
-    assert failing(look(instance)) == {}
+    assert failing(run_checks(instance)) == {}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_without_a_page_every_check_passes(
     [
         ("15 minutes", "50 minutes", None),
         ("15 minutes", "70 minutes", "WARN"),
-        ("1 minute", "20 minutes", None),  # many intervals, but a restart may take as long
+        ("1 minute", "20 minutes", None),  # many intervals, but under half an hour
         ("1 day", "3 days", None),
         ("15 minutes", "25 hours", "ERROR"),
     ],
@@ -92,7 +92,7 @@ def test_a_page_is_stale_by_its_own_interval(
         "update sync_state set started_at = now() - %(ago)s::interval where page_id = %(page)s",
         **values,
     )
-    found = look(instance)["no_stale_page"]
+    found = run_checks(instance)["no_stale_page"]
     assert found.passed is (severity is None)
     assert severity in (None, found.severity.value)
     first = worst(found)[0]
@@ -106,18 +106,18 @@ def test_a_paused_page_and_one_in_its_first_walk_are_not_stale(
     change(database, "update facebook_pages set created_at = now() - interval '2 hours'")
     pages.set_page_status(database, paused, "paused")
     sync(instance, new, max_conversations=40)
-    assert look(instance)["no_stale_page"].passed
+    assert run_checks(instance)["no_stale_page"].passed
     change(database, "update sync_state set updated_at = now() - interval '1 hour'")
-    found = look(instance)["no_stale_page"]
-    assert not found.passed, "it loaded nothing for an hour"
+    found = run_checks(instance)["no_stale_page"]
+    assert not found.passed, "it has loaded nothing for an hour"
     assert [row["page"] for row in worst(found)] == [new]
 
 
-def test_what_incrementals_bring_beside_a_long_full_walk_counts_for_the_lag(
+def test_incremental_syncs_during_a_long_full_walk_count_for_the_lag(
     instance: dg.DagsterInstance, synced: Simulated, database: Database
 ) -> None:
     change(database, "update facebook_pages set last_synced_at = now() - interval '3 hours'")
-    assert look(instance)["no_stale_page"].passed
+    assert run_checks(instance)["no_stale_page"].passed
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_what_incrementals_bring_beside_a_long_full_walk_counts_for_the_lag(
         ("locked_at = now() - interval '1 hour', expires_at = now() - interval '6 minutes'", True),
     ],
 )
-def test_a_lease_is_stuck_where_it_ran_out_unreleased(
+def test_a_lease_that_expired_without_a_release_is_stuck(
     instance: dg.DagsterInstance, synced: Simulated, database: Database, lease: str, stuck: bool
 ) -> None:
     hold(database, synced.page.id)
     change(database, f"update sync_locks set {lease}")
-    found = look(instance)["no_stuck_lease"]
+    found = run_checks(instance)["no_stuck_lease"]
     assert found.passed is not stuck
     if stuck:
         assert found.severity.value == "ERROR"
@@ -144,7 +144,7 @@ def test_a_lease_is_stuck_where_it_ran_out_unreleased(
     ("idle", "waits", "stuck"),
     [("14 minutes", None, False), ("16 minutes", None, True), ("16 minutes", "5 minutes", False)],
 )
-def test_a_lease_is_stuck_where_its_run_renews_it_and_loads_nothing(
+def test_a_lease_that_its_run_renews_without_loading_is_stuck(
     instance: dg.DagsterInstance, synced: Simulated, database: Database,
     idle: str, waits: str | None, stuck: bool,
 ) -> None:  # fmt: skip
@@ -157,11 +157,11 @@ def test_a_lease_is_stuck_where_its_run_renews_it_and_loads_nothing(
         idle=idle,
         waits=waits,
     )
-    assert look(instance)["no_stuck_lease"].passed is not stuck
+    assert run_checks(instance)["no_stuck_lease"].passed is not stuck
 
 
 def hold(database: Database, page_id: str) -> None:
-    """A run holds the page's lease, and walks a session of it."""
+    """Let a run hold the page's lease and walk a session."""
     database.call("acquire_sync_lock", page_id=page_id, locked_by="run-1")
     change(
         database,
@@ -170,14 +170,14 @@ def hold(database: Database, page_id: str) -> None:
     )
 
 
-def test_a_truncated_sync_is_an_error_and_another_warning_is_one_until_the_next_of_its_kind(
+def test_a_truncated_sync_is_an_error_and_a_warning_lasts_until_the_next_sync_of_its_mode(
     instance: dg.DagsterInstance, synced: Simulated, database: Database
 ) -> None:
     change(database, "update sync_state set warning = 'too many are gone' where mode = 'full'")
-    sync(instance, synced.page.id)  # an incremental one, which knows nothing of that
-    found = look(instance)["sync_not_truncated"]
+    sync(instance, synced.page.id)  # an incremental one, which does not clear the warning
+    found = run_checks(instance)["sync_not_truncated"]
     assert (found.passed, found.severity.value) == (False, "WARN")
-    assert {(row["page"], row["why"]) for row in worst(found)} == {
+    assert {(row["page"], row["reason"]) for row in worst(found)} == {
         (page.id, "too many are gone") for page in synced.pages
     }
     change(
@@ -186,25 +186,25 @@ def test_a_truncated_sync_is_an_error_and_another_warning_is_one_until_the_next_
         " where mode = 'full' and page_id = %(page)s",
         page=synced.page.id,
     )
-    found = look(instance)["sync_not_truncated"]
+    found = run_checks(instance)["sync_not_truncated"]
     assert found.severity.value == "ERROR"
-    assert worst(found)[0]["why"] == "dead cursor"
+    assert worst(found)[0]["reason"] == "dead cursor"
     for page in synced.pages:
         assert sync(instance, page.id, mode="full").success
-    assert look(instance)["sync_not_truncated"].passed
+    assert run_checks(instance)["sync_not_truncated"].passed
 
 
 @pytest.mark.parametrize(("days", "severity"), [(0.9, None), (1.1, "WARN"), (7.1, "ERROR")])
-def test_a_gap_is_to_be_closed_within_a_day(
+def test_a_gap_that_is_open_for_over_a_day_fails_its_check(
     instance: dg.DagsterInstance, synced: Simulated, database: Database,
     days: float, severity: str | None,
 ) -> None:  # fmt: skip
     add_gap(database, days)
-    found = look(instance)["open_gaps"]
+    found = run_checks(instance)["open_gaps"]
     assert found.passed is (severity is None)
     assert severity in (None, found.severity.value)
     change(database, "update thread_gaps set unreadable = true")
-    found = look(instance)["open_gaps"]
+    found = run_checks(instance)["open_gaps"]
     assert found.passed
     assert found.metadata["unreadable"].value == 1
 
@@ -223,11 +223,11 @@ def add_gap(database: Database, days: float) -> None:
 @pytest.mark.parametrize(
     ("quarantined", "severity"), [(4, None), (20, None), (60, "WARN"), (2_000, "ERROR")]
 )
-def test_the_rate_of_what_cannot_be_used_is_told_of_the_worst_page(
+def test_the_quarantine_rate_is_that_of_the_worst_page(
     instance: dg.DagsterInstance, synced: Simulated, database: Database,
     quarantined: int, severity: str | None,
 ) -> None:  # fmt: skip
-    """Of some 2,700 records of a page."""
+    """Each page has about 2,700 records."""
     page = synced.page.id
     change(
         database,
@@ -235,12 +235,12 @@ def test_the_rate_of_what_cannot_be_used_is_told_of_the_worst_page(
         n=quarantined,
         page=page,
     )
-    found = look(instance)["sync_quarantine_rate"]
+    found = run_checks(instance)["sync_quarantine_rate"]
     assert found.passed is (severity is None)
     assert severity in (None, found.severity.value)
     assert [(row["page"], row["quarantined"]) for row in worst(found)] == [(page, quarantined)]
     change(database, "update sync_state set ended_at = now() - interval '3 hours'")
-    assert look(instance)["sync_quarantine_rate"].passed, "that is long ago"
+    assert run_checks(instance)["sync_quarantine_rate"].passed, "older than two hours"
 
 
 def test_a_conversation_with_clearly_fewer_messages_than_meta_counts_is_a_warning(
@@ -263,14 +263,14 @@ def test_a_conversation_with_clearly_fewer_messages_than_meta_counts_is_a_warnin
             count=count,
             thread=thread,
         )
-        return look(instance)["message_counts_against_meta"]
+        return run_checks(instance)["message_counts_against_meta"]
 
-    assert let_meta_count(stored + 9).passed, "an estimate"
+    assert let_meta_count(stored + 9).passed, "Meta's count is an estimate"
     found = let_meta_count(stored * 2)
     assert (found.passed, found.severity.value) == (False, "WARN")
     assert worst(found) == [
         {"page": page, "conversations": 1, "stored": stored, "Meta counts": stored * 2,
-         "such as the contact": contact}
+         "example contact": contact}
     ]  # fmt: skip
     change(
         database,
@@ -280,27 +280,27 @@ def test_a_conversation_with_clearly_fewer_messages_than_meta_counts_is_a_warnin
         thread=thread,
         page=page,
     )
-    assert look(instance)["message_counts_against_meta"].passed, "it is known what is missing"
+    assert run_checks(instance)["message_counts_against_meta"].passed, (
+        "the gap explains what is missing"
+    )
 
 
-def test_a_field_that_nobody_asked_for_is_a_warning(
-    instance: dg.DagsterInstance, registered: Simulated
-) -> None:
+def test_an_unknown_field_is_a_warning(instance: dg.DagsterInstance, registered: Simulated) -> None:
     registered.fault("unknown_fields")
     sync(instance, registered.page.id)
-    found = look(instance)["unknown_fields"]
+    found = run_checks(instance)["unknown_fields"]
     assert (found.passed, found.severity.value) == (False, "WARN")
-    assert {row["such as page"] for row in worst(found)} == {registered.page.id}
+    assert {row["example page"] for row in worst(found)} == {registered.page.id}
     assert all(row["seen"] > 0 for row in worst(found))
 
 
-def test_the_run_of_one_page_neither_looks_at_all_pages_nor_hides_what_was_found(
+def test_the_run_of_one_page_neither_runs_the_checks_nor_hides_their_results(
     instance: dg.DagsterInstance, synced: Simulated, database: Database
 ) -> None:
-    """As a backfill of thousands of pages runs them, each with all checks of its assets."""
+    """As in a backfill of thousands of pages, which selects the checks of its assets, too."""
     change(database, "update facebook_pages set last_synced_at = now() - interval '3 hours'")
     change(database, "update sync_state set started_at = now() - interval '3 hours'")
-    assert failing(look(instance)) == {"no_stale_page": "ERROR"}
+    assert failing(run_checks(instance)) == {"no_stale_page": "ERROR"}
     job = defs.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
         instance=instance, partition_key=synced.page.id, asset_selection=[*KEYS]
@@ -309,7 +309,7 @@ def test_the_run_of_one_page_neither_looks_at_all_pages_nor_hides_what_was_found
     assert result.get_asset_check_evaluations() == []
 
 
-def test_every_check_says_when_it_warns_and_when_it_is_an_error() -> None:
+def test_every_check_documents_when_it_is_a_warning_or_an_error() -> None:
     specs = [spec for check in defs.asset_checks or [] for spec in check.check_specs]
     assert len(specs) == 12
     for spec in specs:

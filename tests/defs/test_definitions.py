@@ -11,7 +11,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
-from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION, SESSION, death_of
+from messenger_pipeline.defs.decisions import reason_dead
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (
@@ -20,6 +20,7 @@ from messenger_pipeline.defs.sensors import (
     reap_dead_runs,
     requested_syncs,
 )
+from messenger_pipeline.defs.tags import CAUSE, MODE, PARTITION, SESSION
 from messenger_pipeline.errors import DatabaseUnavailable, PageOwnerMustAct, SyncInProgress
 from tests.conftest import Simulated
 from tests.db.test_load import query
@@ -56,7 +57,7 @@ def tick_schedule(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance)
         return schedule.evaluate_tick(context)
 
 
-def test_a_materialization_tells_what_the_run_did(
+def test_a_materialization_has_the_figures_of_its_run(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     result = sync(instance, registered.page.id)
@@ -65,15 +66,15 @@ def test_a_materialization_tells_what_the_run_did(
     found = result.asset_materializations_for_node("sync_facebook_page")
     assert {one.asset_key for one in found} == KEYS
     assert {one.partition for one in found} == {registered.page.id}
-    told: dict[str, Any] = {name: one.value for name, one in found[0].metadata.items()}
-    assert (told["fetched"], told["inserted"], told["has_more"]) == (150, 150, False)
-    assert told["events"] == sum(registered.page.lengths)
-    assert told["conversations_per_second"] > 0
-    assert told["watermark"]
+    metadata: dict[str, Any] = {name: one.value for name, one in found[0].metadata.items()}
+    assert (metadata["fetched"], metadata["inserted"], metadata["has_more"]) == (150, 150, False)
+    assert metadata["events"] == sum(registered.page.lengths)
+    assert metadata["conversations_per_second"] > 0
+    assert metadata["watermark"]
     assert query(database, "select run_id from sync_state") == [(result.run_id,)]
 
 
-def test_a_partial_run_says_so_and_is_continued_until_complete(
+def test_a_partial_run_is_continued_until_its_session_is_complete(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page_id = registered.page.id
@@ -83,7 +84,7 @@ def test_a_partial_run_says_so_and_is_continued_until_complete(
     while requests := tick_sensor(continue_open_syncs, instance).run_requests:
         [request] = requests
         assert request.partition_key == page_id
-        # Asked again at once it gives nothing: this attempt is under way.
+        # A second tick requests nothing: this attempt is in progress.
         assert tick_sensor(continue_open_syncs, instance).run_requests == []
         config = request.run_config["ops"]["sync_facebook_page"]["config"]
         assert config["session"] == request.tags[SESSION]
@@ -96,7 +97,7 @@ def test_a_partial_run_says_so_and_is_continued_until_complete(
     ]
 
 
-def test_a_session_with_a_run_at_work_is_left_to_it(
+def test_a_session_with_an_unfinished_run_is_not_continued(
     instance: dg.DagsterInstance, registered: Simulated
 ) -> None:
     sync(instance, registered.page.id, max_conversations=40)
@@ -110,7 +111,7 @@ def test_a_session_with_a_run_at_work_is_left_to_it(
     assert tick_sensor(continue_open_syncs, instance).run_requests == []
 
 
-def test_an_attempt_that_loads_nothing_is_repeated_more_and_more_slowly(
+def test_attempts_that_load_nothing_are_repeated_with_growing_pauses(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     sync(instance, registered.page.id, max_conversations=40)
@@ -165,7 +166,7 @@ def test_a_registry_that_cannot_be_read_deletes_no_partition(
     assert instance.get_dynamic_partitions("facebook_pages") == ["10"]
 
 
-def test_due_pages_are_asked_for_once(
+def test_each_due_page_is_requested_once(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     one, other = registered.pages
@@ -181,7 +182,7 @@ def test_due_pages_are_asked_for_once(
     assert tick_schedule(sync_due_pages, instance).run_requests == []
 
 
-def test_each_week_every_active_page_is_walked_whole(
+def test_each_week_every_active_page_gets_a_full_sync(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     one, other = registered.pages
@@ -190,7 +191,7 @@ def test_each_week_every_active_page_is_walked_whole(
     [request] = tick_schedule(full_sync_weekly, instance).run_requests
     assert request.partition_key == one.id
     job = defs.resolve_job_def("full_sync_page")
-    # As the schedule asks for it, and as somebody does who launches it without a thought.
+    # As the schedule requests it, and as a launch without config.
     for config in (request.run_config, None):
         assert job.execute_in_process(
             instance=instance, partition_key=one.id, run_config=config
@@ -198,25 +199,25 @@ def test_each_week_every_active_page_is_walked_whole(
     assert query(database, "select mode, outcome from sync_state") == [("full", "completed")] * 2
 
 
-def test_a_run_of_a_page_that_is_walked_fails_with_that_word_and_is_not_retried(
+def test_a_run_of_a_page_in_progress_fails_with_that_reason_and_is_not_retried(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     database.call("acquire_sync_lock", page_id=registered.page.id, locked_by="other")
     result = sync(instance, registered.page.id)
     assert not result.success
     [failure] = result.get_step_failure_events()
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert "Sync already in progress for this page" in (told.description or "")
-    assert told.metadata["exit_code"].value == 4
+    details = failure.step_failure_data.user_failure_data
+    assert details is not None
+    assert "Sync already in progress for this page" in (details.description or "")
+    assert details.metadata["exit_code"].value == 4
     assert defs.resolve_job_def("sync_page").tags["dagster/max_retries"] == "0"
 
 
-def test_the_command_lines_run_is_a_dagster_run_and_raises_what_ended_it(
+def test_the_command_line_executes_a_dagster_run_and_raises_its_error(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     def here(run_id: str) -> dict[str, Any]:
-        return launch.sync_here(
+        return launch.run_sync(
             registered.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=run_id
         )
 
@@ -244,7 +245,7 @@ def started(instance: dg.DagsterInstance, page_id: str, **tags: str) -> dg.Dagst
     )
 
 
-def test_a_run_whose_lease_ran_out_unreleased_is_failed(
+def test_a_run_whose_lease_expired_without_a_release_is_failed(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     dead, alive = (started(instance, page.id) for page in registered.pages)
@@ -267,28 +268,28 @@ def test_a_run_whose_lease_ran_out_unreleased_is_failed(
     assert status(alive) == dg.DagsterRunStatus.STARTED
 
 
-def test_a_run_whose_lease_somebody_took_away_is_failed_once_it_should_have_ended(
+def test_a_run_without_a_lease_is_failed_after_five_minutes(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     run = started(instance, registered.page.id)
     tick_sensor(reap_dead_runs, instance)
     found = instance.get_run_by_id(run.run_id)
     assert found
-    assert found.status == dg.DagsterRunStatus.STARTED  # it may be about to take it
+    assert found.status == dg.DagsterRunStatus.STARTED  # it may not have acquired it yet
 
-    began, lease = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
-    assert death_of(None, began, began + lease * 0.9) is None
-    assert death_of(None, began, began + lease * 1.1)
+    start, limit = datetime(2026, 5, 1, tzinfo=UTC), timedelta(minutes=5)
+    assert reason_dead(None, start, start + limit * 0.9) is None
+    assert reason_dead(None, start, start + limit * 1.1)
 
 
-def test_a_starting_stack_fails_what_a_dead_one_left(
+def test_a_starting_stack_fails_the_orphaned_runs_of_an_earlier_one(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     one, other = registered.pages
     left = started(instance, one.id, **{".dagster/grpc_info": "{}"})
     of_the_command_line = started(instance, other.id)
     database.call("acquire_sync_lock", page_id=one.id, locked_by=left.run_id)
-    assert launch.fail_runs_of_dead_stack(database) == 1
+    assert launch.fail_orphaned_runs(database) == 1
     assert query(database, "select * from sync_locks") == []
     found = instance.get_run_by_id(of_the_command_line.run_id)
     assert found is not None
@@ -308,7 +309,7 @@ def test_a_starting_stack_fails_what_a_dead_one_left(
          {"no_duplicate_events", "message_counts_are_true"}),
     ],
 )  # fmt: skip
-def test_the_checks_fail_on_what_they_are_for(
+def test_the_verifications_fail_on_damaged_rows(
     instance: dg.DagsterInstance,
     registered: Simulated,
     database: Database,
@@ -324,7 +325,7 @@ def test_the_checks_fail_on_what_they_are_for(
     assert {one.check_name for one in evaluations if not one.passed} == failing
 
 
-def test_all_that_is_defined_is_described() -> None:
+def test_every_job_sensor_and_schedule_has_a_description_and_runs_by_default() -> None:
     for job in ("sync_page", "full_sync_page", "check_tables", "drain_webhooks", "housekeeping"):
         assert defs.resolve_job_def(job).description
     for sensor in defs.sensors or []:
@@ -336,17 +337,17 @@ def test_all_that_is_defined_is_described() -> None:
         assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
 
 
-def test_a_sync_that_somebody_asked_for_becomes_one_run_and_is_told_by_its_tags(
+def test_a_requested_sync_becomes_one_run_that_its_tags_identify(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page_id = registered.page.id
-    asked = request_sync(
+    requested = request_sync(
         database, page_id, mode="auto", session=None, max_conversations=20, requested_by="test"
     )
-    session = str(asked.sync_session_id)
+    session = str(requested.sync_session_id)
 
     tick = tick_sensor(requested_syncs, instance)
-    # Nobody had told Dagster of the page yet.
+    # The tick added the partition, which did not exist yet.
     assert instance.get_dynamic_partitions("facebook_pages") == [page_id]
     [request] = tick.run_requests
     assert request.tags[PARTITION] == page_id

@@ -1,4 +1,4 @@
-"""What is kept long enough is deleted, and nothing else."""
+"""Housekeeping deletes what is older than its retention, and nothing else."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,13 +9,13 @@ from messenger_pipeline.db.checks import delete_ended_sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs.housekeeping import KEEP, delete_finished_runs
-from messenger_pipeline.defs.jobs import PARTITION
+from messenger_pipeline.defs.tags import PARTITION
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.defs.test_definitions import sync
 
 
-def test_runs_that_finished_are_deleted_with_their_logs_the_unfinished_stay(
+def test_finished_runs_are_deleted_with_their_logs_and_unfinished_ones_stay(
     instance: dg.DagsterInstance, registered: Simulated
 ) -> None:
     page_id = registered.page.id
@@ -31,7 +31,7 @@ def test_runs_that_finished_are_deleted_with_their_logs_the_unfinished_stay(
     assert delete_finished_runs(instance, datetime.now(UTC) - KEEP, 100) == 0
     assert len(instance.get_runs()) == 5
 
-    # Portion by portion, the oldest first.
+    # In batches, oldest first.
     assert delete_finished_runs(instance, long_after, 2) == 2
     assert {run.run_id for run in instance.get_runs()} == {old[2], *unfinished}
     assert delete_finished_runs(instance, long_after, 2) == 1
@@ -49,7 +49,7 @@ def add_session(database: Database, page: str, mode: str, ended_days: int) -> UU
     return UUID(str(session))
 
 
-def test_sessions_are_deleted_but_for_the_latest_of_page_and_mode_and_those_with_gaps(
+def test_old_sessions_are_deleted_except_the_latest_of_each_page_and_mode_and_those_with_gaps(
     database: Database,
 ) -> None:
     def add(page: str, mode: str, ended_days: int) -> UUID:
@@ -58,7 +58,7 @@ def test_sessions_are_deleted_but_for_the_latest_of_page_and_mode_and_those_with
     gone = {add("1", "incremental", 40), add("1", "full", 60)}
     kept = {
         add("1", "incremental", 35),  # the latest
-        add("1", "full", 50),  # the latest full one, though incremental ones came later
+        add("1", "full", 50),  # the latest full one, although later incremental ones exist
         add("2", "incremental", 90),
         add("2", "full", 20),
     }
@@ -82,7 +82,7 @@ def test_sessions_are_deleted_but_for_the_latest_of_page_and_mode_and_those_with
     assert left == {*kept, with_gap, UUID(str(open_one))}
 
 
-def test_the_hourly_job_deletes_all_kinds(
+def test_the_hourly_job_runs_every_deletion(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     sync(instance, registered.page.id)
@@ -95,4 +95,4 @@ def test_the_hourly_job_deletes_all_kinds(
         "delete_old_deliveries", "delete_old_alerts", "delete_old_sessions", "delete_old_runs",
     }  # fmt: skip
     assert query(database, "select count(*) from sync_state") == [(2,)]
-    assert len(instance.get_runs()) == 2, "these finished just now"
+    assert len(instance.get_runs()) == 2, "they finished just now"

@@ -1,16 +1,15 @@
-"""The limits of dagster.yaml, applied by what Dagster's queue applies them with."""
+"""The limits of dagster.yaml, applied by the code of Dagster's run queue."""
 
 from collections import Counter
 
 import dagster as dg
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from messenger_pipeline.defs.jobs import PARTITION
-from messenger_pipeline.defs.webhooks import KIND
+from messenger_pipeline.defs.tags import KIND, PARTITION
 
 
 def dequeued(instance: dg.DagsterInstance, queued: list[dg.DagsterRun]) -> list[dg.DagsterRun]:
-    """Those of the queued runs that may be at work at once."""
+    """The queued runs that can run at once."""
     limits = instance.get_concurrency_config().run_queue_config
     assert limits is not None
     counter = TagConcurrencyLimitsCounter([dict(one) for one in limits.tag_concurrency_limits], [])
@@ -26,10 +25,10 @@ def of_page(number: int) -> dg.DagsterRun:
     return dg.DagsterRun(job_name="__ASSET_JOB", tags={PARTITION: str(number)})
 
 
-def test_of_a_backfill_of_fifty_pages_six_are_at_work_and_no_page_twice(
+def test_a_backfill_of_fifty_pages_runs_six_at_once_and_no_page_twice(
     instance: dg.DagsterInstance,
 ) -> None:
-    """Beside the schedule's runs of the same pages."""
+    """Also while the schedule has requested runs of the same pages."""
     chosen = dequeued(instance, [of_page(number // 2) for number in range(100)])
     assert Counter(run.tags[PARTITION] for run in chosen) == Counter("012345")
 

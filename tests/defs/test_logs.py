@@ -1,4 +1,4 @@
-"""What a run logs: in its record, and as JSON lines on standard error."""
+"""The logs of a run: in its record, and as JSON lines on standard error."""
 
 import json
 import logging
@@ -9,7 +9,8 @@ import pytest
 
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
-from messenger_pipeline.defs.jobs import CAUSE, config_of
+from messenger_pipeline.defs.jobs import sync_config
+from messenger_pipeline.defs.tags import CAUSE
 from messenger_pipeline.redaction import kept_secret
 from tests.conftest import Simulated
 
@@ -17,12 +18,12 @@ CANARY = "EAABcanary0123"
 
 
 def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What was printed to standard error; every line of it must be JSON."""
+    """The lines of standard error; each must be JSON."""
     return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
 
 
-def said(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """What stands in a run's record beside Dagster's own events."""
+def logged(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The messages in a run's record, without Dagster's own events."""
     records = instance.get_records_for_run(run_id, limit=1_000).records
     entries = [record.event_log_entry for record in records]
     return [entry.user_message for entry in entries if entry.dagster_event is None]
@@ -33,7 +34,7 @@ def run_page(instance: dg.DagsterInstance, page_id: str) -> dg.ExecuteInProcessR
     return defs.resolve_job_def("sync_page").execute_in_process(
         instance=instance,
         partition_key=page_id,
-        run_config=config_of(mode="auto"),
+        run_config=sync_config(mode="auto"),
         tags={CAUSE: "schedule"},
         raise_on_error=False,
     )
@@ -50,19 +51,19 @@ def test_a_runs_lines_are_json_with_the_run_and_the_page(
             for line in found} == {
         ("run", result.run_id, registered.page.id, "sync_page", "schedule")
     }  # fmt: skip
-    begun = next(line for line in found if "begins a full sync" in line["event"])
-    assert begun["logger"].startswith("messenger_pipeline.")
-    assert begun["level"] == "info"
+    started = next(line for line in found if "begins a full sync" in line["event"])
+    assert started["logger"].startswith("messenger_pipeline.")
+    assert started["level"] == "info"
     assert any("full sync complete" in line["event"] for line in found)
 
 
-def test_what_our_modules_log_stands_in_the_runs_record_whichever_thread_says_it(
+def test_the_runs_record_has_the_lines_of_our_modules_from_every_thread(
     instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # The answer is fetched in a thread of its own.
+    # Answers are fetched in another thread.
     registered.fault("code_2", times=1)
     result = run_page(instance, registered.page.id)
-    found = said(instance, result.run_id)
+    found = logged(instance, result.run_id)
     assert any("begins a full sync" in one for one in found)
     assert any("trying again" in one for one in found)
     again = [line for line in lines(capfd) if "trying again" in line["event"]]
@@ -71,7 +72,7 @@ def test_what_our_modules_log_stands_in_the_runs_record_whichever_thread_says_it
     }
 
 
-def test_a_failed_run_says_why_in_one_line(
+def test_a_failed_run_logs_its_error_in_one_line(
     instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
 ) -> None:
     registered.page.access = "expired"
@@ -81,16 +82,16 @@ def test_a_failed_run_says_why_in_one_line(
     assert "Error validating access token" in failed["exception"]
 
 
-def test_the_command_line_prints_none_of_it_and_keeps_it_in_the_record(
+def test_the_command_line_logs_to_the_record_only(
     instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_id = "00000000-0000-4000-8000-000000000001"
     capfd.readouterr()
-    launch.sync_here(
+    launch.run_sync(
         registered.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=run_id
     )
     assert capfd.readouterr().err == ""
-    assert any("begins a full sync" in one for one in said(instance, run_id))
+    assert any("begins a full sync" in one for one in logged(instance, run_id))
 
 
 def test_a_secret_reaches_neither_the_record_nor_standard_error(
@@ -113,18 +114,18 @@ def test_a_secret_reaches_neither_the_record_nor_standard_error(
     with kept_secret(CANARY):
         result = leaking.execute_in_process(instance=instance)
     printed = [line for line in lines(capfd) if line["logger"] == "messenger_pipeline.canary"]
-    told = said(instance, result.run_id)
-    assert [line["event"] for line in printed] == told
-    assert told == ["token *** and access_token=***", "it failed with ***"]
+    messages = logged(instance, result.run_id)
+    assert [line["event"] for line in printed] == messages
+    assert messages == ["token *** and access_token=***", "it failed with ***"]
     assert "canary0" not in json.dumps(printed)
     assert "RuntimeError: ***" in printed[1]["exception"]
 
 
-def test_jobs_that_are_of_no_page_print_such_lines_too(
+def test_jobs_without_a_page_print_json_lines_too(
     instance: dg.DagsterInstance, registered: Simulated, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
     assert defs.resolve_job_def("housekeeping").execute_in_process(instance=instance).success
     found = lines(capfd)
-    assert any("sync sessions deleted" in line["event"] for line in found)
+    assert any("sync sessions that ended" in line["event"] for line in found)
     assert {line["job"] for line in found} == {"housekeeping"}

@@ -1,4 +1,4 @@
-"""A page can be removed at any time: no tick fails, and a run that comes too late says why."""
+"""A page can be removed at any time: no tick fails, and a later run fails with the reason."""
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
@@ -6,7 +6,6 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
-from messenger_pipeline.defs.jobs import PARTITION
 from messenger_pipeline.defs.schedules import full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (
     continue_open_syncs,
@@ -14,6 +13,7 @@ from messenger_pipeline.defs.sensors import (
     reap_dead_runs,
     requested_syncs,
 )
+from messenger_pipeline.defs.tags import PARTITION
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.defs.test_definitions import sync, tick_schedule, tick_sensor
@@ -21,8 +21,8 @@ from tests.defs.test_definitions import sync, tick_schedule, tick_sensor
 TICKS = (continue_open_syncs, requested_syncs, reap_dead_runs)
 
 
-def asked_for(instance: dg.DagsterInstance) -> set[str | None]:
-    """The pages for which all schedules and sensors together ask runs now."""
+def requested(instance: dg.DagsterInstance) -> set[str | None]:
+    """The pages for which any schedule or sensor requests a run now."""
     requests: list[dg.RunRequest] = []
     for schedule in (sync_due_pages, full_sync_weekly):
         requests += tick_schedule(schedule, instance).run_requests or []
@@ -35,7 +35,7 @@ def remove(database: Database, page_id: str) -> None:
     pages.set_page_status(database, page_id, "removed")
 
 
-def test_no_tick_asks_for_a_removed_page_before_or_after_its_partition_is_gone(
+def test_no_tick_requests_a_removed_page_before_or_after_its_partition_is_deleted(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     gone, other = (page.id for page in registered.pages)
@@ -44,29 +44,29 @@ def test_no_tick_asks_for_a_removed_page_before_or_after_its_partition_is_gone(
     query(database, "update facebook_pages set next_sync_at = now() returning 1")
     query(database, "update sync_state set not_before = now() returning 1")
     remove(database, gone)
-    assert asked_for(instance) == {other}
+    assert requested(instance) == {other}
 
     [request] = tick_sensor(page_registry, instance).dynamic_partitions_requests
     assert request.partition_keys == [gone]
     instance.delete_dynamic_partition("facebook_pages", gone)
-    assert asked_for(instance) == {other}
+    assert requested(instance) == {other}
     assert tick_sensor(page_registry, instance).dynamic_partitions_requests in ([], None)
 
 
 def test_a_partition_that_went_while_its_page_is_active_fails_no_tick(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
-    """Between two looks of the page registry, or after `dagster run wipe`."""
+    """Between two ticks of the page registry, or after `dagster run wipe`."""
     one, other = (page.id for page in registered.pages)
     sync(instance, one, max_conversations=40)
     instance.delete_dynamic_partition("facebook_pages", one)
     query(database, "update sync_state set not_before = now() returning 1")
-    assert asked_for(instance) == set()
+    assert requested(instance) == set()
     [added] = tick_sensor(page_registry, instance).dynamic_partitions_requests
     assert added.partition_keys == [one, other]
 
 
-def test_a_run_that_waited_while_its_page_was_removed_ends_and_says_so_in_one_sentence(
+def test_a_queued_run_whose_page_was_removed_fails_and_names_the_reason(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page_id = registered.page.id
@@ -82,19 +82,19 @@ def test_a_run_that_waited_while_its_page_was_removed_ends_and_says_so_in_one_se
     )
     assert not result.success
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    told = failure.step_failure_data.user_failure_data
-    assert told is not None
-    assert told.description == (
+    details = failure.step_failure_data.user_failure_data
+    assert details is not None
+    assert details.description == (
         f"Page {page_id} is not in the registry. `messenger-pipeline pages list` shows which are,"
         f" `messenger-pipeline pages add {page_id}` adds it."
     )
     assert query(database, "select count(*) from sync_state") == [(0,)]
 
 
-def test_a_page_that_is_removed_during_a_backfill_keeps_its_partition_until_that_has_ended(
+def test_a_page_removed_during_a_backfill_keeps_its_partition_until_the_backfill_ends(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
-    """Else Dagster gives the backfill up, and cancels the runs of the other pages."""
+    """Otherwise Dagster fails the backfill, and cancels the runs of the other pages."""
     gone, other = (page.id for page in registered.pages)
     instance.add_dynamic_partitions("facebook_pages", [gone])
     backfill = PartitionBackfill(
@@ -104,7 +104,7 @@ def test_a_page_that_is_removed_during_a_backfill_keeps_its_partition_until_that
     instance.add_backfill(backfill)
     remove(database, gone)
     [added] = tick_sensor(page_registry, instance).dynamic_partitions_requests
-    assert added.partition_keys == [other], "what is new does not wait"
+    assert added.partition_keys == [other], "new pages do not wait"
     instance.add_dynamic_partitions("facebook_pages", [other])
     assert "backfill" in tick_sensor(page_registry, instance).skip_message
     ended = backfill.with_status(BulkActionStatus.COMPLETED_FAILED)  # type: ignore[no-untyped-call]
@@ -113,7 +113,7 @@ def test_a_page_that_is_removed_during_a_backfill_keeps_its_partition_until_that
     assert deleted.partition_keys == [gone]
 
 
-def test_a_page_that_comes_back_is_a_partition_again(
+def test_a_page_registered_again_is_a_partition_again(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page = registered.page

@@ -1,9 +1,9 @@
-"""Which runs a sync that somebody asked for waits for, and which it overtakes."""
+"""Which runs a requested sync waits for, and which it overtakes."""
 
 import dagster as dg
 import pytest
 
-# Not among what Dagster exports; its version is pinned.
+# Dagster does not export it; its version is pinned.
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -13,8 +13,8 @@ from dagster._core.remote_origin import (
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.definitions import defs
-from messenger_pipeline.defs.jobs import CAUSE, MODE, PARTITION
 from messenger_pipeline.defs.sensors import requested_syncs
+from messenger_pipeline.defs.tags import CAUSE, MODE, PARTITION
 from tests.conftest import Simulated
 from tests.defs.test_definitions import tick_sensor
 
@@ -34,7 +34,7 @@ QUEUED_FROM = RemoteJobOrigin(
         (dg.DagsterRunStatus.CANCELING, "continuation", True),
     ],
 )
-def test_a_request_waits_for_runs_at_work_and_overtakes_those_that_are_queued(
+def test_a_request_waits_for_started_runs_and_overtakes_queued_ones(
     instance: dg.DagsterInstance,
     registered: Simulated,
     database: Database,

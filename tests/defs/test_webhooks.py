@@ -27,12 +27,12 @@ def tick(instance: dg.DagsterInstance) -> Any:
     return webhook_inbox.evaluate_tick(context)
 
 
-def said(page_id: str) -> bytes:
+def delivery(page_id: str) -> bytes:
     return body(text(1, "m1", "hi", page=page_id), page=page_id)
 
 
-def wait_long(database: Database, seconds: float) -> None:
-    """Let all deliveries have come so long ago."""
+def age(database: Database, seconds: float) -> None:
+    """Move the receipt of all deliveries into the past."""
     query(
         database,
         "update webhook_inbox set received_at = received_at - %s, not_before = not_before - %s"
@@ -42,19 +42,19 @@ def wait_long(database: Database, seconds: float) -> None:
     )
 
 
-def test_one_run_applies_all_that_waits_and_tells_what_it_did(
+def test_one_run_applies_all_due_deliveries_and_reports_its_figures(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page, other = (page.id for page in registered.pages)
-    told = [body(text(n, f"m{n}", "hi", page=page), page=page) for n in range(250)]
-    told.append(body(text(1, "m1", "hi", page=other), page=other))
-    told.append(body(text(1, "m1", "hi", page="999"), page="999"))
-    told.append(b'{"object": "page", "entry": [{"id": "1", "changes": [{"field": "feed"}]}]}')
-    told.append(b"no JSON")
-    inbox.receive(database, told)
+    bodies = [body(text(n, f"m{n}", "hi", page=page), page=page) for n in range(250)]
+    bodies.append(body(text(1, "m1", "hi", page=other), page=other))
+    bodies.append(body(text(1, "m1", "hi", page="999"), page="999"))
+    bodies.append(b'{"object": "page", "entry": [{"id": "1", "changes": [{"field": "feed"}]}]}')
+    bodies.append(b"not JSON")
+    inbox.receive(database, bodies)
 
-    assert tick(instance).run_requests == [], "the receiver gets its moment"
-    wait_long(database, 3)
+    assert tick(instance).run_requests == [], "the receiver gets two seconds"
+    age(database, 3)
     assert len(tick(instance).run_requests) == 1
 
     result = drain(instance)
@@ -66,27 +66,27 @@ def test_one_run_applies_all_that_waits_and_tells_what_it_did(
         "retry": 0, "events_created": 251, "conversations_inserted": 2, "quarantined": 1,
         "waiting_deliveries": 0, "oldest_waiting": None,
         "events_by_type": {"message_received": 251},
-        "ignored_items": {"a change of feed, not messaging": 1},
+        "ignored_items": {"the change is of feed, not of messaging": 1},
     }  # fmt: skip
     assert {name: figures[name] for name in expected} == expected
     assert figures["lag_seconds"] >= 3
     assert tick(instance).run_requests == []
 
 
-def test_a_run_that_is_at_it_is_left_to_it(
+def test_no_second_run_is_requested_while_one_is_unfinished(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
-    inbox.receive(database, [said(registered.page.id)])
-    wait_long(database, 3)
+    inbox.receive(database, [delivery(registered.page.id)])
+    age(database, 3)
     run = instance.create_run_for_job(
         defs.resolve_job_def("drain_webhooks"), status=dg.DagsterRunStatus.STARTED
     )
-    assert "a run is at it" in tick(instance).skip_message
+    assert "A run is applying the 1 due" in tick(instance).skip_message
     instance.report_run_failed(run)
     assert len(tick(instance).run_requests) == 1
 
 
-def test_new_contacts_get_their_names_where_meta_tells_them(
+def test_new_contacts_get_the_names_that_meta_returns(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
     page, world = registered.page, registered.world
@@ -102,32 +102,32 @@ def test_new_contacts_get_their_names_where_meta_tells_them(
     )
     assert drain(instance).success
     stored = dict(query(database, "select sender_id, sender_name from messenger_conversations"))
-    assert stored.pop("404") is None, "nobody the page knows; the message is there even so"
-    told = {one: name for one, name in stored.items() if name is not None}
-    assert told
-    assert told.items() <= contacts.items()
+    assert stored.pop("404") is None, "Meta does not know this contact; its message is stored"
+    names = {one: name for one, name in stored.items() if name is not None}
+    assert names
+    assert names.items() <= contacts.items()
 
 
 @pytest.mark.parametrize(("waited", "severity"), [(0, None), (90, "WARN"), (900, "ERROR")])
-def test_the_lag_check_fails_where_deliveries_wait(
+def test_the_lag_check_fails_if_deliveries_are_overdue(
     instance: dg.DagsterInstance, registered: Simulated, database: Database,
     waited: int, severity: str | None,
 ) -> None:  # fmt: skip
-    inbox.receive(database, [said(registered.page.id)])
-    wait_long(database, waited)
+    inbox.receive(database, [delivery(registered.page.id)])
+    age(database, waited)
     found = check(instance, "webhook_lag")
     assert found.passed is (severity is None)
     assert severity in (None, found.severity.value)
     assert found.metadata["waiting_deliveries"].value == 1
 
 
-def test_the_quarantine_check_fails_where_much_is_unusable(
+def test_the_quarantine_check_fails_if_many_deliveries_are_unusable(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
-    inbox.receive(database, [b"no JSON"] * 4)
+    inbox.receive(database, [b"not JSON"] * 4)
     drain(instance)
-    assert check(instance, "webhook_quarantine_rate").passed, "a few say nothing"
-    inbox.receive(database, [b"no JSON"])
+    assert check(instance, "webhook_quarantine_rate").passed, "four prove no rate"
+    inbox.receive(database, [b"not JSON"])
     drain(instance)
     found = check(instance, "webhook_quarantine_rate")
     assert not found.passed
@@ -142,13 +142,13 @@ def check(instance: dg.DagsterInstance, name: str) -> Any:
     return found
 
 
-def test_housekeeping_deletes_what_was_kept_long_enough(
+def test_housekeeping_deletes_deliveries_after_their_retention(
     instance: dg.DagsterInstance,
     registered: Simulated,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inbox.receive(database, [said(registered.page.id)] * 2)
+    inbox.receive(database, [delivery(registered.page.id)] * 2)
     drain(instance)
     query(
         database,

@@ -49,8 +49,8 @@ class Ground:
         program = (
             "import sys; from messenger_pipeline.commands.console import dagster_environment\n"
             "from messenger_pipeline.definitions import defs\n"
-            "from messenger_pipeline.defs.launch import instance_of_home\n"
-            "with dagster_environment(), instance_of_home() as instance:\n"
+            "from messenger_pipeline.defs.launch import open_instance\n"
+            "with dagster_environment(), open_instance() as instance:\n"
             f"    defs.resolve_job_def('{name}').execute_in_process("
             "instance=instance, raise_on_error=False)\n"
         )

@@ -222,11 +222,11 @@ def test_a_larger_chunked_body_is_refused(receiver: Receiver, stored: Stored) ->
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"not JSON", "no JSON"),
-        (b"", "no JSON"),
-        (b"\xff\x00\xfe", "no JSON"),
+        (b"not JSON", "not JSON"),
+        (b"", "not JSON"),
+        (b"\xff\x00\xfe", "not JSON"),
         (b"[" * 10_000 + b"]" * 10_000, "nested deeper than 64 levels"),
-        (b'{"object":"page"}', "no entry in it"),
+        (b'{"object":"page"}', "it has no entry"),
     ],
 )
 def test_a_signed_body_that_is_no_delivery_is_stored_and_quarantined(

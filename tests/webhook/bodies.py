@@ -1,4 +1,4 @@
-"""Deliveries of one page, as Meta writes them."""
+"""Builds deliveries of one page, as Meta sends them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def at(seconds: float) -> int:
-    """Milliseconds, so many seconds after noon."""
+    """A time in milliseconds, given in seconds after noon."""
     return int((NOON + timedelta(seconds=seconds)).timestamp() * 1000)
 
 
@@ -25,12 +25,12 @@ def item(seconds: float, *, sender: str = CONTACT, page: str = PAGE, **payload: 
     }
 
 
-def text(seconds: float, mid: str, words: str, **more: Any) -> Any:
-    return item(seconds, message={"mid": mid, "text": words}, **more)
+def text(seconds: float, mid: str, content: str, **more: Any) -> Any:
+    return item(seconds, message={"mid": mid, "text": content}, **more)
 
 
-def edit(seconds: float, mid: str, words: str, number: int = 1) -> Any:
-    return item(seconds, message_edit={"mid": mid, "text": words, "num_edit": number})
+def edit(seconds: float, mid: str, content: str, number: int = 1) -> Any:
+    return item(seconds, message_edit={"mid": mid, "text": content, "num_edit": number})
 
 
 def unsend(seconds: float, mid: str) -> Any:
@@ -38,5 +38,5 @@ def unsend(seconds: float, mid: str) -> Any:
 
 
 def body(*items: Any, page: str = PAGE, **entry: Any) -> bytes:
-    told = {"id": page, "time": at(0), "messaging": list(items), **entry}
-    return json.dumps({"object": "page", "entry": [told]}).encode()
+    fields = {"id": page, "time": at(0), "messaging": list(items), **entry}
+    return json.dumps({"object": "page", "entry": [fields]}).encode()

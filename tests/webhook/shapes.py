@@ -1,4 +1,4 @@
-"""Shapes of deliveries: built, real and mutated; and where the items of any body are."""
+"""Deliveries of every shape: built, real and mutated; and the paths of their items."""
 
 import json
 import os
@@ -16,21 +16,21 @@ MS = 1458692752478
 PAYLOADS = Path(os.environ.get("MESSENGER_PAYLOADS", Path(__file__).parents[3] / "shared/payloads"))
 
 
-def item(**says: Any) -> dict[str, Any]:
+def item(**fields: Any) -> dict[str, Any]:
     """An item of a messaging list, from the contact to the page."""
-    return {"sender": {"id": CONTACT}, "recipient": {"id": PAGE}, "timestamp": MS, **says}
+    return {"sender": {"id": CONTACT}, "recipient": {"id": PAGE}, "timestamp": MS, **fields}
 
 
-def by_page(**says: Any) -> dict[str, Any]:
-    return item(**{"sender": {"id": PAGE}, "recipient": {"id": CONTACT}, **says})
+def by_page(**fields: Any) -> dict[str, Any]:
+    return item(**{"sender": {"id": PAGE}, "recipient": {"id": CONTACT}, **fields})
 
 
 def envelope(*items: Any, **entry: Any) -> dict[str, Any]:
     return {"object": "page", "entry": [{"id": PAGE, "time": MS, "messaging": [*items], **entry}]}
 
 
-def encoded(told: Any) -> bytes:
-    return json.dumps(told).encode()
+def encoded(body: Any) -> bytes:
+    return json.dumps(body).encode()
 
 
 def delivery(*items: Any, **entry: Any) -> bytes:
@@ -73,43 +73,44 @@ SAMPLES: list[Any] = [
     envelope(item(pass_thread_control={"new_owner_app_id": 1})),
     {"object": "instagram", "entry": [{"id": "17", "messaging": [item(read={"mid": "ig_1"})]}]},
 ]
-"""One of each kind."""
+"""One delivery of each kind."""
 
 
 def real_bodies() -> dict[str, bytes]:
-    """Deliveries gathered from public repositories, which are not ours to ship, by file name."""
+    """Deliveries from public repositories, by file name. Their licences do not let us ship them."""
     paths = sorted(PAYLOADS.glob("webhook__*.json"))
     if not paths:
-        pytest.skip(f"no payloads in {PAYLOADS}; name their folder in MESSENGER_PAYLOADS")
+        pytest.skip(f"no payloads in {PAYLOADS}: set MESSENGER_PAYLOADS to their folder")
     return {path.name: path.read_bytes() for path in paths}
 
 
-# -- Where the items are ------------------------------------------------------------------------
+# -- The paths of items -------------------------------------------------------------------------
 
 
-def places(told: Any) -> Iterator[tuple[str, Any]]:
-    """The path of each item that a body holds, and what stands there. What holds no item is one
-    itself."""
-    if not isinstance(told, list | dict) or told == []:
-        yield "body", told
+def places(body: Any) -> Iterator[tuple[str, Any]]:
+    """The path of each item of a body, and its value. A level without items is an item itself."""
+    if not isinstance(body, list | dict) or body == []:
+        yield "body", body
         return
-    for number, one in enumerate(told if isinstance(told, list) else [told]):
-        yield from _of_envelope(f"{number}." if isinstance(told, list) else "", one)
+    for number, one in enumerate(body if isinstance(body, list) else [body]):
+        yield from _of_envelope(f"{number}." if isinstance(body, list) else "", one)
 
 
-def _of_envelope(path: str, told: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(told, dict):
-        yield f"{path}body", told
-    elif told.get("object") not in (None, "page", "instagram"):
-        yield f"{path}object", told
-    elif "entry" not in told and not {"messaging", "standby", "changes", "change"} & {*told}:
-        yield f"{path}body", told
+def _of_envelope(path: str, envelope: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(envelope, dict):
+        yield f"{path}body", envelope
+    elif envelope.get("object") not in (None, "page", "instagram"):
+        yield f"{path}object", envelope
+    elif "entry" not in envelope and not {"messaging", "standby", "changes", "change"} & {
+        *envelope
+    }:
+        yield f"{path}body", envelope
     else:
-        entries = _several(told.get("entry")) if "entry" in told else [told]
+        entries = _several(envelope.get("entry")) if "entry" in envelope else [envelope]
         for number, entry in enumerate(entries):
             yield from _of_entry(f"{path}entry.{number}", entry)
         if not entries:
-            yield f"{path}entry", told
+            yield f"{path}entry", envelope
 
 
 def _of_entry(path: str, entry: Any) -> Iterator[tuple[str, Any]]:
@@ -122,13 +123,13 @@ def _of_entry(path: str, entry: Any) -> Iterator[tuple[str, Any]]:
     yield from found or [(path, entry)]
 
 
-def _several(told: Any) -> list[Any]:
-    if told is None:
+def _several(value: Any) -> list[Any]:
+    if value is None:
         return []
-    return told if isinstance(told, list) else [told]
+    return value if isinstance(value, list) else [value]
 
 
-# -- Anything, and mutations --------------------------------------------------------------------
+# -- Generated values and mutations -------------------------------------------------------------
 
 texts = st.text(max_size=8) | st.sampled_from(
     [
@@ -166,10 +167,10 @@ values = st.recursive(
 
 
 def _nested(depth: int) -> Any:
-    told: Any = []
+    value: Any = []
     for _ in range(depth):
-        told = [told]
-    return told
+        value = [value]
+    return value
 
 
 replacements = values | st.sampled_from([_nested(20), _nested(70), ["x" * 3000], {"x" * 600: 1}])
@@ -177,24 +178,24 @@ replacements = values | st.sampled_from([_nested(20), _nested(70), ["x" * 3000],
 
 @st.composite
 def mutations(draw: st.DrawFn, bodies: st.SearchStrategy[Any], most: int = 3) -> Any:
-    """A body in which some nodes are deleted, replaced, wrapped, doubled, or of another type."""
-    told = deepcopy(draw(bodies))
+    """A body with some nodes deleted, replaced, wrapped, duplicated or of another type."""
+    value = deepcopy(draw(bodies))
     for _ in range(draw(st.integers(1, most))):
-        found = list(_nodes(told))
+        found = list(_nodes(value))
         if not found:
-            return told
+            return value
         parent, key = draw(st.sampled_from(found))
         how = draw(st.sampled_from(["delete", "replace", "wrap", "unwrap", "double", "retype"]))
         _mutate(draw, parent, key, how)
-    return told
+    return value
 
 
-def _nodes(told: Any) -> Iterator[tuple[Any, Any]]:
-    keys: Any = told.keys() if isinstance(told, dict) else range(len(told))
+def _nodes(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys: Any = value.keys() if isinstance(value, dict) else range(len(value))
     for key in keys:
-        yield told, key
-        if isinstance(told[key], dict | list):
-            yield from _nodes(told[key])
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _nodes(value[key])
 
 
 def _mutate(draw: st.DrawFn, parent: Any, key: Any, how: str) -> None:

@@ -1,4 +1,4 @@
-"""serve, webhook ingest and webhook replay, as their users run them."""
+"""The commands serve, webhook ingest and webhook replay, in processes."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def test_serve_starts_only_with_its_secrets(run: Run, missing: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settings", "code", "words"),
+    ("settings", "code", "output"),
     [
         ({"MESSENGER_TOKEN_KEY": ""}, 2, ["MESSENGER_TOKEN_KEY is missing"]),
         (
@@ -71,11 +71,11 @@ def test_serve_starts_only_with_its_secrets(run: Run, missing: list[str]) -> Non
         ),
     ],
 )  # fmt: skip
-def test_serve_tells_what_is_wrong(
-    run: Run, settings: dict[str, str], code: int, words: list[str]
+def test_serve_names_the_wrong_setting(
+    run: Run, settings: dict[str, str], code: int, output: list[str]
 ) -> None:
     result = run("serve", "--port", str(free_port()), **{**SECRETS, **settings})
-    ended(result, code, *words)
+    ended(result, code, *output)
     assert "hunter2" not in result.stdout + result.stderr
 
 
@@ -90,7 +90,7 @@ def serving(
     environment: dict[str, str],
     tmp_path: Path,
 ) -> Iterator[Callable[..., tuple["subprocess.Popen[str]", str]]]:
-    """Starts receivers: the process and its URL."""
+    """Starts receivers; returns the process and its URL."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> tuple["subprocess.Popen[str]", str]:
@@ -131,14 +131,14 @@ def _is_ready(process: "subprocess.Popen[str]", url: str) -> bool:
         return False
 
 
-def until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.02)
 
 
-def test_serve_receives_applies_and_ends_when_asked(
+def test_serve_receives_and_applies_deliveries_until_sigterm(
     serving: Callable[..., Any], run: Run, database: Database
 ) -> None:
     register(database)
@@ -152,13 +152,13 @@ def test_serve_receives_applies_and_ends_when_asked(
     until(lambda: states(database) == ["done"])
     assert texts(database) == ["text 1"]
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 0, said
-    assert "Traceback" not in said
-    assert "every delivery that was answered is kept" in said
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    assert "every delivery that was answered is kept" in output
 
 
-def test_serve_without_its_drain_leaves_deliveries_to_others(
+def test_serve_without_its_drain_leaves_deliveries_pending(
     serving: Callable[..., Any], database: Database
 ) -> None:
     register(database)
@@ -166,8 +166,8 @@ def test_serve_without_its_drain_leaves_deliveries_to_others(
     signed = {"X-Hub-Signature-256": signature(text(1), APP_SECRET)}
     requests.post(f"{url}/api/webhook", text(1), headers=signed, timeout=30).raise_for_status()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
     assert states(database) == ["pending"]
     assert drain_batch(database).states == {"done": 1}
 
@@ -185,7 +185,7 @@ def webhook(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
-    """Runs `webhook …` in this process, which need not start."""
+    """Runs `webhook …` in this process, which saves the start of another."""
     handlers = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
 
     def webhook(*arguments: str, input: str = "") -> "subprocess.CompletedProcess[str]":
@@ -193,10 +193,10 @@ def webhook(
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(_Input(input.encode())))
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        said = capsys.readouterr()
+        captured = capsys.readouterr()
         code = ended.value.code
         assert code is None or isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code or 0, said.out, said.err)
+        return subprocess.CompletedProcess(arguments, code or 0, captured.out, captured.err)
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -227,7 +227,7 @@ def test_files_with_one_body_are_ingested(webhook: Run, database: Database, tmp_
 
 
 @pytest.mark.parametrize("at", [0, 1, 2])
-def test_a_line_that_is_no_json_is_left_out_and_told(
+def test_a_line_that_is_not_json_is_skipped_and_reported(
     webhook: Run, database: Database, tmp_path: Path, at: int
 ) -> None:
     register(database)
@@ -249,7 +249,7 @@ def test_lines_after_an_empty_first_are_ingested(webhook: Run, database: Databas
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"a=1", b'{\n  "object": "page",\n  "entry": [\n'])
-def test_a_file_that_is_no_json_is_told_once(
+def test_a_file_that_is_not_json_is_reported_once(
     webhook: Run, database: Database, tmp_path: Path, body: bytes
 ) -> None:
     (tmp_path / "broken.json").write_bytes(body)
@@ -259,7 +259,7 @@ def test_a_file_that_is_no_json_is_told_once(
     assert states(database) == []
 
 
-def test_what_cannot_be_used_is_quarantined_and_told(webhook: Run, database: Database) -> None:
+def test_unusable_items_are_quarantined_and_reported(webhook: Run, database: Database) -> None:
     register(database)
     bodies = [
         delivery(item(message={"mid": "m_1"}, sender=None), item(read={"watermark": 5})),
@@ -269,17 +269,17 @@ def test_what_cannot_be_used_is_quarantined_and_told(webhook: Run, database: Dat
     result = webhook("ingest", "-", input=b"\n".join(bodies).decode())
     ended(
         result, 0, "standard input, line 2 quarantined: nested deeper than 64 levels",
-        "standard input, line 3 ignored: a change of feed, not messaging",
+        "standard input, line 3 ignored: the change is of feed, not of messaging",
         "3 deliveries: 2 failed, 1 ignored.", "2 items could not be used", "quarantine list",
     )  # fmt: skip
     found = query(database, "select kind, reason from quarantined_records order by 1")
     assert found == [
-        ("delivery", "nested deeper than 64 levels"), ("item", "it names nobody but the page"),
+        ("delivery", "nested deeper than 64 levels"), ("item", "it names no contact"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "code", "output"),
     [
         (["ingest"], 2, ["Missing argument"]),
         (["ingest", "nowhere.json"], 2, ["nowhere.json"]),
@@ -293,10 +293,10 @@ def test_what_cannot_be_used_is_quarantined_and_told(webhook: Run, database: Dat
         (["replay", "--since", "2026-05-01"], 0, ["0 deliveries: none."]),
     ],
 )
-def test_wrong_arguments_are_told(
-    webhook: Run, arguments: list[str], code: int, words: list[str]
+def test_wrong_arguments_are_reported(
+    webhook: Run, arguments: list[str], code: int, output: list[str]
 ) -> None:
-    ended(webhook(*arguments), code, *words)
+    ended(webhook(*arguments), code, *output)
 
 
 # -- An unregistered page, and webhook replay ---------------------------------------------------
@@ -349,10 +349,10 @@ def test_deliveries_are_replayed_by_id_state_and_time(webhook: Run, database: Da
     assert states(database) == ["done", "done", "ignored", "failed"]
 
 
-def test_what_can_be_applied_after_all_leaves_the_quarantine(
+def test_replaying_a_repaired_delivery_resolves_its_quarantined_record(
     webhook: Run, database: Database
 ) -> None:
-    """Here the inbox is mended by hand; as well a later version may read what this cannot."""
+    """The test edits the inbox; in production a later version may parse what this one cannot."""
     register(database)
     [delivery_id] = inbox.receive(database, [b"broken"])
     assert drain_batch(database).states == {"failed": 1}
@@ -363,7 +363,7 @@ def test_what_can_be_applied_after_all_leaves_the_quarantine(
     assert query(database, "select resolved_at is null from quarantined_records") == [(False,)]
 
 
-def test_what_postgresql_refuses_is_partial_until_it_is_given_up(
+def test_an_event_that_postgresql_refuses_makes_the_command_partial(
     webhook: Run, database: Database
 ) -> None:
     register(database)

@@ -1,4 +1,4 @@
-"""Bodies of deliveries: each item is an event, ignored or unusable, and none is lost."""
+"""Parsing bodies: each item has events, is ignored or is unusable, and none is lost."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -32,32 +32,32 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 TEXT = {"mid": "m_1", "text": "hi"}
 
 
-def parse(told: Any) -> list[Item]:
-    return parse_delivery(encoded(told), NOW)
+def parse(envelope: Any) -> list[Item]:
+    return parse_delivery(encoded(envelope), NOW)
 
 
-def became(one: Item) -> str:
-    """The one thing that an item is."""
+def result_of(one: Item) -> str:
+    """The item's one result."""
     kinds = [
         name
-        for name, is_so in (
+        for name, holds in (
             ("events", bool(one.events)),
             ("ignored", one.ignored is not None),
             ("unusable", one.unusable is not None),
         )
-        if is_so
+        if holds
     ]
     [kind] = kinds
     return kind
 
 
 def check(body: bytes) -> list[Item]:
-    """Parse a body, and see that all of it is accounted for."""
+    """Parse a body and assert that every item is accounted for."""
     found = parse_delivery(body, NOW)
     if [one.path for one in found] != ["body"]:
         assert [one.path for one in found] == [path for path, _ in places(parse_json(body))]
     for one in found:
-        if became(one) == "events":
+        if result_of(one) == "events":
             assert one.page_id
             assert one.contact_id
             assert one.contact_id != one.page_id
@@ -72,7 +72,7 @@ def check(body: bytes) -> list[Item]:
 
 
 def keys(one: Item) -> Any:
-    """Which events an item is, whenever it is delivered."""
+    """The part of an item that does not depend on when it was received."""
     return one.path, one.page_id, one.contact_id, one.ignored, one.unusable, [
         identity(event)
         if event["message_id"] is not None
@@ -81,88 +81,88 @@ def keys(one: Item) -> Any:
     ]  # fmt: skip
 
 
-# -- Who ----------------------------------------------------------------------------------------
+# -- Parties ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("told", "contact", "event_type"),
+    ("payload", "contact", "event_type"),
     [
         (item(message=TEXT), CONTACT, "message_received"),
         (by_page(message=TEXT), CONTACT, "message_sent"),
         (by_page(message={**TEXT, "is_echo": True}), CONTACT, "message_sent"),
-        # An echo is the page's even where the parties are not exchanged, or the page is not told.
+        # The page is the sender of an echo, even if the parties are not swapped or it is not named.
         (item(message={**TEXT, "is_echo": True}), CONTACT, "message_sent"),
         (item(message={**TEXT, "is_echo": True}, sender={"id": "101"}), "101", "message_sent"),
         (item(message=TEXT, sender={"id": 200}), CONTACT, "message_received"),
         (item(message=TEXT, recipient={"id": 100}), CONTACT, "message_received"),
         (item(message=TEXT, recipient=None), CONTACT, "message_received"),
         (by_page(message=TEXT) | {"sender": {}}, CONTACT, "message_received"),
-        # The page is told by another id of its own.
+        # The recipient is another id of the page.
         (item(message=TEXT, recipient={"id": "101"}), CONTACT, "message_received"),
     ],
 )
 def test_the_contact_is_the_party_that_is_not_the_page(
-    told: dict[str, Any], contact: str, event_type: str
+    payload: dict[str, Any], contact: str, event_type: str
 ) -> None:
-    [one] = parse(envelope(told))
+    [one] = parse(envelope(payload))
     assert (one.page_id, one.contact_id) == (PAGE, contact)
     assert [event["event_type"] for event in one.events] == [event_type]
 
 
 @pytest.mark.parametrize(
-    ("told", "page"),
+    ("payload", "page"),
     [(item(message=TEXT), PAGE), (by_page(message={**TEXT, "is_echo": True}), PAGE)],
 )
-def test_without_an_id_of_the_entry_the_page_is_the_party_that_it_must_be(
-    told: dict[str, Any], page: str
+def test_without_an_entry_id_the_page_is_the_sender_of_an_echo_else_the_recipient(
+    payload: dict[str, Any], page: str
 ) -> None:
     no_ids: list[Any] = [None, "", 1.5, {}, "x" * 501, "1\0"]
     for no_id in no_ids:
-        [one] = parse(envelope(told, id=no_id))
+        [one] = parse(envelope(payload, id=no_id))
         assert (one.page_id, one.contact_id) == (page, CONTACT)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "payload",
     [
         {"optin": {"ref": "r", "user_ref": "u"}, "recipient": {"id": PAGE}, "timestamp": MS},
         item(message=TEXT, sender={"user_ref": "u"}),
         {"message": TEXT, "sender": {"id": PAGE}, "recipient": {"user_ref": "u"}},
     ],
 )
-def test_a_user_ref_without_a_sender_is_ignored(told: dict[str, Any]) -> None:
-    [one] = parse(envelope(told))
-    assert (became(one), one.ignored) == ("ignored", "a user_ref, and no sender")
+def test_a_user_ref_without_a_sender_is_ignored(payload: dict[str, Any]) -> None:
+    [one] = parse(envelope(payload))
+    assert (result_of(one), one.ignored) == ("ignored", "it has a user_ref and no sender")
 
 
 @pytest.mark.parametrize(
-    ("told", "entry", "why"),
+    ("payload", "entry", "reason"),
     [
-        ("x", {}, "the item is no object"),
-        (5, {}, "the item is no object"),
-        (item(message="x"), {}, "its message is no object"),
-        (item(message=TEXT, read=5), {}, "its read is no object"),
-        (item(message=TEXT, sender={"id": PAGE}), {}, "it names nobody but the page"),
-        (item(message=TEXT, sender=None), {}, "it names nobody but the page"),
-        (item(message=TEXT, sender={"id": "x" * 501}), {}, "it names nobody but the page"),
-        (item(message=TEXT, sender={"id": 10**500}), {}, "it names nobody but the page"),
-        (item(message=TEXT, sender={"id": "2\0"}), {}, "it names nobody but the page"),
-        (item(message=TEXT, sender={"id": True}), {}, "it names nobody but the page"),
+        ("x", {}, "the item is not an object"),
+        (5, {}, "the item is not an object"),
+        (item(message="x"), {}, "message is not an object"),
+        (item(message=TEXT, read=5), {}, "read is not an object"),
+        (item(message=TEXT, sender={"id": PAGE}), {}, "it names no contact"),
+        (item(message=TEXT, sender=None), {}, "it names no contact"),
+        (item(message=TEXT, sender={"id": "x" * 501}), {}, "it names no contact"),
+        (item(message=TEXT, sender={"id": 10**500}), {}, "it names no contact"),
+        (item(message=TEXT, sender={"id": "2\0"}), {}, "it names no contact"),
+        (item(message=TEXT, sender={"id": True}), {}, "it names no contact"),
         (item(message=TEXT, recipient=None), {"id": None}, "it names no page"),
     ],
 )
-def test_an_unusable_item_tells_why_and_says_the_same_when_looked_at_again(
-    told: Any, entry: dict[str, Any], why: str
+def test_an_unusable_item_has_the_same_reason_when_it_is_parsed_again(
+    payload: Any, entry: dict[str, Any], reason: str
 ) -> None:
-    [one] = parse(envelope(told, **entry))
-    assert one.unusable == why
-    assert one.raw["item"] == told
+    [one] = parse(envelope(payload, **entry))
+    assert one.unusable == reason
+    assert one.raw["item"] == payload
     kept = json.loads(json.dumps({"delivery": 1, **one.raw}))
     again = parse_item(kept, NOW)
-    assert (again.unusable, again.page_id) == (why, one.page_id)
+    assert (again.unusable, again.page_id) == (reason, one.page_id)
 
 
-def test_an_item_that_became_usable_is_parsed_as_its_delivery_would_be() -> None:
+def test_an_item_that_became_usable_has_the_events_of_its_delivery() -> None:
     [refused] = parse(envelope(item(message=TEXT, sender=None)))
     kept = {**refused.raw, "item": item(message=TEXT)}
     [whole] = parse(envelope(item(message=TEXT)))
@@ -172,10 +172,10 @@ def test_an_item_that_became_usable_is_parsed_as_its_delivery_would_be() -> None
 
 
 @given(values)
-def test_any_record_is_looked_at_again_without_an_error(raw: Any) -> None:
-    became(parse_item(raw, NOW))
-    became(parse_item({"entry": raw, "channel": raw, "item": raw}, NOW))
-    became(
+def test_any_record_is_parsed_again_without_an_error(raw: Any) -> None:
+    result_of(parse_item(raw, NOW))
+    result_of(parse_item({"entry": raw, "channel": raw, "item": raw}, NOW))
+    result_of(
         parse_item({"entry": {"id": raw}, "channel": "messaging", "item": item(message=raw)}, NOW)
     )
 
@@ -183,14 +183,14 @@ def test_any_record_is_looked_at_again_without_an_error(raw: Any) -> None:
 @pytest.mark.parametrize("name", ["app_roles", "pass_thread_control", "policy-enforcement"])
 def test_a_handover_or_policy_without_a_contact_is_ignored(name: str) -> None:
     [one] = parse(envelope({"recipient": {"id": PAGE}, "timestamp": MS, name: {"a": 1}}))
-    assert became(one) == "ignored"
+    assert result_of(one) == "ignored"
 
 
 # -- The envelope -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("body", "expected"),
     [
         (envelope(item(message=TEXT), item(read={"watermark": 1})),
          {"entry.0.messaging.0": "events", "entry.0.messaging.1": "events"}),
@@ -224,34 +224,34 @@ def test_a_handover_or_policy_without_a_contact_is_ignored(name: str) -> None:
         (None, {"body": "unusable"}),
     ],
 )  # fmt: skip
-def test_every_form_of_envelope_is_taken_apart(told: Any, expected: dict[str, str]) -> None:
-    assert {one.path: became(one) for one in check(encoded(told))} == expected
+def test_every_form_of_envelope_is_parsed(body: Any, expected: dict[str, str]) -> None:
+    assert {one.path: result_of(one) for one in check(encoded(body))} == expected
 
 
 @pytest.mark.parametrize(
-    ("body", "why"),
+    ("body", "reason"),
     [
-        (b"", "no JSON"),
-        (b"\xff", "no JSON"),
-        (b"{", "no JSON"),
-        (b"a=1&b=2", "no JSON"),
-        (delivery(item(message=TEXT)) + b"x", "no JSON"),
-        (b'{"entry": 1' + b"0" * 5000 + b"}", "no JSON"),
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"{", "not JSON"),
+        (b"a=1&b=2", "not JSON"),
+        (delivery(item(message=TEXT)) + b"x", "not JSON"),
+        (b'{"entry": 1' + b"0" * 5000 + b"}", "not JSON"),
         (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested deeper than 64 levels"),
         (b"[" * 1_000_000, "nested deeper than 64 levels"),
         (b'[{"a":' * 100_000, "nested deeper than 64 levels"),
         # Another encoding, in which brackets are not where they seem to be.
-        (('["\u0122", ' + "[" * 100_000).encode("utf-16-le"), "no JSON"),
-        (delivery(item(message=TEXT)).decode().encode("utf-16"), "no JSON"),
+        (('["\u0122", ' + "[" * 100_000).encode("utf-16-le"), "not JSON"),
+        (delivery(item(message=TEXT)).decode().encode("utf-16"), "not JSON"),
         (b"true", "neither an object nor a list"),
     ],
 )
-def test_a_body_that_is_no_delivery_is_one_unusable_item(body: bytes, why: str) -> None:
+def test_a_body_that_is_not_a_delivery_is_one_unusable_item(body: bytes, reason: str) -> None:
     [one] = check(body)
-    assert (one.path, one.unusable) == ("body", why)
+    assert (one.path, one.unusable) == ("body", reason)
 
 
-def test_brackets_in_a_text_are_no_depth() -> None:
+def test_brackets_in_a_string_do_not_count_as_nesting() -> None:
     text = '[{"\\' * 200
     [one] = parse(envelope(item(message={"mid": "m_1", "text": text})))
     assert one.events[0]["metadata"]["text"] == text
@@ -265,14 +265,14 @@ def test_a_byte_order_mark_and_escapes_are_read() -> None:
         assert one.events[0]["metadata"]["text"] == "ä/😍 \ufffd!"
 
 
-def test_two_parts_of_one_message_in_one_delivery_say_the_same() -> None:
+def test_two_parts_of_one_message_in_one_delivery_have_the_same_metadata() -> None:
     image = [{"type": "image", "payload": {"url": "https://x/1.jpg"}}]
     parts = (
         item(message={"mid": "m_1", "text": "hi"}),
         item(message={"mid": "m_1", "attachments": image}),
     )
-    for told in (parts, parts[::-1]):
-        one, other = parse(envelope(*told))
+    for order in (parts, parts[::-1]):
+        one, other = parse(envelope(*order))
         assert one.events[0]["metadata"] == other.events[0]["metadata"]
         assert one.events[0]["metadata"] == {
             "source": "webhook", "message_id": "m_1", "text": "hi", "attachments": image,
@@ -289,18 +289,20 @@ def test_any_bytes_are_accounted_for(body: bytes) -> None:
 
 @given(values)
 @example(envelope(item(message={"mid": 10**4299, "app_id": -(10**4299)}, sender={"id": 10**4299})))
-def test_any_json_is_accounted_for(told: Any) -> None:
-    check(encoded(told))
+def test_any_json_is_accounted_for(body: Any) -> None:
+    check(encoded(body))
 
 
 @given(st.dictionaries(names, values, max_size=6), st.dictionaries(names, values, max_size=4))
-def test_any_item_of_an_entry_is_accounted_for(told: dict[str, Any], entry: dict[str, Any]) -> None:
-    check(encoded({"object": "page", "entry": [{"messaging": [item(**told)], **entry}]}))
+def test_any_item_of_an_entry_is_accounted_for(
+    fields: dict[str, Any], entry: dict[str, Any]
+) -> None:
+    check(encoded({"object": "page", "entry": [{"messaging": [item(**fields)], **entry}]}))
 
 
 @given(mutations(st.sampled_from(SAMPLES)))
-def test_any_mutation_of_a_delivery_is_accounted_for(told: Any) -> None:
-    check(encoded(told))
+def test_any_mutation_of_a_delivery_is_accounted_for(body: Any) -> None:
+    check(encoded(body))
 
 
 @given(st.sampled_from(SAMPLES).map(encoded), st.data())
@@ -310,35 +312,35 @@ def test_any_damage_to_the_bytes_is_accounted_for(body: bytes, data: st.DataObje
 
 
 @given(mutations(st.sampled_from(SAMPLES), most=2))
-def test_every_value_that_an_item_says_stands_in_its_events(told: Any) -> None:
-    """None and what is not set, who and when, and what other parts say differently, apart."""
-    for path, given_item in places(told):
+def test_every_value_of_an_item_is_in_its_events(body: Any) -> None:
+    """Except empty values and false flags, the parties and the time."""
+    for path, given_item in places(body):
         [one] = (
             parse_delivery(delivery(given_item), NOW) if isinstance(given_item, dict) else [None]
         )
         if one is None or not one.events or path.endswith(("object", "body")):
             continue
-        said = {key: value for key, value in given_item.items() if key not in _ENVELOPE}
+        fields = {key: value for key, value in given_item.items() if key not in _ENVELOPE}
         if one.events[0]["event_type"] == "unsend":
             continue
         kept = [*_leaves([event["metadata"] for event in one.events])]
         kept += [str(event["message_id"]) for event in one.events]
-        missing = [leaf for leaf in _leaves(said) if leaf not in kept]
+        missing = [leaf for leaf in _leaves(fields) if leaf not in kept]
         assert missing == [], one.events
 
 
 _ENVELOPE = {"sender", "recipient", "timestamp"}
 
 
-def _leaves(told: Any) -> list[str]:
-    if isinstance(told, dict):
-        return [leaf for value in told.values() for leaf in _leaves(value)]
-    if isinstance(told, list):
-        return [leaf for value in told for leaf in _leaves(value)]
-    if told is None or told is False or told == "":
+def _leaves(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in _leaves(one)]
+    if isinstance(value, list):
+        return [leaf for one in value for leaf in _leaves(one)]
+    if value is None or value is False or value == "":
         return []
-    # Half of a surrogate pair is no text; a number is one however it is told.
-    return [str(told).encode("utf-16", "surrogatepass").decode("utf-16", "replace")]
+    # Half of a surrogate pair cannot be stored; 1 and "1" are one value.
+    return [str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")]
 
 
 # -- Real ones ----------------------------------------------------------------------------------
@@ -346,13 +348,13 @@ def _leaves(told: Any) -> list[str]:
 
 def test_every_real_delivery_is_accounted_for() -> None:
     found = [one for body in real_bodies().values() for one in check(body)]
-    assert sum(became(one) == "events" for one in found) > len(found) / 2
+    assert sum(result_of(one) == "events" for one in found) > len(found) / 2
 
 
 def test_any_mutation_of_a_real_delivery_is_accounted_for() -> None:
-    told = [parse_json(body) for body in real_bodies().values()]
+    bodies = [parse_json(body) for body in real_bodies().values()]
 
-    @given(mutations(st.sampled_from([one for one in told if one is not None])))
+    @given(mutations(st.sampled_from([one for one in bodies if one is not None])))
     def accounted_for(mutated: Any) -> None:
         check(encoded(mutated))
 

@@ -1,4 +1,4 @@
-"""The drain on a real database: one row a message, whatever brings it, in whatever order."""
+"""The drain on a real database: one row per message, from any source and in any order."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.quarantine import replay
-from messenger_pipeline.webhook.drain import Drained, drain_batch, drain_these
+from messenger_pipeline.webhook.drain import DrainResult, drain_batch, drain_deliveries
 from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.bodies import CONTACT, NOON, PAGE, at, body, edit, item, text, unsend
@@ -33,11 +33,11 @@ def page(database: Database) -> Database:
 
 
 def deliver(database: Database, *bodies: bytes) -> list[inbox.Settled]:
-    return drain_these(database, inbox.receive(database, bodies))
+    return drain_deliveries(database, inbox.receive(database, bodies))
 
 
 def messages(database: Database) -> list[Any]:
-    """Type, id, text, whether unsent, milliseconds after noon."""
+    """Type, id, text, unsent or not, and time in milliseconds after noon, of each message."""
     return query(
         database,
         "select event_type, message_id, metadata ->> 'text', metadata ? 'unsent_at',"
@@ -65,26 +65,30 @@ def facts(database: Database) -> Any:
     )
 
 
-def load(database: Database, words: str, *, seconds: float, as_of: float, mid: str = "m1") -> None:
-    """The message as an answer of the API states it."""
-    told = {
+def load(
+    database: Database, content: str, *, seconds: float, as_of: float, mid: str = "m1"
+) -> None:
+    """Load a message as an answer of the API states it."""
+    conversation = {
         "sender_id": CONTACT, "sender_name": "Ann",
         "as_of": (NOON + timedelta(seconds=as_of)).isoformat(),
         "events": [{
             "event_type": "message_received", "message_id": mid,
             "event_timestamp": (NOON + timedelta(seconds=seconds)).isoformat(),
-            "metadata": {"source": "initial_sync", "message_id": mid, "text": words},
+            "metadata": {"source": "initial_sync", "message_id": mid, "text": content},
         }],
     }  # fmt: skip
     query(
         database,
         "select * from bulk_upsert_conversations_with_events(%s, %s)",
         PAGE,
-        json.dumps([told]),
+        json.dumps([conversation]),
     )
 
 
-def test_a_message_makes_its_conversation_and_a_redelivery_adds_nothing(page: Database) -> None:
+def test_a_message_creates_its_conversation_and_a_redelivery_changes_nothing(
+    page: Database,
+) -> None:
     sent = body(text(1.234, "m1", "hello"))
     assert [one.state for one in deliver(page, sent)] == ["done"]
     assert messages(page) == [("message_received", "m1", "hello", False, 1234)]
@@ -97,7 +101,7 @@ def test_a_message_makes_its_conversation_and_a_redelivery_adds_nothing(page: Da
 
 
 @pytest.mark.parametrize("sync_first", [True, False])
-def test_the_sync_and_the_webhook_give_one_message_one_row(
+def test_a_message_from_the_sync_and_the_webhook_is_one_row(
     page: Database, sync_first: bool
 ) -> None:
     steps: list[Callable[[], object]] = [
@@ -106,7 +110,7 @@ def test_the_sync_and_the_webhook_give_one_message_one_row(
     ]
     for step in steps if sync_first else reversed(steps):
         step()
-    # The webhook's time is the finer one, whichever came first.
+    # The webhook's time has milliseconds, so it wins in either order.
     assert messages(page) == [("message_received", "m1", "hello", False, 1234)]
     assert conversation(page)[:2] == (1, "hello")
 
@@ -138,7 +142,7 @@ def test_any_order_ends_in_the_same_rows(page: Database, order: tuple[str, ...])
 
 
 @pytest.mark.parametrize("first", ["edit", "message"])
-def test_an_edit_states_the_text_and_no_more(page: Database, first: str) -> None:
+def test_an_edit_replaces_the_text_only(page: Database, first: str) -> None:
     image = {"type": "image", "payload": {"url": "https://example.org/1.jpg"}}
     message = body(item(1, message={"mid": "m1", "text": "old", "attachments": [image]}))
     steps = [message, body(edit(2, "m1", "new"))]
@@ -149,7 +153,7 @@ def test_an_edit_states_the_text_and_no_more(page: Database, first: str) -> None
         "select metadata from contact_interaction_events where event_type = 'message_received'",
     )
     assert (metadata["text"], metadata["attachments"]) == ("new", [image])
-    # What the API said before the edit does not bring the old text back; what it says after does.
+    # An answer of before the edit does not restore the old text; a later answer replaces it.
     load(page, "old", seconds=1, as_of=1.5)
     assert messages(page)[0][2] == "new"
     load(page, "newest", seconds=1, as_of=3)
@@ -158,7 +162,7 @@ def test_an_edit_states_the_text_and_no_more(page: Database, first: str) -> None
 
 def test_an_unsent_message_stays_marked_and_blank(page: Database) -> None:
     deliver(page, body(unsend(5, "m1")))
-    assert messages(page) == [], "nobody told the message yet"
+    assert messages(page) == [], "the message itself has not arrived yet"
     deliver(page, body(text(1, "m1", "regretted"), text(2, "m2", "kept")))
     load(page, "regretted", seconds=1, as_of=60)
     assert messages(page)[0] == ("message_received", "m1", None, True, 1000)
@@ -180,12 +184,12 @@ def test_message_reaction_edit_and_postback_of_one_id_stay_four_events(page: Dat
     assert query(page, "select count(*) from contact_interaction_events") == [(4,)]
 
 
-def test_a_reaction_taken_back_and_given_again_is_three_events(page: Database) -> None:
-    told = [
+def test_a_reaction_removed_and_given_again_is_three_events(page: Database) -> None:
+    reactions = [
         item(second, reaction={"mid": "m1", "action": action})
         for second, action in enumerate(("react", "unreact", "react"))
     ]
-    deliver(page, body(*told), body(*told))
+    deliver(page, body(*reactions), body(*reactions))
     assert query(page, "select count(*) from contact_interaction_events") == [(3,)]
 
 
@@ -203,8 +207,8 @@ def test_a_message_with_an_id_claims_the_one_without(page: Database, anonymous_f
 
 
 def test_two_messages_without_ids_stay_two_and_are_stored_once(page: Database) -> None:
-    told = body(item(1, message={"text": "a"}), item(2, message={"text": "a"}))
-    deliver(page, told, told)
+    sent = body(item(1, message={"text": "a"}), item(2, message={"text": "a"}))
+    deliver(page, sent, sent)
     assert len(messages(page)) == 2
 
 
@@ -216,13 +220,13 @@ def test_only_a_later_fact_revives_a_deleted_conversation(page: Database) -> Non
         " returning id",
         NOON + timedelta(seconds=100),
     )
-    deliver(page, body(text(50, "m2", "late, but from before")))
+    deliver(page, body(text(50, "m2", "late, but older")))
     assert conversation(page)[3] == "deleted"
     deliver(page, body(text(101, "m3", "back")))
     assert conversation(page)[3] == "active"
 
 
-def test_a_page_that_is_not_registered_waits_until_it_is(database: Database) -> None:
+def test_deliveries_of_an_unregistered_page_wait_until_it_is_registered(database: Database) -> None:
     mixed = json.loads(body(text(1, "m1", "known")))
     mixed["entry"] += json.loads(body(text(2, "m2", "other"), page="11"))["entry"]
     register(database)
@@ -238,15 +242,15 @@ def test_a_page_that_is_not_registered_waits_until_it_is(database: Database) -> 
     assert [row[2] for row in messages(database)] == ["known", "other"]
 
 
-def test_a_page_registered_while_a_drain_finds_it_missing_is_not_missed(url: str) -> None:
-    """Registering waits for the drain, and sees what it left waiting."""
+def test_a_page_registered_during_a_drain_is_not_missed(url: str) -> None:
+    """Registration waits for the drain, and makes the deliveries that it left due."""
     with Database(url) as one, Database(url) as other:
         [id_] = inbox.receive(one, [body(text(1, "m1", "a"))])
         with one.transaction() as connection:
             inbox.claim(connection, 1)
             assert inbox.find_registered(connection, [PAGE]) == set()
             with psycopg.connect(url) as third:
-                # Nobody can register a page now.
+                # No page can be registered now.
                 free = third.execute(
                     "select pg_try_advisory_xact_lock(hashtext('messenger_pipeline.register_page'))"
                 ).fetchone()
@@ -258,7 +262,7 @@ def test_a_page_registered_while_a_drain_finds_it_missing_is_not_missed(url: str
 
 @pytest.fixture
 def refusing(page: Database) -> Database:
-    """The database refuses messages that say "bad"."""
+    """The database refuses messages with the text "bad"."""
     with page.transaction() as connection:
         connection.execute(
             "create function refuse() returns trigger language plpgsql as $$ begin"
@@ -270,12 +274,12 @@ def refusing(page: Database) -> Database:
     return page
 
 
-def take_again(database: Database) -> None:
+def stop_refusing(database: Database) -> None:
     with database.transaction() as connection:
         connection.execute("drop trigger refuse on contact_interaction_events")
 
 
-def due_again(database: Database) -> Drained:
+def retry_now(database: Database) -> DrainResult:
     query(
         database,
         "update webhook_inbox set not_before = now() where not_before > now() returning id",
@@ -283,7 +287,7 @@ def due_again(database: Database) -> Drained:
     return drain_batch(database)
 
 
-def test_what_is_refused_is_tried_again_then_quarantined_and_the_rest_applies(
+def test_a_refused_event_is_retried_then_quarantined_and_the_rest_is_applied(
     refusing: Database,
 ) -> None:
     [first] = inbox.receive(refusing, [body(text(1, "m1", "good"), text(2, "m2", "bad"))])
@@ -294,46 +298,54 @@ def test_what_is_refused_is_tried_again_then_quarantined_and_the_rest_applies(
     assert settled.attempts == 1
     assert settled.not_before is not None
     assert "not here" in (settled.last_error or "")
-    assert drain_batch(refusing).deliveries == 0, "not before its pause is over"
+    assert drain_batch(refusing).deliveries == 0, "not before its pause has passed"
 
     for _ in range(ATTEMPTS - 1):
-        drained = due_again(refusing)
+        drained = retry_now(refusing)
     assert (drained.states, drained.quarantined) == ({"failed": 1}, 1)
     [record] = list_quarantined(refusing)
     assert (record.page_id, record.source, record.kind) == (PAGE, "webhook", "event")
     assert "not here" in record.reason
     assert [row[2] for row in messages(refusing)] == ["good"]
 
-    # Once the database takes it, the record goes in, by either way.
-    take_again(refusing)
+    # Once the database accepts it, the record loads.
+    stop_refusing(refusing)
     assert replay(refusing, record) is None
     assert [row[2] for row in messages(refusing)] == ["good", "bad"]
 
 
-def test_a_replay_of_the_delivery_takes_it_out_of_quarantine(refusing: Database) -> None:
+def test_replaying_the_delivery_resolves_its_quarantined_records(refusing: Database) -> None:
     [first] = inbox.receive(refusing, [body(text(2, "m2", "bad"))])
     drain_batch(refusing)
     for _ in range(ATTEMPTS - 1):
-        due_again(refusing)
-    take_again(refusing)
+        retry_now(refusing)
+    stop_refusing(refusing)
     [again] = inbox.reopen(refusing, state="failed")
     assert again == [first]
-    assert [one.state for one in drain_these(refusing, again)] == ["done"]
+    assert [one.state for one in drain_deliveries(refusing, again)] == ["done"]
     assert inbox.resolve_replayed(refusing, again) == 1
     assert list(list_quarantined(refusing)) == []
 
 
-def test_what_can_never_be_used_is_quarantined_at_once_and_once(page: Database) -> None:
+def test_an_unusable_item_is_quarantined_at_once_and_only_once(page: Database) -> None:
     lonely = body(item(1, sender=PAGE, recipient={"id": PAGE}, message={"mid": "m", "text": "?"}))
-    assert [one.state for one in deliver(page, b"\xff no JSON", lonely)] == ["failed", "failed"]
-    deliver(page, b"\xff no JSON", lonely)
+    assert [one.state for one in deliver(page, b"\xff not JSON", lonely)] == ["failed", "failed"]
+    deliver(page, b"\xff not JSON", lonely)
     found = sorted((one.kind, one.page_id, one.reason) for one in list_quarantined(page))
     assert found == [
-        ("delivery", "", "no JSON"),
-        ("item", PAGE, "it names nobody but the page"),
+        ("delivery", "", "not JSON"),
+        ("item", PAGE, "it names no contact"),
     ]
     for record in list_quarantined(page):
-        assert replay(page, record) is not None, "nothing changed: it still cannot be used"
+        assert replay(page, record) is not None, "nothing changed, so it is still unusable"
+
+
+def test_an_unusable_item_of_another_contact_does_not_fail_the_delivery(page: Database) -> None:
+    """Its contact has no event at all in the batch."""
+    [settled] = deliver(page, body(text(1, "m1", "a"), item(2, sender="21", message="no object")))
+    assert settled.state == "failed"
+    assert [one["outcome"] for one in settled.outcomes or []] == ["applied", "quarantined"]
+    assert [row[2] for row in messages(page)] == ["a"]
 
 
 def test_changes_are_announced_by_page_and_conversation(page: Database, url: str) -> None:
@@ -342,13 +354,13 @@ def test_changes_are_announced_by_page_and_conversation(page: Database, url: str
         deliver(page, body(text(1, "m1", "a")))
         deliver(page, body(text(1, "m1", "a")))  # changes nothing
         deliver(page, body(text(2, "m2", "b")))
-        heard = [json.loads(one.payload) for one in listener.notifies(timeout=5, stop_after=2)]
+        announced = [json.loads(one.payload) for one in listener.notifies(timeout=5, stop_after=2)]
         assert list(listener.notifies(timeout=0.1)) == []
     [(conversation_id,)] = query(page, "select id::text from messenger_conversations")
-    assert heard == [{"page_id": PAGE, "conversation_id": conversation_id}] * 2
+    assert announced == [{"page_id": PAGE, "conversation_id": conversation_id}] * 2
 
 
-def test_drains_side_by_side_share_the_work(url: str, page: Database) -> None:
+def test_concurrent_drains_share_the_work(url: str, page: Database) -> None:
     inbox.receive(page, [body(text(n, f"m{n}", "x")) for n in range(6)])
     with Database(url) as other, other.transaction() as connection:
         held = inbox.claim(connection, 2)
@@ -358,9 +370,9 @@ def test_drains_side_by_side_share_the_work(url: str, page: Database) -> None:
     assert len(messages(page)) == 6
 
 
-def test_one_delivery_that_fails_all_does_not_hold_the_others(page: Database) -> None:
-    """An error that is of no item: found by applying one delivery at a time. It is never given
-    up, as every delivery may fail so until somebody repairs the database."""
+def test_a_delivery_that_fails_its_batch_does_not_block_the_others(page: Database) -> None:
+    """The error belongs to no item, so each delivery is applied on its own. The failing one is
+    retried forever, because any delivery may fail like this until the database is repaired."""
     with page.transaction() as connection:
         connection.execute(
             "create function odd() returns trigger language plpgsql as $$ begin"
@@ -376,14 +388,14 @@ def test_one_delivery_that_fails_all_does_not_hold_the_others(page: Database) ->
         [settled] = inbox.get_deliveries(page, [2])
         assert (settled.state, settled.attempts) == ("pending", attempt)
         assert "odd" in (settled.last_error or "")
-        assert due_again(page).states == {"retry": 1}
+        assert retry_now(page).states == {"retry": 1}
     with page.transaction() as connection:
         connection.execute("drop trigger odd on webhook_inbox")
-    assert due_again(page).states == {"done": 1}
+    assert retry_now(page).states == {"done": 1}
     assert len(messages(page)) == 3
 
 
-def test_different_events_that_are_refused_are_different_records(page: Database) -> None:
+def test_refused_events_are_one_record_each(page: Database) -> None:
     with page.transaction() as connection:
         connection.execute(
             "create function refuse() returns trigger language plpgsql as $$ begin"
@@ -391,54 +403,56 @@ def test_different_events_that_are_refused_are_different_records(page: Database)
             "create trigger refuse before insert on contact_interaction_events"
             " for each row execute function refuse()"
         )
-    told = [
+    bodies = [
         body(item(1, postback={"payload": "A"})),
         body(item(2, postback={"payload": "B"})),
         body(text(3, "m1", "a"), item(4, reaction={"mid": "m1", "action": "react"})),
         # Two events in one item.
         body(item(5, message={"mid": "m2", "text": "b"}, referral={"ref": "r"})),
     ]
-    inbox.receive(page, told)
+    inbox.receive(page, bodies)
     for _ in range(ATTEMPTS):
-        due_again(page)
-    take_again(page)
+        retry_now(page)
+    stop_refusing(page)
     records = list(list_quarantined(page))
     assert len(records) == 6
     assert [replay(page, record) for record in records] == [None] * 6
     assert query(page, "select count(*) from contact_interaction_events") == [(6,)]
 
 
-def test_more_items_than_any_delivery_has_are_one_that_cannot_be_used(page: Database) -> None:
+def test_a_delivery_with_too_many_items_is_quarantined_whole(page: Database) -> None:
     many = json.dumps({"object": "page", "entry": [1] * 500_000}).encode()
     bad, good = deliver(page, many, body(text(1, "m1", "a")))
     assert (bad.state, good.state) == ("failed", "done")
     assert [record.kind for record in list_quarantined(page)] == ["delivery"]
 
 
-def test_what_comes_many_times_in_one_batch_is_loaded_once(page: Database) -> None:
-    told = body(*(text(n, f"m{n}", "x") for n in range(50)))
-    drained = drain_these(page, inbox.receive(page, [told] * 150))
+def test_a_delivery_repeated_within_a_batch_is_loaded_once(page: Database) -> None:
+    sent = body(*(text(n, f"m{n}", "x") for n in range(50)))
+    drained = drain_deliveries(page, inbox.receive(page, [sent] * 150))
     assert {one.state for one in drained} == {"done"}
     assert len(messages(page)) == 50
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_edits_without_a_time_are_told_apart_by_their_number(
+def test_edits_without_a_time_are_ordered_by_their_number(
     page: Database, order: tuple[int, int]
 ) -> None:
-    edits = [edit(0, "m1", words, number) for number, words in enumerate(("one", "two"), 1)]
+    edits = [edit(0, "m1", content, number) for number, content in enumerate(("one", "two"), 1)]
     deliver(page, body(text(1, "m1", "first") | {"timestamp": 0}, time=0))
     for which in order:
         deliver(page, body(edits[which] | {"timestamp": 0}, time=0))
     assert [row[2] for row in messages(page)] == ["two"]
 
 
-def test_settled_deliveries_are_deleted_after_their_time_and_no_others(page: Database) -> None:
+def test_only_applied_and_ignored_deliveries_are_deleted_after_their_retention(
+    page: Database,
+) -> None:
     deliver(
         page,
         body(text(1, "m1", "a")),
         b'{"object": "page", "entry": []}',
-        b"no JSON",
+        b"not JSON",
         body(text(1, "m1", "a"), page="11"),
         body(text(2, "m2", "b")),
     )
@@ -452,7 +466,7 @@ def test_settled_deliveries_are_deleted_after_their_time_and_no_others(page: Dat
     assert left == [(3, "failed"), (4, "pending"), (5, "done")]
 
 
-def test_a_batch_of_large_bodies_is_a_small_one(page: Database) -> None:
+def test_a_batch_of_large_bodies_holds_few_deliveries(page: Database) -> None:
     def large(number: int) -> bytes:
         return body(text(number, f"m{number}", "x" * 3 * 2**20))
 
@@ -462,7 +476,7 @@ def test_a_batch_of_large_bodies_is_a_small_one(page: Database) -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_an_answer_that_repeats_what_was_said_before_an_edit_does_not_take_it_back(
+def test_an_answer_with_the_text_of_before_an_edit_does_not_undo_it(
     page: Database, order: tuple[int, ...]
 ) -> None:
     steps: list[Callable[[], object]] = [
@@ -483,14 +497,14 @@ def test_an_answer_that_repeats_what_was_said_before_an_edit_does_not_take_it_ba
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("change", [edit(20, "m1", "b"), unsend(20, "m1")])
-def test_a_message_without_an_id_is_claimed_whatever_became_of_the_one_with_it(
+def test_a_message_without_an_id_is_claimed_after_an_edit_or_unsend_too(
     page: Database, change: Any, order: tuple[int, ...]
 ) -> None:
-    told = [item(10.1, message={"text": "a"}), text(10.2, "m1", "a"), change]
+    items = [item(10.1, message={"text": "a"}), text(10.2, "m1", "a"), change]
     for which in order:
-        deliver(page, body(told[which]))
+        deliver(page, body(items[which]))
     assert [row[1] for row in messages(page)] == ["m1"]
     assert conversation(page)[:2] == (1, "b" if "message_edit" in change else None)
     everything = query(page, "select metadata::text from contact_interaction_events")
     if "message_edit" not in change:
-        assert not any('"a"' in metadata for (metadata,) in everything), "it was taken back"
+        assert not any('"a"' in metadata for (metadata,) in everything), "the message was unsent"

@@ -1,4 +1,4 @@
-"""Anything that is delivered is settled: through the real inbox and drain, on a real database."""
+"""Any delivery is settled, through the real inbox and drain, on a real database."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -40,7 +40,7 @@ def register_named(database: Database, bodies: list[bytes]) -> None:
 
 
 def drain_all(database: Database) -> None:
-    """Drain until nothing is to be tried again; the pauses between two tries are cut short."""
+    """Drain until nothing is retried any more; the pauses between attempts are skipped."""
     for _ in range(ATTEMPTS):
         while drain_batch(database).deliveries:
             pass
@@ -65,7 +65,7 @@ def facts(database: Database) -> Any:
 
 
 def check(database: Database, bodies: list[bytes]) -> None:
-    """Deliver them twice: all of it is applied, ignored or quarantined, and once."""
+    """Deliver bodies twice and assert that each item is applied, ignored or quarantined, once."""
     clear(database)
     register_named(database, bodies)
     settled = deliver(database, bodies)
@@ -93,9 +93,9 @@ def check(database: Database, bodies: list[bytes]) -> None:
     assert {*query(database, "select page_id, reason from quarantined_records")} == {*kept}
 
 
-def batches_of(told: list[Any]) -> st.SearchStrategy[list[bytes]]:
-    """Some as they are, most mutated, some damaged beyond JSON."""
-    bodies = st.sampled_from(told)
+def batches_of(deliveries: list[Any]) -> st.SearchStrategy[list[bytes]]:
+    """Some deliveries unchanged, most mutated, some no longer JSON."""
+    bodies = st.sampled_from(deliveries)
     one = bodies.map(encoded) | mutations(bodies).map(encoded) | mutations(bodies).map(encoded)
     damaged = st.tuples(one, st.integers(1, 60)).map(lambda pair: pair[0][: -pair[1]])
     return st.lists(one | one | one | damaged, min_size=1, max_size=25)
@@ -122,7 +122,9 @@ def batches_of(told: list[Any]) -> st.SearchStrategy[list[bytes]]:
     ],
     ids=range(15),
 )  # fmt: skip
-def test_an_odd_delivery_is_settled_beside_a_good_one(database: Database, body: bytes) -> None:
+def test_a_malformed_delivery_is_settled_and_the_good_one_before_it_applied(
+    database: Database, body: bytes
+) -> None:
     good = delivery(item(message={"mid": "m_good", "text": "good"}))
     check(database, [good, body, delivery(item(postback={"mid": "m_good", "payload": "P"}))])
     found = query(database, "select event_type from event_facts where message_id = 'm_good'")
@@ -143,11 +145,11 @@ def test_real_deliveries_are_settled_and_stored_once(database: Database) -> None
 
 
 def test_mutated_real_deliveries_are_settled_and_stored_once(database: Database) -> None:
-    told = [parse_json(body) for body in real_bodies().values()]
+    bodies = [parse_json(body) for body in real_bodies().values()]
 
     @settings(max_examples=25)
-    @given(batches_of([one for one in told if one is not None]))
-    def settled_and_stored_once(bodies: list[bytes]) -> None:
-        check(database, bodies)
+    @given(batches_of([one for one in bodies if one is not None]))
+    def settled_and_stored_once(batch: list[bytes]) -> None:
+        check(database, batch)
 
     settled_and_stored_once()

@@ -1,4 +1,4 @@
-"""From an item to its events: type, identity, direction, time and metadata."""
+"""Parsing an item into its events: type, identity, direction, time and metadata."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from messenger_pipeline.merge import identity
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.deliveries import Item, parse_delivery
-from messenger_pipeline.webhook.payloads import EPOCH, joined
+from messenger_pipeline.webhook.rows import EPOCH, join_parts
 from tests.webhook.shapes import CONTACT, MS, PAGE, by_page, delivery, encoded, envelope, item
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 MOMENT = datetime(2016, 3, 23, 0, 25, 52, 478_000, tzinfo=UTC)
+
+
+def message_as_of(time: datetime) -> datetime:
+    """A message counts as stated before every answer of the API that contains it."""
+    return time.replace(microsecond=0) - timedelta(seconds=1)
 
 
 def parse_one(body: bytes, received_at: datetime = NOW) -> Item:
@@ -22,8 +27,8 @@ def parse_one(body: bytes, received_at: datetime = NOW) -> Item:
     return found
 
 
-def event_of(told: dict[str, Any], **entry: Any) -> EventRow:
-    [event] = parse_one(delivery(told, **entry)).events
+def event_of(payload: dict[str, Any], **entry: Any) -> EventRow:
+    [event] = parse_one(delivery(payload, **entry)).events
     return event
 
 
@@ -40,13 +45,13 @@ def row(
         "event_timestamp": MOMENT,
         "message_id": message_id,
         "discriminator": discriminator,
-        "as_of": MOMENT,
+        "as_of": message_as_of(MOMENT) if event_type.startswith("message_") else MOMENT,
         "metadata": {"source": "webhook", **named, **metadata},
     }
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("payload", "expected"),
     [
         (
             item(message={"mid": "m_1", "text": "hi", "quick_reply": {"payload": "Q"}}),
@@ -122,9 +127,9 @@ def row(
     ],
 )  # fmt: skip
 def test_every_documented_payload_becomes_its_event(
-    told: dict[str, Any], expected: EventRow
+    payload: dict[str, Any], expected: EventRow
 ) -> None:
-    parsed = parse_one(delivery(told))
+    parsed = parse_one(delivery(payload))
     assert (parsed.page_id, parsed.contact_id, parsed.events) == (PAGE, CONTACT, [expected])
 
 
@@ -142,25 +147,25 @@ def test_every_documented_payload_becomes_its_event(
         ("something_new", "other"),
     ],
 )
-def test_what_has_no_shape_of_ours_is_kept_raw(name: str, event_type: str) -> None:
-    told = item(**{name: {"a": [1]}})
-    tells = "" if event_type == "other" else name  # a thread is taken and passed in one moment
-    assert event_of(told) == row(event_type, None, tells, raw=told)
+def test_other_payloads_are_stored_raw(name: str, event_type: str) -> None:
+    payload = item(**{name: {"a": [1]}})
+    discriminator = "" if event_type == "other" else name
+    assert event_of(payload) == row(event_type, None, discriminator, raw=payload)
 
 
 @pytest.mark.parametrize("flag", ["is_echo", "is_deleted", "is_unsupported", "is_self"])
-def test_a_flag_that_is_false_is_not_set(flag: str) -> None:
-    told = item(message={"mid": "m_1", "text": "hi", flag: False})
-    assert event_of(told) == row("message_received", "m_1", text="hi")
+def test_a_false_flag_is_not_stored(flag: str) -> None:
+    payload = item(message={"mid": "m_1", "text": "hi", flag: False})
+    assert event_of(payload) == row("message_received", "m_1", text="hi")
 
 
 @pytest.mark.parametrize("odd", [1, 0, "true", {"a": 1}])
-def test_a_flag_that_is_no_boolean_sets_nothing_and_is_kept(odd: Any) -> None:
+def test_a_flag_that_is_not_a_boolean_sets_nothing_and_is_stored_apart(odd: Any) -> None:
     event = event_of(item(message={"mid": "m_1", "text": "hi", "is_deleted": odd}))
     assert event == row("message_received", "m_1", text="hi", payload_of_meta={"is_deleted": odd})
 
 
-def test_message_reaction_edit_and_postback_may_share_an_id() -> None:
+def test_message_reaction_edit_and_postback_can_share_an_id() -> None:
     body = delivery(
         item(message={"mid": "m_1", "text": "hi"}),
         item(reaction={"mid": "m_1", "action": "react"}),
@@ -175,8 +180,8 @@ def test_message_reaction_edit_and_postback_may_share_an_id() -> None:
 
 
 def test_several_kinds_in_one_item_are_several_events() -> None:
-    told = item(message={"mid": "m_1", "text": "hi"}, referral=REFERRAL)
-    assert parse_one(delivery(told)).events == [
+    payload = item(message={"mid": "m_1", "text": "hi"}, referral=REFERRAL)
+    assert parse_one(delivery(payload)).events == [
         row("message_received", "m_1", text="hi"),
         row("referral", None, referral=REFERRAL),
     ]
@@ -220,7 +225,9 @@ def test_several_kinds_in_one_item_are_several_events() -> None:
         ),
     ],
 )
-def test_two_of_one_kind_are_told_apart(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_two_events_of_one_type_have_different_identities(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert _key(event_of(one)) != _key(event_of(other))
 
 
@@ -243,7 +250,9 @@ def test_two_of_one_kind_are_told_apart(one: dict[str, Any], other: dict[str, An
         (item(read={"watermark": MS}), item(read={"watermark": str(MS)})),
     ],
 )
-def test_one_told_in_two_ways_is_one(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_one_event_in_two_spellings_has_one_identity(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     assert _key(event_of(one)) == _key(event_of(other))
 
 
@@ -257,7 +266,7 @@ def test_reactions_milliseconds_apart_are_two(after: int, apart: int) -> None:
 
 
 def _key(event: EventRow) -> Any:
-    """What makes it the event that it is, in its conversation."""
+    """The event's identity within its conversation."""
     if event["message_id"] is not None:
         return identity(event)
     return event["event_type"], event["event_timestamp"], event.get("discriminator")
@@ -267,7 +276,7 @@ def _key(event: EventRow) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("told", "moment", "kept"),
+    ("raw", "moment", "stored_raw"),
     [
         (MS, MOMENT, None),
         (str(MS), MOMENT, str(MS)),
@@ -275,27 +284,41 @@ def _key(event: EventRow) -> Any:
         ("2016-03-23T00:25:52+0000", MOMENT.replace(microsecond=0), "2016-03-23T00:25:52+0000"),
     ],
 )
-def test_a_time_is_normalised_and_an_odd_one_kept_raw(
-    told: Any, moment: datetime, kept: Any
+def test_a_time_is_normalised_and_an_undocumented_form_stored_raw(
+    raw: Any, moment: datetime, stored_raw: Any
 ) -> None:
-    event = event_of(item(message={"mid": "m_1"}, timestamp=told), time=0)
-    assert (event["event_timestamp"], event["as_of"]) == (moment, moment)
-    assert event["metadata"].get("raw_timestamp") == kept
+    event = event_of(item(message={"mid": "m_1"}, timestamp=raw), time=0)
+    assert (event["event_timestamp"], event["as_of"]) == (moment, message_as_of(moment))
+    assert event["metadata"].get("raw_timestamp") == stored_raw
 
 
 @pytest.mark.parametrize("none", [0, None, "", "soon"])
-def test_without_a_time_of_its_own_the_entrys_counts_and_then_the_receipt(none: Any) -> None:
-    """In whole seconds for a message, so that any source that knows better is believed."""
-    told = item(message={"mid": "m_1", "text": "hi"}, timestamp=none)
-    of_entry = event_of(told)
-    assert of_entry["event_timestamp"] == MOMENT.replace(microsecond=0)
-    assert of_entry["as_of"] == MOMENT
-    of_receipt = event_of(told, time=none)
-    assert of_receipt["event_timestamp"] == NOW.replace(microsecond=0)
-    assert of_receipt["as_of"] == EPOCH, "older than whatever tells its time"
+def test_a_message_without_a_time_gets_the_entrys_else_that_of_receipt(none: Any) -> None:
+    """In whole seconds, so that any source with a better time wins."""
+    payload = item(message={"mid": "m_1", "text": "hi"}, timestamp=none)
+    by_entry = event_of(payload)
+    assert by_entry["event_timestamp"] == MOMENT.replace(microsecond=0)
+    assert by_entry["as_of"] == message_as_of(MOMENT)
+    by_receipt = event_of(payload, time=none)
+    assert by_receipt["event_timestamp"] == NOW.replace(microsecond=0)
+    assert by_receipt["as_of"] == message_as_of(EPOCH), "older than every dated statement"
 
 
-def test_without_id_and_time_it_is_one_event_however_often_it_comes() -> None:
+def test_only_messages_are_stated_before_their_second() -> None:
+    """Reactions and edits keep their milliseconds, which order them."""
+    payload = item(
+        message={"mid": "m_1", "text": "hi"},
+        reaction={"mid": "m_1", "action": "react"},
+        message_edit={"mid": "m_1", "text": "ho", "num_edit": 1},
+    )
+    assert {one["event_type"]: one["as_of"] for one in parse_one(delivery(payload)).events} == {
+        "message_received": datetime(2016, 3, 23, 0, 25, 51, tzinfo=UTC),
+        "reaction": MOMENT,
+        "edit": MOMENT,
+    }
+
+
+def test_an_event_without_id_and_time_has_one_identity_however_often_it_is_delivered() -> None:
     body = delivery(item(postback={"payload": "P"}, timestamp=0), time=0)
     first, again = (parse_one(body, moment).events[0] for moment in (NOW, NOW + timedelta(hours=1)))
     assert first["event_timestamp"] == EPOCH
@@ -305,15 +328,15 @@ def test_without_id_and_time_it_is_one_event_however_often_it_comes() -> None:
 # -- Metadata -----------------------------------------------------------------------------------
 
 
-def test_names_that_are_ours_are_not_metas_to_set() -> None:
-    told = item(
+def test_a_payload_cannot_set_reserved_metadata() -> None:
+    payload = item(
         message={
             "mid": "m_1", "text": "hi", "source": "forged", "sender_id": "1", "message_id": "m_9",
             "unsent_at": "2020-01-01", "raw": {}, "standby": False, "raw_timestamp": 1,
         },
         source="forged", unsent_at="2020-01-01", message_id="m_9", text="forged", standby=True,
     )  # fmt: skip
-    assert event_of(told) == row(
+    assert event_of(payload) == row(
         "message_received", "m_1", text="hi",
         payload_of_meta={
             "source": "forged", "sender_id": "1", "message_id": "m_9", "unsent_at": "2020-01-01",
@@ -322,22 +345,22 @@ def test_names_that_are_ours_are_not_metas_to_set() -> None:
     )  # fmt: skip
 
 
-def test_what_stands_beside_the_payload_is_kept() -> None:
-    told = item(message={"mid": "m_1"}, prior_message={"source": "checkbox_plugin"}, empty=None)
+def test_other_keys_of_the_item_are_stored() -> None:
+    payload = item(message={"mid": "m_1"}, prior_message={"source": "checkbox_plugin"}, empty=None)
     expected = row("message_received", "m_1", prior_message={"source": "checkbox_plugin"})
-    assert event_of(told) == expected
+    assert event_of(payload) == expected
 
 
 @pytest.mark.parametrize("text", [5, ["a"], {"a": 1}, True])
-def test_a_text_that_is_none_is_kept_apart(text: Any) -> None:
-    for told in (item(message={"mid": "m", "text": text}), item(message_edit={"text": text})):
-        metadata = event_of(told)["metadata"]
+def test_a_text_that_is_not_a_string_is_stored_apart(text: Any) -> None:
+    for payload in (item(message={"mid": "m", "text": text}), item(message_edit={"text": text})):
+        metadata = event_of(payload)["metadata"]
         assert "text" not in metadata
         assert metadata["raw_text"] == text
 
 
 @pytest.mark.parametrize("number", [-1, "one", 1.5, True, 10**9])
-def test_a_number_of_an_edit_that_is_none_is_kept_apart(number: Any) -> None:
+def test_an_invalid_edit_number_is_stored_apart(number: Any) -> None:
     metadata = event_of(item(message_edit={"mid": "m_1", "num_edit": number}))["metadata"]
     assert "num_edit" not in metadata
     assert metadata["raw_num_edit"] == number
@@ -346,13 +369,13 @@ def test_a_number_of_an_edit_that_is_none_is_kept_apart(number: Any) -> None:
 @pytest.mark.parametrize(
     "mid", ["x" * 1001, 1.5, ["m_1"], {"id": "m_1"}, 10**1001], ids=lambda mid: str(mid)[:9]
 )
-def test_an_id_that_cannot_be_used_is_kept_apart(mid: Any) -> None:
+def test_an_invalid_message_id_is_stored_apart(mid: Any) -> None:
     event = event_of(item(message={"mid": mid, "text": "hi"}))
     assert (event["message_id"], event["metadata"]["raw_mid"]) == (None, mid)
 
 
 @pytest.mark.parametrize("mid", ["", None])
-def test_an_empty_id_is_none(mid: Any) -> None:
+def test_an_empty_message_id_is_no_id(mid: Any) -> None:
     assert event_of(item(message={"mid": mid, "text": "hi"})) == row(
         "message_received", None, text="hi"
     )
@@ -369,21 +392,21 @@ metadata = st.dictionaries(
 
 
 @given(st.lists(metadata, min_size=1, max_size=4), st.randoms())
-def test_parts_say_together_the_same_in_any_order(parts: list[dict[str, Any]], order: Any) -> None:
-    whole = joined(parts)
+def test_parts_join_to_the_same_whole_in_any_order(parts: list[dict[str, Any]], order: Any) -> None:
+    whole = join_parts(parts)
     assert whole.keys() == {name for part in parts for name in part}
     shuffled = [*parts]
     order.shuffle(shuffled)
-    assert joined(shuffled) == whole
-    assert joined([whole, *parts]) == whole
+    assert join_parts(shuffled) == whole
+    assert join_parts([whole, *parts]) == whole
 
 
-def test_one_reaction_given_again_after_it_was_taken_back_is_another() -> None:
-    """Told by the entry's time alone."""
-    told = item(reaction={"mid": "m_1", "action": "react"}, timestamp=0)
-    first, again = event_of(told, time=MS), event_of(told, time=MS + 1)
+def test_a_reaction_without_a_time_is_identified_by_the_entrys() -> None:
+    """So a reaction that is removed and given again is stored twice."""
+    payload = item(reaction={"mid": "m_1", "action": "react"}, timestamp=0)
+    first, again = event_of(payload, time=MS), event_of(payload, time=MS + 1)
     assert first["discriminator"] != again["discriminator"]
-    assert event_of(told, time=MS) == first
+    assert event_of(payload, time=MS) == first
 
 
 def test_one_button_pressed_twice_is_two_events() -> None:
@@ -394,7 +417,7 @@ def test_one_button_pressed_twice_is_two_events() -> None:
     assert pressed[0]["discriminator"] != pressed[1]["discriminator"]
 
 
-def test_a_name_of_ours_in_a_payload_means_nothing() -> None:
-    said = event_of(item(message={"mid": "m_1", "text": "hi", "stated_text": "x", "unsent_at": 1}))
-    assert said["metadata"]["payload_of_meta"] == {"stated_text": "x", "unsent_at": 1}
-    assert not {"stated_text", "unsent_at"} & said["metadata"].keys()
+def test_a_payload_cannot_set_the_marks_of_edits_and_unsends() -> None:
+    event = event_of(item(message={"mid": "m_1", "text": "hi", "stated_text": "x", "unsent_at": 1}))
+    assert event["metadata"]["payload_of_meta"] == {"stated_text": "x", "unsent_at": 1}
+    assert not {"stated_text", "unsent_at"} & event["metadata"].keys()

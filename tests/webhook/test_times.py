@@ -1,4 +1,4 @@
-"""Times as deliveries tell them, whatever the unit and form."""
+"""Times in deliveries, in every unit and form."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -14,12 +14,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = datetime(2016, 3, 23, 0, 25, 52, 478_000, tzinfo=UTC)
 SECOND = MOMENT.replace(microsecond=0)
 
-# From 1973 on, so that they are no seconds, to 2195.
+# From 1973, so that none can be taken for seconds, to 2195.
 milliseconds = st.integers(10**11, 10**14 - 1).map(lambda ms: ms % (7 * 10**12) + 10**11)
 
 
 @pytest.mark.parametrize(
-    ("told", "moment"),
+    ("value", "moment"),
     [
         (1458692752478, MOMENT),
         (1458692752478.0, MOMENT),
@@ -36,12 +36,12 @@ milliseconds = st.integers(10**11, 10**14 - 1).map(lambda ms: ms % (7 * 10**12) 
         ("2016-03-23T00:25:52", SECOND),
     ],
 )
-def test_every_unit_and_form_tells_the_same_moment(told: Any, moment: datetime) -> None:
-    assert parse_time(told) == moment
+def test_every_unit_and_form_parses_to_the_same_time(value: Any, moment: datetime) -> None:
+    assert parse_time(value) == moment
 
 
 @pytest.mark.parametrize(
-    "told",
+    "value",
     [
         None, 0, "0", 0.0, -1, -1458692752478, True, False, "", " ", "soon", [], {},
         [1458692752478], math.nan, math.inf, -math.inf, 10**30, 10**4000, "9" * 24,
@@ -50,21 +50,21 @@ def test_every_unit_and_form_tells_the_same_moment(told: Any, moment: datetime) 
         "٣٢١", "²", "\ud800", "\0",
     ],
 )  # fmt: skip
-def test_what_is_no_time_is_none(told: Any) -> None:
-    assert parse_time(told) is None
+def test_an_invalid_time_is_none(value: Any) -> None:
+    assert parse_time(value) is None
 
 
 @given(milliseconds)
-def test_a_moment_in_milliseconds_is_exact_in_every_form(told: int) -> None:
-    moment = EPOCH + timedelta(milliseconds=told)
-    forms = (told, str(told), told * 1_000, moment.isoformat())
+def test_a_time_in_milliseconds_is_exact_in_every_form(value: int) -> None:
+    moment = EPOCH + timedelta(milliseconds=value)
+    forms = (value, str(value), value * 1_000, moment.isoformat())
     assert {parse_time(form) for form in forms} == {moment}
-    assert parse_time(told // 1_000) == moment.replace(microsecond=0)
+    assert parse_time(value // 1_000) == moment.replace(microsecond=0)
 
 
 @given(milliseconds, st.integers(1, 10**9))
-def test_a_later_time_in_milliseconds_is_later(told: int, more: int) -> None:
-    first, second = parse_time(told), parse_time(told + more)
+def test_a_later_time_in_milliseconds_is_later(value: int, more: int) -> None:
+    first, second = parse_time(value), parse_time(value + more)
     assert first is not None
     assert second is not None
     assert first < second
@@ -74,15 +74,15 @@ def test_a_later_time_in_milliseconds_is_later(told: int, more: int) -> None:
     st.none() | st.booleans() | st.integers() | st.floats() | st.text()
     | st.datetimes().map(str) | st.lists(st.integers(), max_size=2)
 )  # fmt: skip
-def test_anything_is_an_aware_time_of_this_era_or_none(told: Any) -> None:
-    found = parse_time(told)
+def test_any_value_is_an_aware_time_before_9000_or_none(value: Any) -> None:
+    found = parse_time(value)
     if found is not None:
         assert found.tzinfo is UTC
         assert EPOCH < found < datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("told", "plain"),
+    ("value", "plain"),
     [
         (1458692752478, True),
         ("1458692752478", False),
@@ -94,5 +94,5 @@ def test_anything_is_an_aware_time_of_this_era_or_none(told: Any) -> None:
         (None, False),
     ],
 )
-def test_only_whole_milliseconds_are_as_documented(told: Any, plain: bool) -> None:
-    assert is_plain(told) is plain
+def test_only_integer_milliseconds_have_the_documented_form(value: Any, plain: bool) -> None:
+    assert is_plain(value) is plain

@@ -1,1 +1,1 @@
-"""Asset checks: what must never be, and what somebody must know."""
+"""Asset checks: invariants of the stored rows, and conditions that need attention."""

@@ -1,4 +1,4 @@
-"""What a check found, as Dagster shows it: a sentence, figures, a table of the worst."""
+"""The result of a check as Dagster shows it: a summary, figures, and a table of the worst pages."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ def finding(
     *,
     passed: bool,
     error: bool,
-    said: str,
+    summary: str,
     rows: Sequence[Mapping[str, Any]] = (),
     **figures: float,
 ) -> dg.AssetCheckResult:
-    """`error` is whether it is one, where it is not passed; else it is a warning. `rows` are the
-    pages to look at first, in that order; figures are plotted over time."""
+    """A check's result. If it has not passed, it is an error if `error`, else a warning. `rows` are
+    the pages to look at, worst first. Dagster plots the figures over time."""
     metadata: dict[str, Any] = dict(figures)
     if rows:
         metadata["worst"] = dg.MetadataValue.table(
@@ -24,12 +24,12 @@ def finding(
         )
     severity = dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
-        passed=passed, severity=severity, description=said, metadata=metadata
+        passed=passed, severity=severity, description=summary, metadata=metadata
     )
 
 
 def duration(seconds: float) -> str:
-    """A length of time as one reads it: 45 s, 12 min, 3.5 h, 2.1 d."""
+    """A duration for people: 45 s, 12 min, 3.5 h, 2.1 d."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7_200:
@@ -40,7 +40,7 @@ def duration(seconds: float) -> str:
 
 
 def _shown(value: Any) -> str | int | float | bool:
-    """Tables hold plain values: nothing is an empty text, a time is one to the second."""
+    """A value for a table: None becomes an empty text, a time is cut to the second."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Asset checks of how the syncs go: is each page on time, does one hang, was all read."""
+"""Asset checks of syncs: is each page on time, is one stuck, was everything read."""
 
 from datetime import timedelta
 
@@ -10,11 +10,11 @@ from messenger_pipeline.defs.checks.findings import duration, finding
 from messenger_pipeline.defs.resources import Pipeline
 
 _INTERVALS = 4.0
-_LEAST = timedelta(minutes=30)
-_LONG = timedelta(days=1)
-_MANY = 0.1  # of the active pages: then it is no page that is behind, but all that syncs them
-_EXPIRED = timedelta(minutes=5)
-_IDLE = timedelta(minutes=15)
+_MIN_LAG = timedelta(minutes=30)
+_ERROR_LAG = timedelta(days=1)
+_ERROR_SHARE = 0.1  # of the active pages: then the syncs as such are behind, not single pages
+_EXPIRED_FOR = timedelta(minutes=5)
+_IDLE_FOR = timedelta(minutes=15)
 _OLD_GAP = timedelta(days=1)
 _VERY_OLD_GAP = timedelta(days=7)
 
@@ -23,24 +23,24 @@ _VERY_OLD_GAP = timedelta(days=7)
     asset=ALL_PAGES,
     name="no_stale_page",
     description=(
-        "Every active page was synced within four of its own intervals, or half an hour."
-        " WARN where one was not; ERROR where that is a day ago, or so it is with a tenth of the"
-        " pages: look whether Dagster's daemon runs, and at the queue of runs. The table shows"
-        " the pages that are furthest behind, late or not."
+        "Every active page was synced within four of its sync intervals, at least half an hour."
+        " WARN if one was not, ERROR if one was not for a day or a tenth of the pages were not:"
+        " check that Dagster's daemon runs, and look at the run queue. The table shows the pages"
+        " with the longest lag, late or not."
     ),
 )
 def no_stale_page(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
-        lags = checks.list_page_lags(database, _INTERVALS, _LEAST)
+        lags = checks.list_page_lags(database, _INTERVALS, _MIN_LAG)
     stale, pages = (lags[0].all_stale, lags[0].pages) if lags else (0, 0)
     worst = max((lag.lag_seconds for lag in lags if lag.stale), default=0.0)
     return finding(
         passed=not stale,
-        error=worst > _LONG.total_seconds() or (stale > 1 and stale > _MANY * pages),
-        said=(
-            f"{stale} of {pages} active pages were not synced in time, one for {duration(worst)}."
+        error=worst > _ERROR_LAG.total_seconds() or (stale > 1 and stale > _ERROR_SHARE * pages),
+        summary=(
+            f"{stale:,} of {pages:,} active pages are late, the latest by {duration(worst)}."
             if stale
-            else f"All {pages} active pages are on time."
+            else f"All {pages:,} active pages are on time."
         ),
         rows=[
             {
@@ -60,23 +60,23 @@ def no_stale_page(pipeline: Pipeline) -> dg.AssetCheckResult:
     asset=ALL_PAGES,
     name="no_stuck_lease",
     description=(
-        "No lease keeps a page from being synced for nothing. ERROR where one ran out 5 minutes"
-        " ago unreleased (its run died, and the sensor reap_dead_runs did not see it), or where a"
-        " run renews it but loaded nothing for 15 minutes and does not wait for Meta: cancel the"
-        " run that the table names."
+        "No page is blocked by the lease of a stuck run. ERROR if a lease expired over 5 minutes"
+        " ago without a release (its run died, and the sensor reap_dead_runs missed it), or if a"
+        " run renews it but has loaded nothing for 15 minutes and does not wait for Meta: cancel"
+        " the run in the table."
     ),
 )
 def no_stuck_lease(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
-        stuck = checks.list_stuck_leases(database, _EXPIRED, _IDLE)
+        stuck = checks.list_stuck_leases(database, _EXPIRED_FOR, _IDLE_FOR)
     count = stuck[0].all_stuck if stuck else 0
     return finding(
         passed=not count,
         error=True,
-        said=f"{count} leases are stuck." if count else "No lease is stuck.",
+        summary=f"{count:,} leases are stuck." if count else "No lease is stuck.",
         rows=[
             {
-                "page": one.page_id, "what": one.reason, "run": one.locked_by,
+                "page": one.page_id, "reason": one.reason, "run": one.locked_by,
                 "since": one.locked_at, "valid until": one.expires_at,
             }
             for one in stuck
@@ -89,9 +89,9 @@ def no_stuck_lease(pipeline: Pipeline) -> dg.AssetCheckResult:
     asset=ALL_PAGES,
     name="sync_not_truncated",
     description=(
-        "The last complete sync of every page, full or incremental, read Meta's list to its end."
-        " ERROR where it did not (truncated: what is new goes on, older threads may be missing"
-        " until a full sync completes); WARN where it has something else to say."
+        "The last complete sync of every page, full and incremental, read Meta's list to its end."
+        " ERROR if one was truncated: new messages still arrive, but older threads may be missing"
+        " until a full sync completes. WARN if one has another warning."
     ),
 )
 def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
@@ -101,16 +101,16 @@ def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
     return finding(
         passed=not found,
         error=truncated > 0,
-        said=(
-            f"{truncated} syncs were truncated, {warned} more have a warning."
+        summary=(
+            f"{truncated:,} syncs were truncated; {warned:,} more have a warning."
             if found
-            else "Every page's last sync read all."
+            else "The last sync of every page read its whole list."
         ),
         rows=[
             {
                 "page": one.page_id, "sync": one.mode,
                 "outcome": "truncated" if one.truncated else "completed",
-                "why": one.warning, "ended": one.ended_at,
+                "reason": one.warning, "ended": one.ended_at,
             }
             for one in found
         ],
@@ -123,9 +123,9 @@ def sync_not_truncated(pipeline: Pipeline) -> dg.AssetCheckResult:
     asset=ALL_PAGES,
     name="open_gaps",
     description=(
-        "Stretches of threads' history that a sync left for later are read within a day. WARN"
-        " where one is open for longer, ERROR after a week. What Meta refuses for good"
-        " (unreadable) is counted and fails nothing."
+        "Gaps, the parts of threads' history that a sync left for later, are read within a day."
+        " WARN if one is open for longer, ERROR after a week. Gaps that Meta permanently refuses"
+        " (unreadable) are counted, but do not fail the check."
     ),
 )
 def open_gaps(pipeline: Pipeline) -> dg.AssetCheckResult:
@@ -138,7 +138,7 @@ def open_gaps(pipeline: Pipeline) -> dg.AssetCheckResult:
     return finding(
         passed=not old,
         error=bool(very_old and very_old[0].all_old),
-        said=f"{old} of {left} gaps are open for over a day; {refused} are unreadable.",
+        summary=f"{old:,} of {left:,} gaps are older than a day; {refused:,} are unreadable.",
         rows=[
             {
                 "page": one.page_id, "over a day": one.old, "open": one.open,

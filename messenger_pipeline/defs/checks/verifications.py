@@ -1,4 +1,4 @@
-"""Asset checks: the verifications of sql/verify, over all pages."""
+"""Asset checks: the verifications in sql/verify, over all pages."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from messenger_pipeline.defs.resources import Pipeline
 @dg.asset_check(
     asset=ALL_PAGES,
     name="no_conversation_without_events",
-    description="A conversation and its events are one commit: no row stands alone. Else ERROR.",
+    description="Every conversation has an event: both are one commit. ERROR if one has none.",
 )
 def no_conversation_without_events(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "conversations_have_events")
@@ -19,7 +19,7 @@ def no_conversation_without_events(pipeline: Pipeline) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=ALL_PAGES,
     name="message_counts_are_true",
-    description="message_count and last_message_time are those of the stored messages. Else ERROR.",
+    description="message_count and last_message_time match the stored messages. ERROR if not.",
 )
 def message_counts_are_true(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "message_counts_are_true")
@@ -28,7 +28,7 @@ def message_counts_are_true(pipeline: Pipeline) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=ALL_PAGES,
     name="no_duplicate_events",
-    description="A message is stored once, whatever brought it and however often. Else ERROR.",
+    description="Each message is stored once, whatever its sources. ERROR if one is duplicated.",
 )
 def no_duplicate_events(pipeline: Pipeline) -> dg.AssetCheckResult:
     return _result(pipeline, "events_are_unique")
@@ -40,6 +40,6 @@ def _result(pipeline: Pipeline, check: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=found is None,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=found or "As it should be.",
+        description=found or "No row violates it.",
         metadata={"verification": f"sql/verify/{check}.sql"},
     )

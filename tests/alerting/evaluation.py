@@ -1,4 +1,4 @@
-"""Looks at what is wrong, and times that pass without waiting."""
+"""Evaluates alerts in tests, and moves times into the past instead of waiting."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from tests.db.test_load import query
 
 
 def kinds(database: Database) -> list[tuple[str, str | None]]:
-    """Kind and page of the alerts that are open, after a look."""
+    """Kind and page of the open alerts, after an evaluation."""
     assert update_alerts(database) is not None
     return sorted((one.kind, one.page_id) for one in list_alerts(database))
 
 
 def alert(database: Database, kind: str) -> Alert:
-    """The open alert of a kind, after a look."""
+    """The open alert of a kind, after an evaluation."""
     assert update_alerts(database) is not None
     [found] = [one for one in list_alerts(database) if one.kind == kind]
     return found
 
 
-def kinds_in_the_end(database: Database) -> list[tuple[str, str | None]]:
-    """The same, once what is gone has been gone for a while."""
+def kinds_once_closed(database: Database) -> list[tuple[str, str | None]]:
+    """Kind and page of the open alerts, once conditions that ended have ended for long enough."""
     kinds(database)
     query(database, "update alerts set gone_at = gone_at - interval '2 minutes' returning 1")
     return kinds(database)
@@ -31,23 +31,23 @@ def change(database: Database, statement: str, *arguments: Any) -> None:
     query(database, f"{statement} returning 1", *arguments)
 
 
-def let_pages_go(database: Database) -> None:
-    """Let Meta have refused the tokens of all pages."""
+def expire_tokens(database: Database) -> None:
+    """Mark all pages as if Meta had refused their tokens."""
     change(
         database,
         "update facebook_pages set status = 'needs_reauthorization', status_reason = 'it expired'",
     )
 
 
-def let_pages_come_back(database: Database) -> None:
+def renew_tokens(database: Database) -> None:
     change(database, "update facebook_pages set status = 'active', updated_at = now()")
     kinds(database)
     change(database, "update alerts set gone_at = gone_at - interval '2 minutes'")
     kinds(database)
 
 
-def make_due(database: Database) -> None:
-    """Let the time pass after which what failed is sent again."""
+def make_messages_due(database: Database) -> None:
+    """Make failed messages due now."""
     change(
         database,
         "update alerts set not_before = now() - interval '1 s', notifier_paused_until = null"

@@ -1,5 +1,5 @@
-"""A page that falls silent is told of by its own habit; one that is quiet at nights or on weekends
-is not."""
+"""An alert opens when a page's webhooks stop, measured by the page's own pattern: a page that is
+quiet at night or on weekends opens none."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,8 +24,8 @@ PAGE = "100"
 
 
 @dataclass(frozen=True)
-class Habit:
-    """On which weekdays, from when to when (minutes of the day) and how much an hour."""
+class Pattern:
+    """The weekdays, the opening minutes of the day, and the deliveries per hour of a page."""
 
     weekdays: frozenset[int]
     opens: int
@@ -47,7 +47,7 @@ class Habit:
 
 
 def store(database: Database, deliveries: list[datetime]) -> None:
-    """What the drain would have counted."""
+    """Store the counts that the drain would have stored."""
     hours: dict[datetime, list[datetime]] = {}
     for at in deliveries:
         hours.setdefault(at.replace(minute=0, second=0, microsecond=0), []).append(at)
@@ -68,7 +68,7 @@ def silent(database: Database, now: datetime) -> bool:
 
 
 def forget_after(database: Database, now: datetime) -> None:
-    """As if it were that time, and the rest still to come."""
+    """Delete the counts of deliveries after `now`."""
     query(database, "delete from webhook_hourly_counts where first_at > %s returning 1", now)
     query(
         database,
@@ -82,19 +82,19 @@ def forget_after(database: Database, now: datetime) -> None:
 weekdays = st.sampled_from([
     frozenset(range(5)), frozenset(range(7)), frozenset(range(6)), frozenset({1, 3, 6}),
 ])  # fmt: skip
-habits = st.builds(
-    Habit, weekdays, st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60)
+patterns = st.builds(
+    Pattern, weekdays, st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60)
 )
 
 
 @settings(max_examples=12)
-@given(habit=habits, known=st.integers(8, 29))
-def test_a_page_that_keeps_its_habit_is_never_silent(
-    database: Database, add_pages: AddPages, habit: Habit, known: int
+@given(pattern=patterns, known=st.integers(8, 29))
+def test_a_page_that_follows_its_pattern_is_never_silent(
+    database: Database, add_pages: AddPages, pattern: Pattern, known: int
 ) -> None:
     add_pages()
     end = MONDAY + timedelta(days=7)
-    store(database, habit.deliveries(end - timedelta(days=known + 7), end))
+    store(database, pattern.deliveries(end - timedelta(days=known + 7), end))
     now = end
     while now > MONDAY:
         forget_after(database, now)
@@ -104,20 +104,20 @@ def test_a_page_that_keeps_its_habit_is_never_silent(
 
 @settings(max_examples=12)
 @given(
-    habit=st.builds(
-        Habit, st.sampled_from([frozenset(range(5)), frozenset(range(7))]),
+    pattern=st.builds(
+        Pattern, st.sampled_from([frozenset(range(5)), frozenset(range(7))]),
         st.integers(0, 12 * 60), st.integers(13 * 60, 24 * 60), st.integers(5, 60),
     ),
     first=st.integers(0, 6),
 )  # fmt: skip
-def test_a_page_in_its_first_week_is_never_silent_while_it_keeps_its_habit(
-    database: Database, add_pages: AddPages, habit: Habit, first: int
+def test_a_page_in_its_first_week_is_never_silent_while_it_follows_its_pattern(
+    database: Database, add_pages: AddPages, pattern: Pattern, first: int
 ) -> None:
-    """Not on its first weekend, and not on the Monday after."""
+    """Neither on its first weekend nor on the Monday after."""
     add_pages()
     begin = MONDAY + timedelta(days=first)
     now = begin + timedelta(days=7)
-    store(database, habit.deliveries(begin, now))
+    store(database, pattern.deliveries(begin, now))
     while now > begin:
         forget_after(database, now)
         assert not silent(database, now), now
@@ -125,42 +125,40 @@ def test_a_page_in_its_first_week_is_never_silent_while_it_keeps_its_habit(
 
 
 @settings(max_examples=30)
-@given(habit=habits, known=st.integers(15, 29), stop=st.integers(0, 6 * 24 * 60))
-def test_a_page_that_falls_silent_is_told_once_enough_should_have_come(
-    database: Database, add_pages: AddPages, habit: Habit, known: int, stop: int
+@given(pattern=patterns, known=st.integers(15, 29), stop=st.integers(0, 6 * 24 * 60))
+def test_a_page_is_silent_once_enough_deliveries_are_missing(
+    database: Database, add_pages: AddPages, pattern: Pattern, known: int, stop: int
 ) -> None:
     add_pages()
     stopped = MONDAY + timedelta(minutes=stop)
-    store(database, habit.deliveries(MONDAY - timedelta(days=known), stopped))
-    missing = habit.deliveries(stopped, MONDAY + timedelta(days=14))
+    store(database, pattern.deliveries(MONDAY - timedelta(days=known), stopped))
+    missing = pattern.deliveries(stopped, MONDAY + timedelta(days=14))
     last = query(database, "select max(last_at) from webhook_hourly_counts")[0][0]
-    # The sixth that does not come, to be clear of how an hour is parted; and half an hour at least.
-    told = max(missing[5] + timedelta(hours=1), last + HALF_HOUR)
-    assert silent(database, told)
+    # The sixth missing delivery, because counts are hourly; and half an hour at least.
+    alerted = max(missing[5] + timedelta(hours=1), last + HALF_HOUR)
+    assert silent(database, alerted)
     assert not silent(database, max(missing[0], last) - timedelta(minutes=1))
 
 
 def known_for(database: Database, **span: float) -> datetime:
-    """A page that got sixty an hour until now, for so long; now."""
+    """Store sixty deliveries an hour over a span until now. Returns now."""
     now = MONDAY + timedelta(days=2, hours=12)
-    habit = Habit(frozenset(range(7)), 0, 24 * 60, 60)
-    store(database, habit.deliveries(now - timedelta(**span), now))
+    pattern = Pattern(frozenset(range(7)), 0, 24 * 60, 60)
+    store(database, pattern.deliveries(now - timedelta(**span), now))
     return now
 
 
-@pytest.mark.parametrize(("hours", "told"), [(23, False), (25, True), (24 * 8, True)])
-def test_nothing_is_told_of_a_page_that_is_known_for_less_than_a_day(
-    database: Database, add_pages: AddPages, hours: int, told: bool
+@pytest.mark.parametrize(("hours", "alerted"), [(23, False), (25, True), (24 * 8, True)])
+def test_a_page_known_for_less_than_a_day_is_not_silent(
+    database: Database, add_pages: AddPages, hours: int, alerted: bool
 ) -> None:
     add_pages()
     now = known_for(database, hours=hours)
     assert not silent(database, now + timedelta(minutes=28))
-    assert silent(database, now + timedelta(minutes=31)) is told
+    assert silent(database, now + timedelta(minutes=31)) is alerted
 
 
-def test_a_week_without_webhooks_before_makes_no_habit(
-    database: Database, add_pages: AddPages
-) -> None:
+def test_a_quiet_week_before_prevents_the_alert(database: Database, add_pages: AddPages) -> None:
     add_pages()
     now = known_for(database, days=22)
     later = now + timedelta(hours=2)
@@ -174,12 +172,14 @@ def test_a_week_without_webhooks_before_makes_no_habit(
     assert not silent(database, later)
 
 
-def test_summer_time_is_not_missed(database: Database, add_pages: AddPages) -> None:
-    """A page opens at nine by its own clock, which is an hour later by UTC in winter."""
+def test_the_pattern_follows_the_pages_clock_through_the_end_of_summer_time(
+    database: Database, add_pages: AddPages
+) -> None:
+    """The page opens at nine in its own time zone, which is an hour later in UTC in winter."""
     add_pages()
     query(database, "update facebook_pages set time_zone = 'Europe/Berlin' returning 1")
     summer, winter = (
-        Habit(frozenset(range(7)), opens * 60, (opens + 9) * 60, 30) for opens in (7, 8)
+        Pattern(frozenset(range(7)), opens * 60, (opens + 9) * 60, 30) for opens in (7, 8)
     )
     change = datetime(2026, 10, 25, 1, tzinfo=UTC)
     deliveries = summer.deliveries(change - timedelta(days=21), change)
@@ -189,13 +189,13 @@ def test_summer_time_is_not_missed(database: Database, add_pages: AddPages) -> N
     assert silent(database, before_opening + timedelta(hours=1))
     store(database, deliveries + winter.deliveries(change, change + timedelta(days=3)))
     assert not silent(database, datetime(2026, 10, 27, 17, 55, tzinfo=UTC))
-    # Without the zone, or with one that nobody knows, winter begins with a false alarm.
+    # Without a valid zone, the alert is false on the first day of winter time.
     store(database, deliveries)
     query(database, "update facebook_pages set time_zone = 'Mars/Olympus' returning 1")
     assert silent(database, before_opening)
 
 
-def test_the_drain_counts_what_it_applies_once_by_when_it_was_received(
+def test_the_drain_counts_each_item_once_in_the_hour_of_its_receipt(
     database: Database, add_pages: AddPages
 ) -> None:
     one, other = add_pages(2)
@@ -218,7 +218,7 @@ def test_the_drain_counts_what_it_applies_once_by_when_it_was_received(
         (one, noon, 1, noon + timedelta(minutes=1), noon + timedelta(minutes=1)),
         (other, eleven, 1, received, received),
     ]
-    # What is tried again was counted when it was tried first.
+    # A retried delivery was counted at its first attempt.
     query(database, "update webhook_inbox set state = 'pending', attempts = 1 returning 1")
     drain_batch(database)
     assert query(database, "select * from webhook_hourly_counts order by page_id, hour") == rows

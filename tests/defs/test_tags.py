@@ -1,12 +1,11 @@
-"""Runs can be found by their page and by why they were started."""
+"""Runs are found by their page and their cause."""
 
 import dagster as dg
 import pytest
 
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
-from messenger_pipeline.defs.causes import cause_of
-from messenger_pipeline.defs.jobs import CAUSE, PARTITION
+from messenger_pipeline.defs.tags import CAUSE, PARTITION, cause_of
 from tests.conftest import Simulated
 
 
@@ -18,11 +17,11 @@ from tests.conftest import Simulated
         ({"dagster/schedule_name": "check_tables_hourly"}, "schedule"),
         ({"dagster/sensor_name": "any"}, "sensor"),
         ({"dagster/sensor_name": "continue_open_syncs", CAUSE: "continuation"}, "continuation"),
-        # Somebody launches it again in the UI; Dagster copies the tags.
+        # Launched again in the UI: Dagster copies the tags.
         ({"dagster/parent_run_id": "abc", CAUSE: "schedule"}, "manual"),
     ],
 )
-def test_the_tags_tell_why_a_run_was_started(tags: dict[str, str], cause: str) -> None:
+def test_the_cause_of_a_run_follows_from_its_tags(tags: dict[str, str], cause: str) -> None:
     assert cause_of(tags) == cause
 
 
@@ -36,27 +35,27 @@ def test_runs_are_found_by_page_and_by_cause(
     def run(page_id: str, **tags: str) -> str:
         return job.execute_in_process(instance=instance, partition_key=page_id, tags=tags).run_id
 
-    by_hand = run(one)
-    of_backfill = run(one, **{"dagster/backfill": "abc"})
-    asked_for = run(other, **{CAUSE: "request"})
-    of_command = "00000000-0000-4000-8000-000000000001"
-    launch.sync_here(
-        other, mode="auto", max_conversations=None, max_seconds=None, run_id=of_command
+    manual = run(one)
+    backfilled = run(one, **{"dagster/backfill": "abc"})
+    requested = run(other, **{CAUSE: "request"})
+    from_command = "00000000-0000-4000-8000-000000000001"
+    launch.run_sync(
+        other, mode="auto", max_conversations=None, max_seconds=None, run_id=from_command
     )
 
     def found(**tags: str) -> set[str]:
         return {run.run_id for run in instance.get_runs(dg.RunsFilter(tags=tags))}
 
-    assert found(**{PARTITION: one}) == {by_hand, of_backfill}
-    assert found(**{PARTITION: other}) == {asked_for, of_command}
-    assert found(**{CAUSE: "manual"}) == {by_hand}
-    assert found(**{CAUSE: "backfill"}) == {of_backfill}
-    assert found(**{CAUSE: "request", PARTITION: other}) == {asked_for}
-    assert found(**{CAUSE: "command line"}) == {of_command}
+    assert found(**{PARTITION: one}) == {manual, backfilled}
+    assert found(**{PARTITION: other}) == {requested, from_command}
+    assert found(**{CAUSE: "manual"}) == {manual}
+    assert found(**{CAUSE: "backfill"}) == {backfilled}
+    assert found(**{CAUSE: "request", PARTITION: other}) == {requested}
+    assert found(**{CAUSE: "command_line"}) == {from_command}
     assert found(**{CAUSE: "request", PARTITION: one}) == set()
 
 
-def test_runs_that_are_of_no_page_say_why_too(
+def test_runs_without_a_page_have_a_cause_too(
     instance: dg.DagsterInstance, registered: Simulated
 ) -> None:
     for job, tags in (("check_tables", {"dagster/schedule_name": "x"}), ("drain_webhooks", {})):

@@ -1,4 +1,4 @@
-"""Somebody who takes alerts, over real HTTP, and can fail to."""
+"""A notifier over real HTTP that can be told to fail."""
 
 import json
 import threading
@@ -13,8 +13,8 @@ SECRET = "T0SECRET/B0SECRET/s3cr3t0fth3s1nk"
 
 @dataclass(frozen=True)
 class Reply:
-    """How a message is answered; `hang`: not before the sink ends, or for so many seconds; `stall`:
-    the body not before that."""
+    """An answer. It comes after `hang` seconds, its body after `stall` more, or when the stub
+    stops."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -23,21 +23,21 @@ class Reply:
     stall: float = 0.0
 
 
-class AlertSink:
-    """Keeps what it took. It answers with `replies`, one each, then with `rest`."""
+class NotifierStub:
+    """Records the messages that it accepts. Answers with `replies`, one each, then with `rest`."""
 
     def __init__(self, port: int = 0) -> None:
         self.replies: list[Reply] = []
         self.rest = Reply()
-        self.asked = 0
+        self.requests = 0
         self.messages: list[dict[str, Any]] = []
-        self.ended = threading.Event()
+        self.stopping = threading.Event()
         self._lock = threading.Lock()
-        sink = self
+        notifier = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                sink.answer(self)
+                notifier.answer(self)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -53,31 +53,31 @@ class AlertSink:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"]))
         with self._lock:
-            self.asked += 1
+            self.requests += 1
             reply = self.replies.pop(0) if self.replies else self.rest
             if reply.status == 200 and not reply.hang:
                 self.messages.append(json.loads(body))
         if reply.hang:
-            self.ended.wait(reply.hang)
+            self.stopping.wait(reply.hang)
         try:
             request.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
                 request.send_header(name, value)
             request.end_headers()
             if reply.stall:
-                self.ended.wait(reply.stall)
+                self.stopping.wait(reply.stall)
             request.wfile.write(reply.body)
         except OSError:
-            pass  # who asked has given up
+            pass  # the client has disconnected
 
     @contextmanager
-    def serving(self) -> Iterator["AlertSink"]:
+    def serving(self) -> Iterator["NotifierStub"]:
         thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield self
         finally:
-            self.ended.set()
+            self.stopping.set()
             self._server.shutdown()
             thread.join()
             self._server.server_close()

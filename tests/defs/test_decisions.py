@@ -1,4 +1,4 @@
-"""The decisions behind sensors and schedules."""
+"""The decisions of sensors and schedules, and their run requests."""
 
 from uuid import UUID
 
@@ -7,19 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messenger_pipeline.db.load import Continuation
-from messenger_pipeline.defs.jobs import (
-    MODE,
-    PARTITION,
-    continuation_request,
-    partition_changes,
-    without_own_run,
-)
+from messenger_pipeline.defs.decisions import partition_changes, without_own_run
+from messenger_pipeline.defs.run_requests import continuation_request
+from messenger_pipeline.defs.tags import MODE, PARTITION
 
 pages = st.lists(st.sampled_from("abcdef"), unique=True)
 
 
 @given(pages, pages)
-def test_changes_make_the_partitions_the_registered_pages(
+def test_partition_changes_make_the_partitions_equal_the_registered_pages(
     registered: list[str], partitions: list[str]
 ) -> None:
     added, removed = partition_changes(registered, partitions)
@@ -27,7 +23,7 @@ def test_changes_make_the_partitions_the_registered_pages(
     assert not set(added) & set(partitions)
 
 
-def test_a_page_waits_for_its_own_run_but_not_for_a_long_walk() -> None:
+def test_a_due_page_waits_for_its_own_run_but_not_for_a_continuation() -> None:
     def run(page: str, mode: str) -> dg.DagsterRun:
         return dg.DagsterRun(job_name="sync_page", tags={PARTITION: page, MODE: mode})
 
@@ -39,7 +35,7 @@ def test_a_page_waits_for_its_own_run_but_not_for_a_long_walk() -> None:
     assert without_own_run(["a", "b", "c", "unknown"], ["a", "b", "c"], unfinished) == ["b", "c"]
 
 
-def test_a_continuation_names_its_session_and_attempt() -> None:
+def test_the_run_key_of_a_continuation_holds_its_session_and_attempt() -> None:
     session = UUID(int=1)
     request = continuation_request(Continuation(session, "10", "3"))
     assert request.run_key == f"{session}:3"

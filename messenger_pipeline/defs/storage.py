@@ -1,0 +1,43 @@
+"""Dagster's storage: the PostgreSQL database at DAGSTER_PG_URL.
+
+Dagster's own class fails without that setting, too, but behind a traceback and without a remedy.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+
+from messenger_pipeline.errors import ConfigurationError
+from messenger_pipeline.settings import load_settings
+
+_MISSING = (
+    "The setting DAGSTER_PG_URL is missing: set it to the URL of Dagster's PostgreSQL database, run"
+    " `messenger-pipeline dev`, which starts one, or, only to load the definitions, set"
+    " DAGSTER_HOME to an empty directory."
+)
+
+
+class PostgresStorage(DagsterPostgresStorage):
+    """Reads its URL from the settings, so dagster.yaml needs no config for it."""
+
+    @classmethod
+    def config_type(cls) -> Any:
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "PostgresStorage":
+        """Raises click.ClickException, which Dagster's commands print as one sentence."""
+        try:
+            url = load_settings().dagster_pg_url
+        except ConfigurationError as error:
+            raise click.ClickException(str(error)) from None
+        if url is None:
+            raise click.ClickException(_MISSING)
+        # The driver that Dagster's storage uses; SQLAlchemy 2.1 would choose another.
+        address = url.get_secret_value().replace("postgresql://", "postgresql+psycopg2://", 1)
+        return cls(address, should_autocreate_tables=True, inst_data=inst_data)
