@@ -27,7 +27,8 @@ from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.graph.reading import parse_threads
 from messenger_pipeline.sync.parse import messages_of
 from messenger_pipeline.sync.plan import plan_threads
-from messenger_pipeline.sync.walk import Limits, Walk, load, prepare
+from messenger_pipeline.sync.response import load_response, prepare_response
+from messenger_pipeline.sync.sync_run import Limits, SyncRun
 
 Value = TypeVar("Value")
 
@@ -68,11 +69,11 @@ def main(responses: int) -> None:
             page = get_page(database, page_id)
             pacer = Pacer(database, Budget("app", TOKEN, page_id, 1000), threading.Event())
             with GraphApi(stage.replay_url, "v26.0").client(TOKEN) as client:
-                walk = Walk(
+                run = SyncRun(
                     database, client, pacer, page, session, fence, Limits(threading.Event())
                 )
                 stage.checkpoint()
-                load_page(walk, ListClient(stage.replay_url, page_id, TOKEN), watch)
+                load_page(run, ListClient(stage.replay_url, page_id, TOKEN), watch)
         with psycopg.connect(url) as connection:
             functions = connection.execute(_FUNCTIONS, {"responses": responses}).fetchall()
     for name, seconds in watch.seconds.items():
@@ -83,30 +84,30 @@ def main(responses: int) -> None:
         click.echo(f"{each}  {name}, {calls / responses:.0f} calls")
 
 
-def load_page(walk: Walk, client: ListClient, watch: Stopwatch) -> None:
+def load_page(run: SyncRun, client: ListClient, watch: Stopwatch) -> None:
     """Walk the list once, one stage after another."""
     after = None
     while True:
         body = watch.time("fetch", partial(client.fetch, after))
-        after = load_answer(walk, body, watch)
+        after = load_answer(run, body, watch)
         if after is None:
             return
 
 
-def load_answer(walk: Walk, body: bytes, watch: Stopwatch) -> str | None:
+def load_answer(run: SyncRun, body: bytes, watch: Stopwatch) -> str | None:
     """One response through the stages; the cursor of the next."""
     listing = watch.time("validate", lambda: parse_threads(body))
     threads, now = listing.records, datetime.now(UTC)
-    known = watch.time("look up", lambda: walk.known_threads([one["id"] for one in threads]))
+    known = watch.time("look up", lambda: run.find_known_threads([one["id"] for one in threads]))
     plan = watch.time(
-        "plan", lambda: plan_threads(threads, known, walk.marked, now, listing.withheld)
+        "plan", lambda: plan_threads(threads, known, run.source_page, now, listing.withheld)
     )
     usable = len(threads) + sum(len(messages_of(thread)) for thread in threads)
     prepared = watch.time(
         "serialize",
-        lambda: prepare(walk, plan, listing.rejects, usable=usable, fetched=len(threads)),
+        lambda: prepare_response(run, plan, listing.rejects, usable=usable, fetched=len(threads)),
     )
-    watch.time("load", lambda: load(walk, prepared))
+    watch.time("load", lambda: load_response(run, prepared))
     return listing.after
 
 

@@ -50,7 +50,7 @@ def test_a_runs_lines_are_json_with_the_run_and_the_page(
             for line in found} == {
         ("run", result.run_id, registered.page.id, "sync_page", "schedule")
     }  # fmt: skip
-    begun = next(line for line in found if "begins a full sync" in line["event"])
+    begun = next(line for line in found if "starting a full sync" in line["event"])
     assert begun["logger"].startswith("messenger_pipeline.")
     assert begun["level"] == "info"
     assert any("full sync complete" in line["event"] for line in found)
@@ -63,7 +63,7 @@ def test_what_our_modules_log_stands_in_the_runs_record_whichever_thread_says_it
     registered.fault("code_2", times=1)
     result = run_page(instance, registered.page.id)
     found = said(instance, result.run_id)
-    assert any("begins a full sync" in one for one in found)
+    assert any("starting a full sync" in one for one in found)
     assert any("trying again" in one for one in found)
     again = [line for line in lines(capfd) if "trying again" in line["event"]]
     assert {(line["logger"], line["run_id"]) for line in again} == {
@@ -90,7 +90,7 @@ def test_the_command_line_prints_none_of_it_and_keeps_it_in_the_record(
         registered.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=run_id
     )
     assert capfd.readouterr().err == ""
-    assert any("begins a full sync" in one for one in said(instance, run_id))
+    assert any("starting a full sync" in one for one in said(instance, run_id))
 
 
 def test_a_secret_reaches_neither_the_record_nor_standard_error(

@@ -161,7 +161,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_follows_it(
     small.fault(name, seconds=600, after=1)
     result = walk(engine, small.page.id)
     assert (result.outcome, result.fetched) == ("partial", 100)
-    assert "rate limit, to be continued in" in (result.stopped or "")
+    assert "rate limited, can be resumed in" in (result.stopped or "")
     assert result.duration_seconds < 20
     assert load.request_continuations(database, []) == []
     [(scope, seconds)] = rows(

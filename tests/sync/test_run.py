@@ -178,7 +178,7 @@ def test_told_to_stop_it_ends_after_the_response_at_hand(
     stop.set()
     result = sync_page(connect(small), SyncRequest(small.page.id, "run"), stop)
     assert result.has_more
-    assert result.stopped == "told to terminate"
+    assert result.stopped == "stop requested"
     assert result.fetched == 100
 
 
