@@ -17,7 +17,7 @@ from messenger_pipeline.errors import (
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _RETRY_SECONDS = 30
-"""How long a session waits after an error; the database doubles it with each failure."""
+"""How long a session waits at least after an error: longer if it makes no progress."""
 
 
 def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:

@@ -10,7 +10,7 @@ from messenger_pipeline.db import load as sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused, TooMuchData
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
-from messenger_pipeline.graph.reading import UnreadThreads
+from messenger_pipeline.graph.reading import UnparsedThreads
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.sync.cutoff import Cutoff, next_watermark
 from messenger_pipeline.sync.list_errors import translate_list_error
@@ -82,7 +82,7 @@ def _resume(run: SyncRun) -> "_ListReader":
 class _ListAnswer:
     """An answer of the list, and what it decided: `known` is None if nothing looked it up yet."""
 
-    answer: Answer[UnreadThreads]
+    answer: Answer[UnparsedThreads]
     is_last: bool
     known: KnownThreads | None = None
     is_out_of_order: bool = False
@@ -118,7 +118,7 @@ class _ListReader:
                 yield listed
                 is_last = listed.is_last
 
-    def _fetch(self) -> Answer[UnreadThreads]:
+    def _fetch(self) -> Answer[UnparsedThreads]:
         """The next answer, asked for again in smaller sizes while Meta refuses it as too much."""
         page = self._run.page
         while True:
@@ -140,13 +140,13 @@ class _ListReader:
                 self._policy = self._policy.with_size(size.larger())
                 return answer
 
-    def _decide(self, answer: Answer[UnreadThreads]) -> _ListAnswer | None:
+    def _decide(self, answer: Answer[UnparsedThreads]) -> _ListAnswer | None:
         """What an answer decides about the next request; None: to repeat it with whole threads."""
         at_end = answer.content.after is None
         if not self._likely_known and self._cutoff.time is None and self._left is None:
             # Its threads decide nothing, so the next request need not wait until they are parsed.
             return _ListAnswer(answer, is_last=at_end)
-        threads = answer.content.read().records
+        threads = answer.content.parse().records
         known = None
         if self._likely_known:
             known = self._run.find_known_threads([thread["id"] for thread in threads])
@@ -175,7 +175,7 @@ def _count_changed(threads: list[Thread], known: KnownThreads) -> int:
 
 
 def _prepare(run: SyncRun, listed: _ListAnswer, *, moves_session: bool) -> PreparedResponse:
-    listing, answered_at = listed.answer.content.read(), listed.answer.date
+    listing, answered_at = listed.answer.content.parse(), listed.answer.date
     threads, known = listing.records, listed.known
     if known is None:
         known = run.find_known_threads([thread["id"] for thread in threads])

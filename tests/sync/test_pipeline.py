@@ -164,7 +164,7 @@ def test_leaving_the_body_cancels_requests_that_have_not_started(
     assert (fetched, running()) == ([], set())
 
 
-def test_leaving_before_the_first_response_is_asked_for_fetches_nothing() -> None:
+def test_a_body_that_takes_no_response_fetches_nothing() -> None:
     source = Source(3)
     with pipelined(source.fetch(), str), prefetched(source.fetch()):
         pass
