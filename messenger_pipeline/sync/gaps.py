@@ -1,4 +1,4 @@
-"""The walk of the gaps in threads' history: the messages that came with no response so far."""
+"""The walk of the gaps in threads' history: messages that no response has brought yet."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 from messenger_pipeline.db.load import Gap, list_gaps
 from messenger_pipeline.errors import CursorRefused, ObjectRefused, TooMuchData
-from messenger_pipeline.graph.client import Answer
+from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message
 from messenger_pipeline.sync.batch_size import BatchSize
 from messenger_pipeline.sync.paging import Pager
@@ -26,8 +26,8 @@ resume_cursor below newest_time."""
 
 
 @dataclass(frozen=True)
-class _GapStep:
-    """What the gap's next request brought: an answer, if Meta gave one, and the gap's move."""
+class GapStep:
+    """One request for a gap: the answer, None if Meta refused it, and the gap's move."""
 
     gap: Gap
     answer: Answer[Listing[Message]] | None
@@ -37,26 +37,28 @@ class _GapStep:
 def walk_gaps(run: SyncRun) -> None:
     """Close the session's gaps, newest first. Raises Stopped at a limit."""
     while gaps := list_gaps(run.database, run.session.sync_session_id, _GAPS):
-        with prefetched(_GapReader(run).fetch_steps(gaps)) as steps:
+        with prefetched(GapReader(run.client).fetch_steps(gaps)) as steps:
             for step in steps:
                 load_response(run, _prepare(run, step))
                 run.check_limits()
 
 
-class _GapReader:
+class GapReader:
     """Reads gaps, one after another. The batch size is kept from one gap to the next."""
 
-    def __init__(self, run: SyncRun) -> None:
-        self._run = run
+    def __init__(self, client: GraphClient) -> None:
+        self._client = client
         self._size = _HISTORY
 
-    def fetch_steps(self, gaps: list[Gap]) -> Iterator[_GapStep]:
+    def fetch_steps(self, gaps: list[Gap]) -> Iterator[GapStep]:
         """The steps that close each gap, or leave it unreadable."""
         for gap in gaps:
             yield from self._fetch_gap(gap)
 
-    def _fetch_gap(self, gap: Gap) -> Iterator[_GapStep]:
-        pager, reached, died_at = _pager(gap), gap.newest_time, gap.dead_cursor_time
+    def _fetch_gap(self, gap: Gap) -> Iterator[GapStep]:
+        what = f"The history of thread {gap.thread_id}"
+        pager = Pager(what, gap.resume_cursor)
+        reached, died_at = gap.newest_time, gap.dead_cursor_time
         while True:
             try:
                 answer = self._fetch(gap, pager.after)
@@ -65,8 +67,8 @@ class _GapReader:
                     # It died here before: reading again from the top leads no deeper.
                     yield _unreadable(gap, None, str(error))
                     return
-                pager, died_at = Pager(_describe(gap)), reached
-                yield _GapStep(gap, None, {"cursor_died": True})
+                pager, died_at = Pager(what), reached
+                yield GapStep(gap, None, {"cursor_died": True})
                 continue
             except (ObjectRefused, TooMuchData) as error:
                 # Meta may refuse the details of old messages; the thread itself still exists.
@@ -81,13 +83,13 @@ class _GapReader:
             reached = min(reached, step.move["newest_time"] or reached)
 
     def _fetch(self, gap: Gap, after: str | None) -> Answer[Listing[Message]]:
-        """One answer of a gap's messages, asked for again in smaller sizes while that is too much.
+        """One answer of a gap's messages, requested in smaller sizes while that is too much.
 
         Raises TooMuchData if Meta refuses one message.
         """
         while True:
             try:
-                return self._run.client.fetch_messages(
+                return self._client.fetch_messages(
                     gap.thread_id, limit=self._size.limit, after=after
                 )
             except TooMuchData:
@@ -97,32 +99,24 @@ class _GapReader:
                 self._size = smaller
 
 
-def _pager(gap: Gap) -> Pager:
-    return Pager(_describe(gap), gap.resume_cursor)
-
-
-def _describe(gap: Gap) -> str:
-    return f"The history of thread {gap.thread_id}"
-
-
-def _step(gap: Gap, answer: Answer[Listing[Message]]) -> _GapStep:
+def _step(gap: Gap, answer: Answer[Listing[Message]]) -> GapStep:
     """What an answer means for the gap."""
     listing = answer.content
     if reaches(listing.records, gap.until_time):
-        return _GapStep(gap, answer, {"closed": True})
+        return GapStep(gap, answer, {"closed": True})
     if listing.withheld:
         return _unreadable(gap, answer, WITHHELD)
     if listing.after is None:
-        return _GapStep(gap, answer, {"closed": True})
+        return GapStep(gap, answer, {"closed": True})
     oldest: datetime | None = min((one["created_time"] for one in listing.records), default=None)
-    return _GapStep(gap, answer, {"resume_cursor": listing.after, "newest_time": oldest})
+    return GapStep(gap, answer, {"resume_cursor": listing.after, "newest_time": oldest})
 
 
-def _unreadable(gap: Gap, answer: Answer[Listing[Message]] | None, reason: str) -> _GapStep:
-    return _GapStep(gap, answer, {"unreadable": True, "reason": reason})
+def _unreadable(gap: Gap, answer: Answer[Listing[Message]] | None, reason: str) -> GapStep:
+    return GapStep(gap, answer, {"unreadable": True, "reason": reason})
 
 
-def _prepare(run: SyncRun, step: _GapStep) -> PreparedResponse:
+def _prepare(run: SyncRun, step: GapStep) -> PreparedResponse:
     move = {"id": step.gap.id, **step.move}
     if step.answer is None:
         return prepare_response(run, Plan(), [], gap_moved=move)

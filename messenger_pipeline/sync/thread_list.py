@@ -1,28 +1,19 @@
 """The walk of one page's list of threads, newest first."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from messenger_pipeline.db import load as sessions
-from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused, TooMuchData
-from messenger_pipeline.graph.client import Answer
+from messenger_pipeline.errors import CursorRefused, ListRefused
 from messenger_pipeline.graph.models import Listing, Thread
-from messenger_pipeline.graph.reading import UnparsedThreads
-from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.sync.cutoff import Cutoff, next_watermark
-from messenger_pipeline.sync.list_errors import translate_list_error
-from messenger_pipeline.sync.paging import Pager
+from messenger_pipeline.sync.list_reader import ListAnswer, ListReader
 from messenger_pipeline.sync.parse import messages_of
 from messenger_pipeline.sync.pipeline import pipelined
-from messenger_pipeline.sync.plan import is_unchanged, plan_threads
-from messenger_pipeline.sync.request_policy import RequestPolicy
+from messenger_pipeline.sync.plan import plan_threads
 from messenger_pipeline.sync.response import PreparedResponse, load_response, prepare_response
 from messenger_pipeline.sync.sync_run import SyncRun
-
-KnownThreads = dict[str, ThreadState]
 
 
 def walk_list(run: SyncRun) -> None:
@@ -48,14 +39,14 @@ def walk_head(run: SyncRun, down_to: datetime) -> None:
 
     Raises CursorRefused, ListRefused, Stopped.
     """
-    reader = _ListReader(run, after=None, cutoff=Cutoff(down_to), likely_known=True)
+    reader = _reader(run, after=None, cutoff=Cutoff(down_to), likely_known=True)
     _walk_once(run, reader, moves_session=False)
 
 
-def _walk_once(run: SyncRun, reader: "_ListReader", *, moves_session: bool) -> None:
+def _walk_once(run: SyncRun, reader: ListReader, *, moves_session: bool) -> None:
     """Load what a reader reads; with `moves_session` each load moves the session's position."""
 
-    def prepare(listed: _ListAnswer) -> tuple[bool, PreparedResponse]:
+    def prepare(listed: ListAnswer) -> tuple[bool, PreparedResponse]:
         return listed.is_last, _prepare(run, listed, moves_session=moves_session)
 
     with pipelined(reader.fetch_answers(), prepare) as responses:
@@ -65,12 +56,12 @@ def _walk_once(run: SyncRun, reader: "_ListReader", *, moves_session: bool) -> N
                 run.check_limits()
 
 
-def _resume(run: SyncRun) -> "_ListReader":
+def _resume(run: SyncRun) -> ListReader:
     """A reader that starts where the session stopped."""
     session = run.session
     is_same_query = session.cursor_fingerprint == _fingerprint(run)
     has_been_read = bool(run.page.last_synced_at or session.dead_cursor_time)
-    return _ListReader(
+    return _reader(
         run,
         after=session.last_cursor if is_same_query else None,
         cutoff=Cutoff(session.cutoff, oldest=session.last_updated_time),
@@ -78,103 +69,18 @@ def _resume(run: SyncRun) -> "_ListReader":
     )
 
 
-@dataclass(frozen=True)
-class _ListAnswer:
-    """An answer of the list, and what it decided: `known` is None if nothing looked it up yet."""
-
-    answer: Answer[UnparsedThreads]
-    is_last: bool
-    known: KnownThreads | None = None
-    is_out_of_order: bool = False
-
-
-class _ListReader:
-    """One pass over the list: what each request asks for, and which answer is the last."""
-
-    def __init__(
-        self, run: SyncRun, *, after: str | None, cutoff: Cutoff, likely_known: bool
-    ) -> None:
-        """`likely_known`: most threads are stored already, so probing pays."""
-        self._run = run
-        self._pager = Pager("The list of conversations", after)
-        self._cutoff = cutoff
-        self._likely_known = likely_known
-        self._left = run.limits.max_conversations
-        self._policy = RequestPolicy.start(
-            has_cutoff=cutoff.time is not None, likely_known=likely_known
-        )
-
-    def fetch_answers(self) -> Iterator[_ListAnswer]:
-        """The answers down to the end of the list, past the cutoff or to max_conversations.
-
-        Raises CursorRefused, ListRefused, UnexpectedAnswer.
-        """
-        is_last = False
-        while not is_last and (self._left is None or self._left > 0):
-            answer = self._fetch()
-            listed = self._decide(answer)
-            if listed is not None:
-                self._pager.advance(answer.content.after)
-                yield listed
-                is_last = listed.is_last
-
-    def _fetch(self) -> Answer[UnparsedThreads]:
-        """The next answer, asked for again in smaller sizes while Meta refuses it as too much."""
-        page = self._run.page
-        while True:
-            size = self._policy.size
-            try:
-                answer = self._run.client.fetch_conversations(
-                    page.facebook_page_id,
-                    page.platform,
-                    limit=size.limit if self._left is None else min(size.limit, self._left),
-                    messages=size.nested_limit,
-                    after=self._pager.after,
-                )
-            except (TooMuchData, ObjectRefused) as error:
-                smaller = size.smaller() if isinstance(error, TooMuchData) else None
-                if smaller is None:
-                    raise translate_list_error(error, self._pager.after) from None
-                self._policy = self._policy.with_size(smaller)
-            else:
-                self._policy = self._policy.with_size(size.larger())
-                return answer
-
-    def _decide(self, answer: Answer[UnparsedThreads]) -> _ListAnswer | None:
-        """What an answer decides about the next request; None: to repeat it with whole threads."""
-        at_end = answer.content.after is None
-        if not self._likely_known and self._cutoff.time is None and self._left is None:
-            # Its threads decide nothing, so the next request need not wait until they are parsed.
-            return _ListAnswer(answer, is_last=at_end)
-        threads = answer.content.parse().records
-        known = None
-        if self._likely_known:
-            known = self._run.find_known_threads([thread["id"] for thread in threads])
-            changed = _count_changed(threads, known)
-            must_repeat = self._policy.must_repeat(changed, len(threads))
-            self._policy = self._policy.after(changed, len(threads))
-            if must_repeat:
-                return None
-        if self._left is not None:
-            self._left -= len(threads)
-        times = [thread["updated_time"] for thread in threads]
-        cutoff, self._cutoff = self._cutoff, self._cutoff.after(times)
-        return _ListAnswer(
-            answer,
-            is_last=at_end or cutoff.is_past(times),
-            known=known,
-            is_out_of_order=cutoff.is_out_of_order(times),
-        )
-
-
-def _count_changed(threads: list[Thread], known: KnownThreads) -> int:
-    return sum(
-        thread["id"] not in known or not is_unchanged(thread, known[thread["id"]])
-        for thread in threads
+def _reader(run: SyncRun, *, after: str | None, cutoff: Cutoff, likely_known: bool) -> ListReader:
+    return ListReader(
+        run.client,
+        run.page,
+        after=after,
+        cutoff=cutoff,
+        max_threads=run.limits.max_conversations,
+        find_known=run.find_known_threads if likely_known else None,
     )
 
 
-def _prepare(run: SyncRun, listed: _ListAnswer, *, moves_session: bool) -> PreparedResponse:
+def _prepare(run: SyncRun, listed: ListAnswer, *, moves_session: bool) -> PreparedResponse:
     listing, answered_at = listed.answer.content.parse(), listed.answer.date
     threads, known = listing.records, listed.known
     if known is None:
@@ -190,7 +96,7 @@ def _prepare(run: SyncRun, listed: _ListAnswer, *, moves_session: bool) -> Prepa
     )
 
 
-def _session_moves(run: SyncRun, listed: _ListAnswer, listing: Listing[Thread]) -> dict[str, Any]:
+def _session_moves(run: SyncRun, listed: ListAnswer, listing: Listing[Thread]) -> dict[str, Any]:
     """The session's position after an answer, as the load takes it."""
     threads = listing.records
     times = [thread["updated_time"] for thread in threads]
