@@ -1,7 +1,5 @@
 """HTTP to the Graph API: one page's token, one connection kept alive, one retry layer."""
 
-import hashlib
-import hmac
 import logging
 import re
 import time
@@ -41,6 +39,7 @@ from messenger_pipeline.graph.models import (
     thread_fields,
 )
 from messenger_pipeline.graph.pace import MAX_PAUSE, Pace, Unpaced
+from messenger_pipeline.graph.proof import app_secret_proof
 from messenger_pipeline.graph.reading import (
     UnparsedThreads,
     parse_cursor,
@@ -89,7 +88,7 @@ class GraphApi:
     app_secret: str | None = None
 
     def client(self, token: str, pace: Pace = _UNPACED) -> "GraphClient":
-        """A client for one page's token."""
+        """A client with one page's token."""
         return GraphClient(self, token, pace)
 
 
@@ -133,7 +132,7 @@ class GraphClient:
         return self._get(f"{page_id}/conversations", parameters, parse_cursor)
 
     def fetch_thread(self, thread_id: str, *, messages: int) -> Answer[Listing[Thread]]:
-        """One thread, as a list of one. Raises ObjectRefused where it is gone."""
+        """One thread, as a list of one. Raises ObjectRefused if it is gone."""
         return self._get(thread_id, {"fields": thread_fields(messages)}, parse_one_thread)
 
     def fetch_messages(
@@ -203,22 +202,7 @@ class GraphClient:
     ) -> Answer[Content]:
         self._pace.wait()
         self.calls += 1
-        url = f"{self._api.url}/{self._api.version}/{path}"
-        try:
-            # Read in one go: requests itself reads ten kilobytes at a time.
-            with self._session.get(
-                url, params=parameters | self._proof(), timeout=_TIMEOUT,
-                allow_redirects=False, stream=True,
-            ) as response:  # fmt: skip
-                body = response.raw.read(decode_content=True)
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise GraphConfigurationError(
-                f"{self._redact(error)}. Correct MESSENGER_GRAPH_URL."
-            ) from None
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Not chained: the original contains the URL with its proof.
-            self.errors["no answer"] += 1
-            raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
+        response, body = self._send(path, parameters)
         date = _date(response.headers.get("Date"))
         usage = parse_usage(response.headers)
         # Error answers have usage headers too.
@@ -234,6 +218,25 @@ class GraphClient:
         if usage.regain_seconds:
             self._pace.pause("page", usage.regain_seconds)
         return Answer(content, date)
+
+    def _send(self, path: str, parameters: dict[str, str]) -> tuple[requests.Response, bytes]:
+        """Send one request; returns the response with its body."""
+        url = f"{self._api.url}/{self._api.version}/{path}"
+        try:
+            # Read in one go: requests itself reads ten kilobytes at a time.
+            with self._session.get(
+                url, params=parameters | self._proof(), timeout=_TIMEOUT,
+                allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
+                return response, response.raw.read(decode_content=True)
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise GraphConfigurationError(
+                f"{self._redact(error)}. Correct MESSENGER_GRAPH_URL."
+            ) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            # Not chained: the original contains the URL with its proof.
+            self.errors["no answer"] += 1
+            raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
 
     def _content(
         self, response: requests.Response, body: bytes, parse: Callable[[bytes], Content]
@@ -256,17 +259,9 @@ class GraphClient:
         return parse_error(response.status_code, body, response.headers, self._token)
 
     def _proof(self) -> dict[str, str]:
-        """appsecret_proof, computed for each attempt: it is valid for five minutes.
-
-        Source: Graph API "Secure Graph API Calls".
-        """
         if self._api.app_secret is None:
             return {}
-        now = str(int(time.time()))
-        proof = hmac.new(
-            self._api.app_secret.encode(), f"{self._token}|{now}".encode(), hashlib.sha256
-        )
-        return {"appsecret_proof": proof.hexdigest(), "appsecret_time": now}
+        return app_secret_proof(self._api.app_secret, self._token, time.time())
 
     def _redact(self, error: Exception) -> str:
         # urllib3 repeats the whole URL in the middle of its message.
@@ -279,7 +274,7 @@ def _should_retry(error: Exception) -> bool | float:
 
 
 class _LimitReached(Exception):
-    """An answer stated a limit; a RateLimited of its own comes from the shared budget."""
+    """A RateLimited that an answer stated, apart from those that the pace raises."""
 
     def __init__(self, error: RateLimited) -> None:
         super().__init__(str(error))

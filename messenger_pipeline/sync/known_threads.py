@@ -9,10 +9,14 @@ from messenger_pipeline.errors import ObjectRefused, TooMuchData
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.sync.batch_size import BatchSize
-from messenger_pipeline.sync.parse import messages_of
 from messenger_pipeline.sync.pipeline import prefetched
-from messenger_pipeline.sync.plan import Plan, plan_threads
-from messenger_pipeline.sync.response import PreparedResponse, load_response, prepare_response
+from messenger_pipeline.sync.plan import Plan
+from messenger_pipeline.sync.response import (
+    PreparedResponse,
+    load_response,
+    prepare_response,
+    prepare_threads,
+)
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _THREADS = 50  # read from the database at once
@@ -65,15 +69,4 @@ def _prepare(run: SyncRun, fetched: _ThreadAnswer) -> PreparedResponse:
     asked_for = [fetched.thread_id]
     if fetched.answer is None:
         return prepare_response(run, Plan(), [], asked_for=asked_for)
-    listing = fetched.answer.content
-    threads = listing.records
-    known = run.find_known_threads([thread["id"] for thread in threads])
-    return prepare_response(
-        run,
-        plan_threads(threads, known, run.source_page, fetched.answer.date, listing.withheld),
-        listing.rejects,
-        usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
-        fetched=len(threads),
-        unknown=listing.unknown,
-        asked_for=asked_for,
-    )
+    return prepare_threads(run, fetched.answer, asked_for=asked_for)

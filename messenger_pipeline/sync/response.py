@@ -13,8 +13,11 @@ from pydantic_core import to_json
 
 from messenger_pipeline.db import load as sessions
 from messenger_pipeline.errors import UnexpectedAnswer
-from messenger_pipeline.graph.models import Reject
-from messenger_pipeline.sync.plan import Plan, states_after
+from messenger_pipeline.graph.client import Answer
+from messenger_pipeline.graph.models import Listing, Reject, Thread
+from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.sync.parse import messages_of
+from messenger_pipeline.sync.plan import Plan, plan_threads, states_after
 from messenger_pipeline.sync.run_log import log_progress, log_quarantined
 from messenger_pipeline.sync.sync_run import SyncRun
 
@@ -66,6 +69,31 @@ def prepare_response(
         **moves,
     }
     return PreparedResponse(load_id, sessions.encoded_response(response), fetched, len(rejects))
+
+
+def prepare_threads(
+    run: SyncRun,
+    answer: Answer[Listing[Thread]],
+    known: Mapping[str, ThreadState] | None = None,
+    **moves: Any,
+) -> PreparedResponse:
+    """Plan an answer's threads and put them in the form that the load takes.
+
+    `known` are the states of those that were read before; None: they are looked up now.
+    """
+    listing = answer.content
+    threads = listing.records
+    if known is None:
+        known = run.find_known_threads([thread["id"] for thread in threads])
+    return prepare_response(
+        run,
+        plan_threads(threads, known, run.source_page, answer.date, listing.withheld),
+        listing.rejects,
+        usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
+        fetched=len(threads),
+        unknown=listing.unknown,
+        **moves,
+    )
 
 
 def load_response(run: SyncRun, prepared: PreparedResponse) -> None:

@@ -6,13 +6,12 @@ from typing import Any
 
 from messenger_pipeline.db import load as sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused
+from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.sync.cutoff import Cutoff, next_watermark
 from messenger_pipeline.sync.list_reader import ListAnswer, ListReader
-from messenger_pipeline.sync.parse import messages_of
 from messenger_pipeline.sync.pipeline import pipelined
-from messenger_pipeline.sync.plan import plan_threads
-from messenger_pipeline.sync.response import PreparedResponse, load_response, prepare_response
+from messenger_pipeline.sync.response import PreparedResponse, load_response, prepare_threads
 from messenger_pipeline.sync.sync_run import SyncRun
 
 
@@ -81,31 +80,23 @@ def _reader(run: SyncRun, *, after: str | None, cutoff: Cutoff, likely_known: bo
 
 
 def _prepare(run: SyncRun, listed: ListAnswer, *, moves_session: bool) -> PreparedResponse:
-    listing, answered_at = listed.answer.content.parse(), listed.answer.date
-    threads, known = listing.records, listed.known
-    if known is None:
-        known = run.find_known_threads([thread["id"] for thread in threads])
-    return prepare_response(
-        run,
-        plan_threads(threads, known, run.source_page, answered_at, listing.withheld),
-        listing.rejects,
-        usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
-        fetched=len(threads),
-        unknown=listing.unknown,
-        **(_session_moves(run, listed, listing) if moves_session else {}),
-    )
+    answer = Answer(listed.answer.content.parse(), listed.answer.date)
+    moves = _session_moves(run, listed, answer) if moves_session else {}
+    return prepare_threads(run, answer, listed.known, **moves)
 
 
-def _session_moves(run: SyncRun, listed: ListAnswer, listing: Listing[Thread]) -> dict[str, Any]:
+def _session_moves(
+    run: SyncRun, listed: ListAnswer, answer: Answer[Listing[Thread]]
+) -> dict[str, Any]:
     """The session's position after an answer, as the load takes it."""
-    threads = listing.records
+    threads = answer.content.records
     times = [thread["updated_time"] for thread in threads]
     return {
-        "cursor": listing.after,
+        "cursor": answer.content.after,
         "cursor_fingerprint": _fingerprint(run),
         "last_conversation_id": threads[-1]["id"] if threads else None,
         "last_updated_time": min(times, default=None),
-        "next_watermark": next_watermark(times, listed.answer.date),
+        "next_watermark": next_watermark(times, answer.date),
         "cutoff_ignored": listed.is_out_of_order,
         "listed": listed.is_last,
     }
