@@ -64,8 +64,8 @@ def test_what_our_modules_log_stands_in_the_runs_record_whichever_thread_says_it
     result = run_page(instance, registered.page.id)
     found = said(instance, result.run_id)
     assert any("starting a full sync" in one for one in found)
-    assert any("trying again" in one for one in found)
-    again = [line for line in lines(capfd) if "trying again" in line["event"]]
+    assert any("retrying in" in one for one in found)
+    again = [line for line in lines(capfd) if "retrying in" in line["event"]]
     assert {(line["logger"], line["run_id"]) for line in again} == {
         ("messenger_pipeline.graph.client", result.run_id)
     }
