@@ -1,4 +1,4 @@
-"""What every walk and drain needs: where from, where to, how fast, the key to the tokens."""
+"""What every walk and drain works with: Meta's API, the database, the pace, the tokens' key."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from messenger_pipeline.vault import TokenVault
 
 @dataclass(frozen=True)
 class Engine:
-    """What every walk needs: where from, where to, how fast, and the key to the tokens."""
+    """The connections and settings of a process. `calls_per_second` is the limit for each page."""
 
     database: Database
     graph: GraphApi
@@ -21,6 +21,7 @@ class Engine:
 
 
 def token_of(engine: Engine, page: PageRecord) -> str:
+    """A page's token, decrypted. Raises UnknownPage, PageOwnerMustAct, ConfigurationError."""
     if page.status == "removed":
         raise unknown(page.facebook_page_id)
     remedy = f"Run `messenger-pipeline pages add {page.facebook_page_id}` with a new token."

@@ -1,7 +1,8 @@
-"""The identity of an event, and the rules by which two statements of one event become one. Pure: no
-clock, no database.
+"""The identity of an event, and the rules for merging two versions of one event. Pure: no clock, no
+database.
 
-Rows are plain dictionaries, in the shape that the SQL functions take.
+A version of an event is what one source states about it at one time (`as_of`). Merging is
+commutative and idempotent. Rows are plain dictionaries, in the form that the SQL functions take.
 """
 
 import json
@@ -26,8 +27,8 @@ CONTENT: Final = (
     "is_unsupported",
     "stated_text",
 )
-"""What a message says, as keys of metadata: the latest statement of it replaces the others.
-stated_text is what it said before it was edited; only PostgreSQL writes it."""
+"""The keys of metadata that are a message's content: the latest version replaces the others.
+stated_text is the text before an edit; only PostgreSQL writes it."""
 
 _CDN_URL = re.compile(r'"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"')
 
@@ -36,14 +37,15 @@ _CDN_URL = re.compile(r'"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.c
 
 
 def message_key(message_id: str) -> str:
-    """`m_mid.x` and `mid.x` are one message."""
+    """The id that two spellings of one message share: `m_mid.x` and `mid.x` are the same."""
     return message_id[2:] if message_id.startswith("m_mid.") else message_id
 
 
 def identity(event: EventRow) -> Identity:
-    """What makes an event with a message id the one it is, within its page.
+    """What identifies an event with a message id within its page.
 
-    The kind, not the type: a message is one event whichever direction a source gives it.
+    It contains the kind, not the type: a message is one event whichever direction a source gives
+    it.
     """
     assert event["message_id"] is not None
     kind = event["event_type"].partition("_")[0]
@@ -54,18 +56,18 @@ def identity(event: EventRow) -> Identity:
 
 
 def dedupe_conversations(rows: Iterable[ConversationRow]) -> list[ConversationRow]:
-    """One row per contact, one event per identity: what the load takes."""
+    """One row per contact and one event per identity, as the load requires."""
     merged: dict[str, ConversationRow] = {}
     for row in rows:
-        known = merged.get(row["sender_id"])
-        merged[row["sender_id"]] = row if known is None else _joined(known, row)
+        other = merged.get(row["sender_id"])
+        merged[row["sender_id"]] = row if other is None else _join(other, row)
     for row in merged.values():
         row["events"] = dedupe_events(row["events"], row["as_of"])
     return list(merged.values())
 
 
 def dedupe_events(events: list[EventRow], as_of: datetime) -> list[EventRow]:
-    """The events with repeated statements of one merged. Events without a message id pass."""
+    """Merge the versions of each event. Events without a message id are returned unchanged."""
     named = [message_key(e["message_id"]) for e in events if e["message_id"] is not None]
     if len(set(named)) == len(named):
         return events
@@ -76,80 +78,86 @@ def dedupe_events(events: list[EventRow], as_of: datetime) -> list[EventRow]:
             anonymous.append(event)
         else:
             groups.setdefault(identity(event), []).append(event)
-    return [_fold(group, as_of) for group in groups.values()] + anonymous
+    return [_merge_all(group, as_of) for group in groups.values()] + anonymous
 
 
-def merge_events(stored: EventRow, stated: EventRow) -> EventRow:
-    """One event from two statements of it, both with as_of.
+def merge_events(stored: EventRow, incoming: EventRow) -> EventRow:
+    """Merge two versions of one event, both with as_of.
 
-    The same rules as the SQL function merge_stored_events: which of the two came first decides
-    only source, message_id as spelled, and what is no content but differs.
+    The rules of the SQL function merge_stored_events. Which of the two is stored already decides
+    only the source and the spelling of the message id.
     """
-    later = _content_rank(stated) > _content_rank(stored)
-    newer = stated if later else stored
-    rest = _merged_rest(stored["metadata"], stated["metadata"])
+    later = _content_rank(incoming) > _content_rank(stored)
+    newer = incoming if later else stored
+    other_keys = _merge_other_keys(stored["metadata"], incoming["metadata"])
     content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
-    metadata = rest if "unsent_at" in rest else rest | content
+    metadata = other_keys if "unsent_at" in other_keys else other_keys | content
     changed = stable_content(metadata) != stable_content(stored["metadata"])
     earlier = (
-        stated["as_of"] < stored["as_of"]
+        incoming["as_of"] < stored["as_of"]
         and "unsent_at" not in stored["metadata"]
-        and _content_rank(stated)[2] == _content_rank(stored)[2]
+        and _content_rank(incoming)[2] == _content_rank(stored)[2]
     )
     return {
-        # An unknown direction, "message", is the least.
-        "event_type": max(stored["event_type"], stated["event_type"]),
-        "event_timestamp": finer_time(stored["event_timestamp"], stated["event_timestamp"]),
+        # "message", an unknown direction, sorts first.
+        "event_type": max(stored["event_type"], incoming["event_type"]),
+        "event_timestamp": finer_time(stored["event_timestamp"], incoming["event_timestamp"]),
         "message_id": stored["message_id"],
         "discriminator": stored.get("discriminator", ""),
-        # A content that is stated again has the time of its earliest statement.
-        "as_of": stated["as_of"] if (later and changed) or earlier else stored["as_of"],
+        # Repeated content keeps the time at which it was first stated.
+        "as_of": incoming["as_of"] if (later and changed) or earlier else stored["as_of"],
         "metadata": metadata,
     }
 
 
-def _merged_rest(stored: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
-    """What is no content: of a value that differs the greater, but as first given who it is."""
-    rest = {name: value for name, value in stored.items() if name not in CONTENT}
-    for name, value in stated.items():
-        if name in CONTENT or (name in rest and name in ("source", "message_id")):
+def _merge_other_keys(stored: dict[str, Any], incoming: dict[str, Any]) -> dict[str, Any]:
+    """Merge the keys that are not content: the greater of two values wins.
+
+    The stored source and message id stay.
+    """
+    merged = {name: value for name, value in stored.items() if name not in CONTENT}
+    for name, value in incoming.items():
+        if name in CONTENT or (name in merged and name in ("source", "message_id")):
             continue
-        if name not in rest or _printed(value) > _printed(rest[name]):
-            rest[name] = value
-    return rest
+        if name not in merged or _print_json(value) > _print_json(merged[name]):
+            merged[name] = value
+    return merged
 
 
 def finer_time(one: datetime, other: datetime) -> datetime:
-    """Of two times for one event: webhooks have milliseconds, the API whole seconds."""
+    """The more precise of two times of one event: webhooks have milliseconds, the API seconds."""
     if bool(one.microsecond) == bool(other.microsecond):
         return min(one, other)
     return one if one.microsecond else other
 
 
 def stable_content(metadata: dict[str, Any] | None) -> str:
-    """What of an event's metadata lasts: its JSON as PostgreSQL prints it, without the addresses
-    of Meta's content network, which are signed anew in every answer and expire. A text is
-    somebody's words, whatever it looks like, and stands at the end."""
+    """An event's metadata as text that differs only if the content differs.
+
+    It is the JSON as PostgreSQL prints it, without the URLs of Meta's content network: each
+    answer signs them again, and they expire. A message's text is kept as it is, at the end, even
+    if it looks like such a URL.
+    """
     if metadata is None:
         return ""
     rest = {name: value for name, value in metadata.items() if name != "text"}
-    text = _printed(metadata["text"]).decode() if "text" in metadata else ""
-    return _CDN_URL.sub('""', _printed(rest).decode()) + text
+    text = _print_json(metadata["text"]).decode() if "text" in metadata else ""
+    return _CDN_URL.sub('""', _print_json(rest).decode()) + text
 
 
-def _printed(value: Any) -> bytes:
-    return json.dumps(_ordered(value), ensure_ascii=False).encode()
+def _print_json(value: Any) -> bytes:
+    return json.dumps(_sort_keys(value), ensure_ascii=False).encode()
 
 
-def _fold(group: list[EventRow], as_of: datetime) -> EventRow:
+def _merge_all(group: list[EventRow], as_of: datetime) -> EventRow:
     if len(group) == 1:
         return group[0]
-    stated: list[EventRow] = [{**event, "as_of": event.get("as_of", as_of)} for event in group]
-    return reduce(merge_events, stated)
+    versions: list[EventRow] = [{**event, "as_of": event.get("as_of", as_of)} for event in group]
+    return reduce(merge_events, versions)
 
 
-def _joined(one: ConversationRow, other: ConversationRow) -> ConversationRow:
-    """Two threads of one contact in one answer, or one told by two."""
+def _join(one: ConversationRow, other: ConversationRow) -> ConversationRow:
+    """Join two rows of one contact: it has two threads in one answer, or is in two answers."""
     if one["as_of"] != other["as_of"]:
         for row in (one, other):
             row["events"] = [{"as_of": row["as_of"], **event} for event in row["events"]]
@@ -169,11 +177,11 @@ def _content_rank(event: EventRow) -> tuple[datetime, bytes, bytes]:
     )
 
 
-def _ordered(value: Any) -> Any:
-    """Keys in jsonb's order: shorter ones first, then by their bytes."""
+def _sort_keys(value: Any) -> Any:
+    """A value with its keys in jsonb's order: by their length in bytes, then by their bytes."""
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
-        return {key: _ordered(value[key]) for key in keys}
+        return {key: _sort_keys(value[key]) for key in keys}
     if isinstance(value, list):
-        return [_ordered(one) for one in value]
+        return [_sort_keys(one) for one in value]
     return value

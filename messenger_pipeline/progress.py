@@ -1,4 +1,4 @@
-"""How far a sync is, for people and for programs: pure, from what the database tells of it."""
+"""The progress of a sync, for people and for programs. Pure, computed from the stored session."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,26 +7,27 @@ from typing_extensions import TypedDict
 
 from messenger_pipeline.db.progress import SessionProgress
 
-_ENOUGH = 0.05  # of the time between watermark and cutoff; less says nothing of the rest
-_MOMENT = 0.001  # seconds: the database keeps milliseconds
+_MIN_COVERED = 0.05  # of the time between watermark and cutoff; less allows no estimate
+_MIN_SECONDS = 0.001  # the database stores milliseconds
 
 _BETWEEN_RUNS = {
-    "requested": "asked for, a run is to begin within moments",
-    "backing_off": "left alone for a while",
-    "resumable": "goes on when Dagster has a run for it",
-    "paused": "its page is paused",
+    "requested": "is requested and will start in a moment",
+    "backing_off": "is waiting before its next attempt",
+    "resumable": "is waiting for Dagster to start its next run",
+    "paused": "is suspended because its page is paused",
     "needs_reauthorization": (
-        "its page needs a new token: `messenger-pipeline pages add` with one of the page's owner"
+        "is suspended because its page needs a new token: run `messenger-pipeline pages add` with"
+        " one from the page's owner"
     ),
-    "removed": "its page is removed",
+    "removed": "is suspended because its page was removed",
 }
 
 
 class StatusAnswer(TypedDict):
-    """A sync session as it is told, by the names of the application that this replaces.
+    """The status of a sync session, with the names of the application that this replaces.
 
-    `success` is null while the session is open and nothing went wrong; counts are those of all
-    its runs; `change` grows with each change. What is not known is null.
+    `success` is null while the session is open and has not failed. Counts cover all its runs.
+    `change` grows with each change. Unknown values are null.
     """
 
     success: bool | None
@@ -66,7 +67,7 @@ class StatusAnswer(TypedDict):
 
 
 def status_answer(session: SessionProgress, now: datetime) -> StatusAnswer:
-    """What is told of a session."""
+    """The status of a session at the time `now`."""
     speed = conversations_per_second(session)
     left = seconds_left(session, now)
     part = fraction_done(session)
@@ -110,23 +111,23 @@ def status_answer(session: SessionProgress, now: datetime) -> StatusAnswer:
 
 
 def succeeded(session: SessionProgress) -> bool | None:
-    """Whether the session came to its end; None while that is open, and nothing went wrong."""
+    """Whether the session completed; None while it is open and its last run did not fail."""
     if session.outcome is not None:
         return session.outcome == "completed"
-    # While a run is at it again, how the last one ended is past.
+    # The error of the last run no longer counts while another run is in progress.
     failed = session.last_error is not None and session.run_id is None
     return False if failed and session.state != "requested" else None
 
 
 def conversations_per_second(session: SessionProgress) -> float | None:
-    """Over the time that runs worked, waits included."""
-    if session.worked_seconds < _MOMENT:
+    """The average over all runs, waits included; None if they took no measurable time."""
+    if session.worked_seconds < _MIN_SECONDS:
         return None
     return session.total_synced / session.worked_seconds
 
 
 def seconds_left(session: SessionProgress, now: datetime) -> float | None:
-    """How long it will take from now, as far as what is done tells."""
+    """An estimate of the seconds left from `now`; None if there is too little to go by."""
     share = _share_left(session)
     if session.outcome is not None or share is None:
         return None
@@ -135,7 +136,7 @@ def seconds_left(session: SessionProgress, now: datetime) -> float | None:
 
 
 def fraction_done(session: SessionProgress) -> float | None:
-    """How much of all the work is done, from 0 to 1."""
+    """An estimate of how much of all the work is done, from 0 to 1; None if unknown."""
     if session.outcome is not None:
         return 1.0 if session.outcome == "completed" else None
     share = _share_left(session)
@@ -143,8 +144,8 @@ def fraction_done(session: SessionProgress) -> float | None:
 
 
 def _share_left(session: SessionProgress) -> float | None:
-    """The work that is left, as a multiple of the work that is done."""
-    if session.worked_seconds < _MOMENT:
+    """The work left, as a multiple of the work done."""
+    if session.worked_seconds < _MIN_SECONDS:
         return None
     listing, gaps = _list_left(session), _gaps_left(session)
     return None if listing is None or gaps is None else listing + gaps
@@ -154,17 +155,17 @@ def _list_left(session: SessionProgress) -> float | None:
     if session.listed_at is not None:
         return 0.0
     if session.mode == "full":
-        # More than expected: how many more, nobody knows.
+        # Past what was expected, how many more there are is unknown.
         if not session.total_synced or (session.expected or 0) <= session.total_synced:
             return None
         assert session.expected is not None
         return (session.expected - session.total_synced) / session.total_synced
     covered = _time_covered(session)
-    return None if covered is None or covered <= _ENOUGH else (1 - covered) / covered
+    return None if covered is None or covered <= _MIN_COVERED else (1 - covered) / covered
 
 
 def _time_covered(session: SessionProgress) -> float | None:
-    """The part of the time from the newest thread down to the cutoff that is walked."""
+    """How much of the time from the newest thread down to the cutoff is read, from 0 to 1."""
     newest, cutoff, reached = session.next_watermark, session.cutoff, session.last_updated_time
     if newest is None or cutoff is None or reached is None or newest <= cutoff:
         return None
@@ -172,64 +173,74 @@ def _time_covered(session: SessionProgress) -> float | None:
 
 
 def _gaps_left(session: SessionProgress) -> float | None:
-    """A stretch of history takes about a call."""
+    """The work left for open gaps, of about one call each."""
     if not session.open_gaps:
         return 0.0
     return session.open_gaps / session.api_calls if session.api_calls > 0 else None
 
 
 def describe(session: SessionProgress, now: datetime) -> str:
-    """A sentence for people."""
+    """The progress of a session in a sentence."""
     kind = "Full" if session.mode == "full" else "Incremental"
     if session.outcome is not None:
-        return f"{kind} sync: {_ending(session)}"
+        return f"{kind} sync: {_describe_ended(session)}"
     if session.state == "running":
-        doing = "reads its list of threads"
-        if session.listed_at is not None:
-            doing = f"reads {session.open_gaps:,} more stretches of history"
-            doing = doing if session.open_gaps else "finishes"
-        return f"{kind} sync {doing}: {', '.join(_figures(session, now))}"
+        return f"{kind} sync {_activity(session)}: {', '.join(_figures(session, now))}"
     if session.state == "rate_limited" and session.waiting_until:
         what = f" for {session.waiting_for}" if session.waiting_for else ""
-        doing = f"waits{what} until {session.waiting_until:%H:%M:%S %Z}"
+        doing = f"is waiting{what} until {session.waiting_until:%H:%M:%S %Z}"
     else:
         doing = _BETWEEN_RUNS.get(session.state, session.state)
         if session.waiting_for:
             doing += f" ({session.waiting_for})"
         if session.waiting_until:
             doing += f", until {session.waiting_until:%H:%M:%S %Z}"
-    why = f" after: {session.last_error}" if succeeded(session) is False else ""
-    return f"{kind} sync {doing}; {_read(session)}{why}"
+    error = f". Last error: {session.last_error}" if succeeded(session) is False else ""
+    return f"{kind} sync {doing}; {_conversations_read(session)}{error}"
 
 
-def _ending(session: SessionProgress) -> str:
+def _activity(session: SessionProgress) -> str:
+    """What a running session is doing."""
+    if session.listed_at is None:
+        return "is reading the list of conversations"
+    if session.open_gaps:
+        gaps = "gap" if session.open_gaps == 1 else "gaps"
+        return f"is reading {session.open_gaps:,} more {gaps} of history"
+    return "is finishing"
+
+
+def _describe_ended(session: SessionProgress) -> str:
     counted = f"{session.total_synced} conversation(s) with {session.events_created} events"
     if session.outcome == "completed":
         return f"{counted}; but {session.warning}" if session.warning else counted
     if session.outcome == "superseded":
-        return f"{counted}, then a newer full sync took its place"
+        return f"{counted}, then superseded by a newer full sync"
     why = session.warning or session.last_error
     return f"{session.outcome} after {counted}" + (f": {why}" if why else "")
 
 
 def _figures(session: SessionProgress, now: datetime) -> list[str]:
-    figures = [_read(session), f"{session.inserted:,} new", f"{session.updated:,} changed"]
+    figures = [
+        _conversations_read(session),
+        f"{session.inserted:,} new",
+        f"{session.updated:,} changed",
+    ]
     figures.append(f"{session.events_created:,} events")
     speed, left = conversations_per_second(session), seconds_left(session, now)
     if speed is not None:
-        figures.append(f"{speed:.1f} a second")
+        figures.append(f"{speed:.1f} per second")
     if left is not None:
-        figures.append(f"about {in_words(left)} left")
+        figures.append(f"about {format_duration(left)} left")
     return figures
 
 
-def _read(session: SessionProgress) -> str:
+def _conversations_read(session: SessionProgress) -> str:
     of = f" of about {session.expected:,}" if (session.expected or 0) > session.total_synced else ""
     return f"{session.total_synced:,}{of} conversations read"
 
 
-def in_words(seconds: float) -> str:
-    """A duration as people say it."""
+def format_duration(seconds: float) -> str:
+    """A duration in a unit that suits its length: 89 s, 2 min, 1.5 h."""
     whole = round(seconds)
     if whole < 90:
         return f"{whole} s"

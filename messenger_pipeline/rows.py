@@ -10,7 +10,7 @@ Source = Literal["initial_sync", "incremental_sync", "webhook"]
 
 
 class EventRow(TypedDict):
-    """A row of contact_interaction_events; as_of defaults to its conversation's."""
+    """A row of contact_interaction_events. Without `as_of` it has its conversation's."""
 
     event_type: str
     event_timestamp: datetime
@@ -21,7 +21,7 @@ class EventRow(TypedDict):
 
 
 class ConversationRow(TypedDict):
-    """A row of messenger_conversations with its events; as_of is when the source stated it."""
+    """A row of messenger_conversations with its events. `as_of`: when Meta stated it."""
 
     sender_id: str
     sender_name: str | None
@@ -30,7 +30,7 @@ class ConversationRow(TypedDict):
 
 
 class ThreadRow(TypedDict):
-    """A row of messenger_threads: what an answer told of a thread."""
+    """A row of messenger_threads: a thread as an answer had it. See ThreadState."""
 
     thread_id: str
     sender_id: str | None
@@ -43,7 +43,7 @@ class ThreadRow(TypedDict):
 
 
 class GapRow(TypedDict):
-    """A new row of thread_gaps; with a `reason` one that Meta will not let be read."""
+    """A new row of thread_gaps. With a `reason` the gap is unreadable: Meta refuses it."""
 
     thread_id: str
     resume_cursor: str | None
@@ -54,7 +54,11 @@ class GapRow(TypedDict):
 
 @dataclass(frozen=True)
 class ThreadState:
-    """What the last answer told of a thread; newest_loaded_… is the newest message loaded."""
+    """A thread as the last answer had it.
+
+    `newest_message_id` is the newest message in that answer, newest_loaded_… the newest that a
+    walk loaded. `answered_at` is the time of the answer.
+    """
 
     thread_id: str
     sender_id: str | None

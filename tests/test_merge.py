@@ -1,4 +1,4 @@
-"""Payloads to rows, and the merge rules as properties."""
+"""Parsing payloads to rows, and the merge rules as properties."""
 
 import itertools
 from datetime import UTC, datetime, timedelta
@@ -25,14 +25,14 @@ from messenger_pipeline.sync.parse import contact_of, parse_message
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PAGE = "10"
 
-# Quarters of a second within three: whole seconds and finer ones, often equal.
+# Quarters of a second within 3 seconds: whole seconds and finer times, often equal.
 times = st.integers(0, 12).map(lambda quarters: NOW + timedelta(milliseconds=250 * quarters))
 
 
 @st.composite
-def statements(draw: st.DrawFn) -> EventRow:
-    """Statements of one message by various sources. What a source says at one time is one thing,
-    and what was replaced does not come back: a content stated again keeps its first time."""
+def versions(draw: st.DrawFn) -> EventRow:
+    """Versions of one message from various sources. There is one content at a time, and replaced
+    content does not return: repeated content keeps its first time."""
     as_of = draw(st.integers(0, 5))
     content: list[dict[str, Any]] = [
         {"text": "a"},
@@ -52,7 +52,7 @@ def statements(draw: st.DrawFn) -> EventRow:
 
 
 def facts(event: EventRow) -> Any:
-    """What of an event must not depend on the order of its statements."""
+    """The parts of an event that must not depend on the order of its versions."""
     return (
         identity(event),
         event["event_type"],
@@ -61,14 +61,14 @@ def facts(event: EventRow) -> Any:
     )
 
 
-@given(st.lists(statements(), min_size=1, max_size=5))
-def test_statements_merge_to_the_same_event_in_any_order(group: list[EventRow]) -> None:
+@given(st.lists(versions(), min_size=1, max_size=5))
+def test_versions_merge_to_the_same_event_in_any_order(group: list[EventRow]) -> None:
     merged = {repr(facts(reduce(merge_events, order))) for order in itertools.permutations(group)}
     assert len(merged) == 1
 
 
-@given(statements(), statements())
-def test_a_repeated_statement_changes_nothing(one: EventRow, other: EventRow) -> None:
+@given(versions(), versions())
+def test_merging_a_version_again_changes_nothing(one: EventRow, other: EventRow) -> None:
     merged = merge_events(one, other)
     assert facts(merge_events(merged, other)) == facts(merged)
     assert facts(merge_events(merged, one)) == facts(merged)
@@ -84,8 +84,8 @@ def test_the_finer_time_is_one_of_the_times_whatever_the_order(
     assert finest.microsecond or not any(t.microsecond for t in (one, other, third))
 
 
-def test_a_later_statement_replaces_the_text_and_an_earlier_does_not() -> None:
-    def said(text: str, second: int) -> EventRow:
+def test_a_later_version_replaces_the_text_and_an_earlier_one_does_not() -> None:
+    def version(text: str, second: int) -> EventRow:
         return {
             "event_type": "message_received",
             "event_timestamp": NOW,
@@ -94,8 +94,8 @@ def test_a_later_statement_replaces_the_text_and_an_earlier_does_not() -> None:
             "metadata": {"text": text},
         }
 
-    assert merge_events(said("old", 1), said("new", 2))["metadata"]["text"] == "new"
-    assert merge_events(said("new", 2), said("old", 1))["metadata"]["text"] == "new"
+    assert merge_events(version("old", 1), version("new", 2))["metadata"]["text"] == "new"
+    assert merge_events(version("new", 2), version("old", 1))["metadata"]["text"] == "new"
 
 
 def test_an_unsent_message_keeps_no_text() -> None:
@@ -111,7 +111,7 @@ def test_an_unsent_message_keeps_no_text() -> None:
     assert merge_events(unsent, message)["metadata"] == {"unsent_at": "2026-05-01"}
 
 
-def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
+def test_content_is_the_same_if_only_cdn_urls_differ() -> None:
     def image(query: str) -> dict[str, Any]:
         address = f"https://scontent-a.xx.fbcdn.net/v/1.jpg?{query}"
         return {"attachments": [{"id": "1", "image_data": {"url": address}}]}
@@ -130,7 +130,7 @@ def test_content_is_the_same_when_only_cdn_addresses_differ() -> None:
         ("mid.$cA", "mid.$cA"),
     ],
 )
-def test_m_mid_and_mid_are_one_id(given: str, canonical: str) -> None:
+def test_m_mid_and_mid_are_the_same_id(given: str, canonical: str) -> None:
     assert message_key(given) == canonical
 
 
@@ -147,7 +147,7 @@ def message(**fields: Any) -> Message:
         (None, "message"),
     ],
 )
-def test_who_sent_a_message_gives_its_direction(sender: Any, event_type: str) -> None:
+def test_the_sender_decides_the_direction_of_a_message(sender: Any, event_type: str) -> None:
     assert (
         parse_message(message(**{"from": sender}), PAGE, "initial_sync")["event_type"] == event_type
     )
@@ -197,12 +197,12 @@ def thread(participants: Any, *senders: str) -> Thread:
         (thread([]), None),
     ],
 )
-def test_the_contact_is_the_party_that_is_not_the_page(given: Thread, contact: Any) -> None:
+def test_the_contact_is_the_participant_other_than_the_page(given: Thread, contact: Any) -> None:
     assert contact_of(given, PAGE) == contact
 
 
-@given(st.lists(statements(), max_size=6))
-def test_dedupe_leaves_one_event_for_each_identity(group: list[EventRow]) -> None:
+@given(st.lists(versions(), max_size=6))
+def test_deduping_leaves_one_event_per_identity(group: list[EventRow]) -> None:
     result = dedupe_events(list(group), NOW)
     assert len(result) == len({identity(event) for event in group})
 

@@ -1,4 +1,4 @@
-"""What is told of a sync's progress: sound whatever the figures are, and sensible."""
+"""The progress of a sync, computed from its stored session."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +14,8 @@ from messenger_pipeline.progress import (
     StatusAnswer,
     conversations_per_second,
     describe,
+    format_duration,
     fraction_done,
-    in_words,
     seconds_left,
     status_answer,
 )
@@ -67,22 +67,22 @@ estimable = st.builds(
 
 
 @given(sessions, times)
-def test_whatever_the_figures_nothing_told_is_negative_or_nonsense(
+def test_no_figures_give_a_negative_or_impossible_status(
     session: SessionProgress, now: datetime
 ) -> None:
-    told = status_answer(session, now)
-    assert {*told} == {*StatusAnswer.__annotations__}
+    status = status_answer(session, now)
+    assert {*status} == {*StatusAnswer.__annotations__}
     for name in ("conversationsPerSecond", "secondsLeft", "durationSeconds"):
-        value: Any = told[name]
+        value: Any = status[name]
         assert value is None or 0 <= value < float("inf")
-    assert told["fraction"] is None or 0 <= told["fraction"] <= 1
-    assert told["hasMore"] == (session.outcome is None) == (told["resumeSession"] is not None)
-    assert (told["success"] is True) == (session.outcome == "completed")
-    assert told["message"]
+    assert status["fraction"] is None or 0 <= status["fraction"] <= 1
+    assert status["hasMore"] == (session.outcome is None) == (status["resumeSession"] is not None)
+    assert (status["success"] is True) == (session.outcome == "completed")
+    assert status["message"]
 
 
 @given(estimable, times, st.integers(0, 1000))
-def test_the_more_is_read_the_less_is_left(
+def test_less_time_is_left_the_more_conversations_are_read(
     session: SessionProgress, now: datetime, more: int
 ) -> None:
     later = replace(session, total_synced=session.total_synced + more)
@@ -108,17 +108,17 @@ def test_more_gaps_take_longer(session: SessionProgress, now: datetime, more: in
 
 
 @given(sessions, times)
-def test_an_ended_session_has_no_time_left(session: SessionProgress, now: datetime) -> None:
+def test_an_ended_session_has_no_seconds_left(session: SessionProgress, now: datetime) -> None:
     assert session.outcome is None or seconds_left(session, now) is None
 
 
-def test_a_full_walk_is_estimated_by_what_the_page_had() -> None:
+def test_a_full_sync_is_estimated_from_the_pages_last_count() -> None:
     assert conversations_per_second(OPEN) == 50
     assert seconds_left(OPEN, NOW) == 15
     assert fraction_done(OPEN) == 0.25
     assert describe(OPEN, NOW) == (
-        "Full sync reads its list of threads: 250 of about 1,000 conversations read, 200 new,"
-        " 30 changed, 1,000 events, 50.0 a second, about 15 s left"
+        "Full sync is reading the list of conversations: 250 of about 1,000 conversations read,"
+        " 200 new, 30 changed, 1,000 events, 50.0 per second, about 15 s left"
     )
 
 
@@ -126,26 +126,26 @@ def test_a_full_walk_is_estimated_by_what_the_page_had() -> None:
     "change",
     [
         {"expected": None},
-        {"expected": 250},  # the page grew: by how much, nobody knows
+        {"expected": 250},  # the page grew, by an unknown number
         {"total_synced": 0},
         {"worked_seconds": 0.0},
         {"open_gaps": 3, "api_calls": 0},
     ],
 )
-def test_what_is_not_known_is_not_guessed(change: dict[str, Any]) -> None:
+def test_unknown_figures_give_no_estimate(change: dict[str, Any]) -> None:
     unsure = replace(OPEN, **change)
     assert (seconds_left(unsure, NOW), fraction_done(unsure)) == (None, None)
     assert "left" not in describe(unsure, NOW)
 
 
-def test_an_incremental_walk_is_estimated_by_the_time_that_it_covered() -> None:
+def test_an_incremental_sync_is_estimated_from_the_time_it_covered() -> None:
     assert fraction_done(INCREMENTAL) == pytest.approx(0.2)
     assert seconds_left(INCREMENTAL, NOW) == pytest.approx(20)
     barely = replace(INCREMENTAL, last_updated_time=NOW - timedelta(minutes=30))
     assert seconds_left(barely, NOW) is None
 
 
-def test_gaps_take_a_call_each_and_a_wait_its_time() -> None:
+def test_each_gap_is_estimated_as_one_call_and_waits_are_added() -> None:
     listed = replace(OPEN, listed_at=NOW, open_gaps=30)
     assert seconds_left(listed, NOW) == 15
     waiting = replace(listed, waiting_until=NOW + timedelta(seconds=60))
@@ -153,7 +153,7 @@ def test_gaps_take_a_call_each_and_a_wait_its_time() -> None:
     assert seconds_left(waiting, NOW + timedelta(hours=1)) == 15
 
 
-def test_success_is_open_until_something_went_wrong_or_it_ended() -> None:
+def test_success_is_null_until_the_session_fails_or_ends() -> None:
     left = replace(OPEN, run_id=None, state="resumable")
     for session, success in (
         (OPEN, None),
@@ -169,34 +169,36 @@ def test_success_is_open_until_something_went_wrong_or_it_ended() -> None:
         assert status_answer(session, NOW)["success"] is success
 
 
-def test_the_words_are_those_of_the_replaced_application() -> None:
+def test_an_ended_session_is_described_as_by_the_replaced_application() -> None:
     done = replace(OPEN, outcome="completed", worked_seconds=120.5, total_synced=10_000)
-    told = status_answer(done, NOW)
-    assert (told["duration"], told["speed"]) == ("120.5s", "83.0 conversations/sec")
-    assert told["message"] == "Full sync: 10000 conversation(s) with 1000 events"
-    assert (told["synced"], told["total"]) == (10_000, 10_000)
+    status = status_answer(done, NOW)
+    assert (status["duration"], status["speed"]) == ("120.5s", "83.0 conversations/sec")
+    assert status["message"] == "Full sync: 10000 conversation(s) with 1000 events"
+    assert (status["synced"], status["total"]) == (10_000, 10_000)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"state": "requested"}, "asked for"),
+        ({"state": "requested"}, "is requested and will start in a moment"),
         ({"state": "rate_limited", "waiting_until": NOW, "waiting_for": "the app's limit"},
-         "waits for the app's limit until 12:00:00 UTC"),
+         "is waiting for the app's limit until 12:00:00 UTC"),
         ({"state": "backing_off", "waiting_until": NOW}, "until 12:00:00 UTC"),
         ({"state": "needs_reauthorization", "run_id": None, "last_error": "the token expired"},
-         "after: the token expired"),
-        ({"listed_at": NOW, "open_gaps": 12}, "12 more stretches of history"),
+         "Last error: the token expired"),
+        ({"listed_at": NOW, "open_gaps": 12}, "is reading 12 more gaps of history"),
         ({"outcome": "truncated", "warning": "the list ends too soon"}, "the list ends too soon"),
-        ({"outcome": "superseded"}, "a newer full sync took its place"),
+        ({"outcome": "superseded"}, "superseded by a newer full sync"),
     ],
 )  # fmt: skip
-def test_it_says_what_it_waits_for_or_why_it_ended(change: dict[str, Any], words: str) -> None:
+def test_the_description_names_what_the_sync_waits_for_or_why_it_ended(
+    change: dict[str, Any], words: str
+) -> None:
     assert words in describe(replace(OPEN, **change), NOW)
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (5400, "1.5 h")]
 )
-def test_durations_are_in_words(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words
+def test_a_duration_has_a_unit_that_suits_its_length(seconds: float, words: str) -> None:
+    assert format_duration(seconds) == words

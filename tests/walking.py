@@ -1,4 +1,4 @@
-"""Syncs in tests, and what they are compared with."""
+"""Running syncs in tests, and comparing what they stored with the simulated truth."""
 
 import threading
 from collections import Counter
@@ -16,6 +16,7 @@ Connect = Callable[[Simulated], Engine]
 
 
 def walk(engine: Engine, page_id: str, **options: Any) -> SyncResult:
+    """Run one sync of a page; `options` are those of SyncRequest."""
     request = SyncRequest(page_id, options.pop("run_id", "run"), **options)
     return sync_page(engine, request, threading.Event())
 
@@ -26,6 +27,7 @@ def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 
 def stored(database: Database) -> Counter[tuple[Any, ...]]:
+    """The events in the database, as rows to compare with `truth`."""
     return Counter(
         rows(
             database,
@@ -37,6 +39,7 @@ def stored(database: Database) -> Counter[tuple[Any, ...]]:
 
 
 def truth(simulated: Simulated) -> Counter[tuple[Any, ...]]:
+    """The events of the simulated pages, as rows to compare with `stored`."""
     return Counter(
         (
             row["page_id"],

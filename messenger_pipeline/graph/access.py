@@ -1,4 +1,4 @@
-"""What a token lets one do, and which apps get a page's webhooks: payloads, and reading them."""
+"""Parsing what Meta returns about a token's access, and about the apps that receive webhooks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from messenger_pipeline.errors import UnexpectedAnswer
 
 
-class _Told(TypedDict):
+class _TokenError(TypedDict):
     code: NotRequired[int | None]
     message: NotRequired[str | None]
 
@@ -21,7 +21,7 @@ class _Token(TypedDict):
     expires_at: NotRequired[float | None]
     data_access_expires_at: NotRequired[float | None]
     scopes: NotRequired[list[str] | None]
-    error: NotRequired[_Told | None]
+    error: NotRequired[_TokenError | None]
 
 
 class _DebugToken(TypedDict):
@@ -43,11 +43,11 @@ _apps = TypeAdapter(_Apps)
 
 @dataclass(frozen=True)
 class TokenState:
-    """What Meta says of a token. An expiry of None: never."""
+    """The state of a token. An expiry of None means never."""
 
     valid: bool
     reason: str | None
-    """Why it is not valid, in Meta's words."""
+    """Why it is not valid, as Meta words it."""
     expires_at: datetime | None
     data_access_expires_at: datetime | None
     scopes: list[str] | None
@@ -55,7 +55,7 @@ class TokenState:
 
 @dataclass(frozen=True)
 class SubscribedApp:
-    """An app that gets a page's webhooks, and the fields of which it gets them."""
+    """An app that receives a page's webhooks, and the fields that it is subscribed to."""
 
     id: str | None
     fields: list[str]
@@ -89,23 +89,23 @@ def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
-        fault = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
         raise UnexpectedAnswer(
-            f"The answer is not as documented: {where}: {fault['msg']}."
+            f"The answer is not as documented: {where}: {first['msg']}."
         ) from None
 
 
 def _name(field: Any) -> str:
-    """A field by name: newer versions tell objects of name and version elsewhere."""
+    """The name of a field, which newer versions of the API return as an object."""
     return str(field.get("name")) if isinstance(field, dict) else str(field)
 
 
 def _time(seconds: float | None) -> datetime | None:
-    """0 and less mean never."""
+    """A Unix time; None for 0 and less, which mean never."""
     if not seconds or seconds < 0:
         return None
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
-        return None  # so far away that nobody need act
+        return None  # too far in the future to matter

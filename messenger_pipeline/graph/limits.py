@@ -1,4 +1,4 @@
-"""Usage headers: how much of Meta's quota is used up."""
+"""Usage headers: how many percent of Meta's quota are used up."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,10 @@ _PERCENTS = ("call_count", "total_time", "total_cputime")
 
 @dataclass(frozen=True)
 class Usage:
-    """The highest percentage that any header tells for app, page and business use case, and in
-    how many seconds access comes back if it is gone. Headers come only once enough calls were
-    made, and on errors too.
+    """The highest percentage in the headers for app, page and business use case.
+
+    `regain_seconds` is when access returns, 0 if it is not blocked. Meta sends these headers only
+    once enough calls were made, and with errors too. Source: Graph API "Rate Limits".
     """
 
     app: int = 0
@@ -24,7 +25,7 @@ class Usage:
 
 
 def parse_usage(headers: Mapping[str, str]) -> Usage:
-    """The usage that an answer's headers tell; what cannot be read counts as none."""
+    """The usage in an answer's headers; a header that cannot be parsed counts as no usage."""
     app, page, business = (_objects(headers.get(name)) for name in _HEADERS)
     return Usage(
         app=_highest(app),
@@ -37,8 +38,10 @@ def parse_usage(headers: Mapping[str, str]) -> Usage:
 
 
 def _objects(header: str | None) -> list[dict[str, Any]]:
-    """Every object in a header that has figures. One business id can stand twice as a key, so
-    pairs are kept as they come."""
+    """All objects in a header that have percentages.
+
+    A header may repeat a business id as a key, so objects are collected while it is parsed.
+    """
     found: list[dict[str, Any]] = []
 
     def keep(pairs: list[tuple[str, Any]]) -> None:

@@ -1,7 +1,7 @@
-"""Payloads as Meta sends them, checked at the border.
+"""Payloads as Meta sends them, validated when they arrive.
 
-Typed dictionaries of only the fields that are used, checked in compiled code; fields that nobody
-asked for are counted and passed over. What is optional here is absent in real answers.
+Typed dictionaries of only the fields in use, validated in compiled code; other fields are counted
+and ignored. What is optional here is missing in real answers.
 """
 
 from collections import Counter
@@ -20,12 +20,12 @@ from typing_extensions import TypedDict
 from messenger_pipeline.errors import UnexpectedAnswer
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1, max_length=1000)]
-"""Ids are opaque text of many shapes; some answers give numbers. No real one is near the length
-at which PostgreSQL could not index it."""
+"""Ids are opaque text of many shapes; some answers contain numbers instead. The maximum is far
+above real ids, and below what PostgreSQL can index."""
 
 
 class Party(TypedDict):
-    """Somebody in a conversation. A deactivated account may lack its name or id."""
+    """A participant of a conversation. A deactivated account may have no name or id."""
 
     id: NotRequired[Id | None]
     name: NotRequired[str | None]
@@ -33,7 +33,7 @@ class Party(TypedDict):
 
 
 def _listed(value: Any) -> Any:
-    """Participants come as {"data": [...]}, as a bare list, as a lone member, or as null."""
+    """Meta sends participants as {"data": [...]}, as a list, as a single object, or as null."""
     if isinstance(value, dict):
         value = value.get("data", value)
     if isinstance(value, dict):
@@ -51,14 +51,14 @@ class Cursors(TypedDict):
 
 
 class Paging(TypedDict):
-    """`next` embeds the access token: it is read here and kept nowhere."""
+    """`next` contains the access token: it is used here and never stored."""
 
     cursors: NotRequired[Cursors | None]
     next: NotRequired[str | None]
 
 
 class Edge(TypedDict):
-    """A list inside a record, of whatever Meta puts there."""
+    """A list inside a record, with items of any shape."""
 
     data: NotRequired[list[Any] | None]
 
@@ -96,7 +96,7 @@ class Thread(TypedDict):
     messages: NotRequired[Messages | None]
 
 
-# What else stands in a message or thread is kept as it is read, to be counted.
+# Other fields of a message or thread are kept while it is parsed, to count them.
 Message.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
 Thread.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
 
@@ -109,7 +109,7 @@ class PageProfile(TypedDict):
 
 
 class Profile(TypedDict):
-    """`GET /{psid}?fields=…`, of a contact; Instagram's have name and username."""
+    """`GET /{psid}?fields=…` of a contact; Instagram returns name and username."""
 
     first_name: NotRequired[str | None]
     last_name: NotRequired[str | None]
@@ -120,7 +120,13 @@ class Profile(TypedDict):
 Record = TypeVar("Record")
 
 MESSAGE_FIELDS = ",".join(Message.__annotations__)
-THREAD_FIELDS = "id,updated_time,participants,message_count"
+_THREAD_FIELDS = "id,updated_time,participants,message_count"
+
+
+def thread_fields(messages: int) -> str:
+    """The `fields` of a request for threads with up to `messages` of their newest messages."""
+    nested = f",messages.limit({messages}){{{MESSAGE_FIELDS}}}" if messages else ""
+    return _THREAD_FIELDS + nested
 
 
 @dataclass(frozen=True)
@@ -136,10 +142,10 @@ class Reject:
 
 @dataclass(frozen=True)
 class Listing(Generic[Record]):
-    """One answer of a list: its records, and the cursor of the next if the list goes on.
+    """One answer of a list: its records, and the cursor of the next answer; None at the end.
 
-    `unknown` counts the fields that nobody asked for. `withheld` names the threads, and None for
-    an answer of one thread's messages, of which Meta tells no more than ids.
+    `unknown` counts the fields that no model names. `withheld` are the ids of threads of whose
+    messages Meta returned only ids; None stands for the thread whose messages were requested.
     """
 
     records: list[Record]
@@ -150,19 +156,22 @@ class Listing(Generic[Record]):
 
 
 def next_cursor(paging: Paging | None) -> str | None:
-    """The `after` of the next answer; None where the list ends: where `next` is absent."""
+    """The cursor of the next answer; None at the end of the list, where Meta sends no `next`.
+
+    Raises UnexpectedAnswer if there is a next answer but no cursor for it.
+    """
     if not paging or not paging.get("next"):
         return None
     after = (paging.get("cursors") or {}).get("after")
     if not after:
         after = parse_qs(urlsplit(paging["next"] or "").query).get("after", [None])[0]
     if not after:
-        raise UnexpectedAnswer("A list goes on, but without a cursor to go on from.")
+        raise UnexpectedAnswer("A list has a next page, but no cursor for it.")
     return after
 
 
 def without_paging(raw: Any) -> Any:
-    """A raw record without `paging`, whose links embed the access token."""
+    """A raw record without `paging`, whose links contain the access token."""
     if isinstance(raw, dict):
         return {name: without_paging(value) for name, value in raw.items() if name != "paging"}
     if isinstance(raw, list):

@@ -1,7 +1,7 @@
-"""Bodies of answers to records: validated in compiled code, whole where that works.
+"""Parsing the bodies of answers into records, validated in compiled code.
 
-Where a whole answer does not fit, its records are tried one by one, and those that do not fit come
-back as rejects.
+A body is validated whole first. If that fails its records are validated one by one, and those that
+fail are returned as rejects.
 """
 
 import json
@@ -37,13 +37,13 @@ class _MessageList(TypedDict):
     paging: NotRequired[Paging | None]
 
 
-class _Unread(TypedDict):
+class _RawList(TypedDict):
     data: list[Any]
     paging: NotRequired[Paging | None]
 
 
 class _Head(TypedDict):
-    """What an answer is, without its records."""
+    """An answer without its records."""
 
     paging: NotRequired[Paging | None]
     error: NotRequired[Any]
@@ -59,51 +59,55 @@ _threads = TypeAdapter(_Threads)
 _thread = TypeAdapter(Thread)
 _message_list = TypeAdapter(_MessageList)
 _message = TypeAdapter(Message)
-_unread = TypeAdapter(_Unread)
+_raw_list = TypeAdapter(_RawList)
 _head = TypeAdapter(_Head)
 _page = TypeAdapter(PageProfile)
 _profile = TypeAdapter(Profile)
 
 
 @dataclass
-class UnreadThreads:
-    """One answer of the list of threads, of which only the cursor is read so far."""
+class UnparsedThreads:
+    """One answer of the list of threads, of which so far only the cursor is parsed."""
 
     body: bytes
     after: str | None
     _listing: Listing[Thread] | None = None
 
-    def read(self) -> Listing[Thread]:
-        """Raises UnexpectedAnswer if the body is no list of threads at all."""
+    def parse(self) -> Listing[Thread]:
+        """The threads, parsed at the first call. Raises UnexpectedAnswer if the body is not a list
+        of threads."""
         if self._listing is None:
             self._listing = parse_threads(self.body)
         return self._listing
 
 
-def parse_cursor(body: bytes) -> UnreadThreads:
-    """The cursor, in a fifth of the time that the threads take: the next answer can be asked for
-    while they are read. Raises UnexpectedAnswer if the body is no list of threads at all."""
+def parse_cursor(body: bytes) -> UnparsedThreads:
+    """Parse the cursor alone, in a fifth of the time that the threads take.
+
+    So the next answer can be requested while the threads are parsed. Raises UnexpectedAnswer if
+    the body is not a list of threads.
+    """
     try:
         head = _head.validate_json(body)
     except ValidationError:
         head = {}
     if head.keys() == {"paging"} and head["paging"]:
-        return UnreadThreads(body, next_cursor(head["paging"]))
+        return UnparsedThreads(body, next_cursor(head["paging"]))
     listing = parse_threads(body)
-    return UnreadThreads(body, listing.after, listing)
+    return UnparsedThreads(body, listing.after, listing)
 
 
 def parse_threads(body: bytes) -> Listing[Thread]:
-    """Raises UnexpectedAnswer if the body is no list of threads at all."""
+    """Raises UnexpectedAnswer if the body is not a list of threads."""
     try:
         answer = _threads.validate_json(body)
         threads, paging = answer["data"], answer.get("paging")
         return Listing(threads, next_cursor(paging), unknown=_unknown_in(threads))
     except ValidationError:
-        unread = _unread_list(body)
-    listing: Listing[Thread] = Listing([], next_cursor(unread.get("paging")))
-    for raw in unread["data"]:
-        thread = _thread_of(raw, listing)
+        raw_list = _parse_raw_list(body)
+    listing: Listing[Thread] = Listing([], next_cursor(raw_list.get("paging")))
+    for raw in raw_list["data"]:
+        thread = _parse_thread(raw, listing)
         if thread:
             listing.records.append(thread)
     listing.unknown.update(_unknown_in(listing.records))
@@ -111,7 +115,7 @@ def parse_threads(body: bytes) -> Listing[Thread]:
 
 
 def parse_one_thread(body: bytes) -> Listing[Thread]:
-    """A thread asked for by its id. Raises UnexpectedAnswer if the body is none."""
+    """A thread requested by its id. Raises UnexpectedAnswer if the body is not a thread."""
     raw = parse_json(body)
     if not isinstance(raw, dict) or "id" not in raw:
         raise UnexpectedAnswer("The answer is not as documented: no thread.")
@@ -119,28 +123,28 @@ def parse_one_thread(body: bytes) -> Listing[Thread]:
 
 
 def parse_messages(body: bytes) -> Listing[Message]:
-    """Raises UnexpectedAnswer if the body is no list of messages at all."""
+    """Raises UnexpectedAnswer if the body is not a list of messages."""
     try:
         answer = _message_list.validate_json(body)
         messages, paging = answer["data"], answer.get("paging")
         return Listing(messages, next_cursor(paging), unknown=_unknown_messages(messages))
     except ValidationError:
-        unread = _unread_list(body)
-    listing: Listing[Message] = Listing([], next_cursor(unread.get("paging")))
-    listing.records.extend(_messages_of(unread["data"], None, listing))
+        raw_list = _parse_raw_list(body)
+    listing: Listing[Message] = Listing([], next_cursor(raw_list.get("paging")))
+    listing.records.extend(_parse_usable(raw_list["data"], None, listing))
     listing.unknown.update(_unknown_messages(listing.records))
     return listing
 
 
 def parse_thread_record(raw: Any) -> Thread | Reject:
-    """A thread that was rejected, looked at again."""
+    """A raw thread that was rejected before, parsed again."""
     listing: Listing[Thread] = Listing([], None)
-    thread = _thread_of(raw, listing)
+    thread = _parse_thread(raw, listing)
     return listing.rejects[0] if listing.rejects or thread is None else thread
 
 
 def parse_message_record(raw: Any) -> Message | Reject:
-    """A message that was rejected, looked at again."""
+    """A raw message that was rejected before, parsed again."""
     try:
         message: Message = _message.validate_python(raw)
         return message
@@ -154,20 +158,20 @@ def parse_page(body: bytes) -> PageProfile:
 
 
 def parse_profile(body: bytes) -> str | None:
-    """A contact's name, where the profile tells one."""
-    told: Profile = _parse(_profile, body)
-    names = (told.get("first_name"), told.get("last_name"))
-    whole = " ".join(name for name in names if name)
-    return told.get("name") or whole or told.get("username") or None
+    """A contact's name, if the profile has one."""
+    profile: Profile = _parse(_profile, body)
+    names = (profile.get("first_name"), profile.get("last_name"))
+    full_name = " ".join(name for name in names if name)
+    return profile.get("name") or full_name or profile.get("username") or None
 
 
-def _unread_list(body: bytes) -> Any:
-    """A list of records not yet looked at. Raises UnexpectedAnswer."""
+def _parse_raw_list(body: bytes) -> Any:
+    """A list whose records are not validated yet. Raises UnexpectedAnswer."""
+    content = parse_json(body)
     try:
-        told = parse_json(body)
-        return _unread.validate_python(told)
+        return _raw_list.validate_python(content)
     except ValidationError as error:
-        reason = "no JSON" if told is None else _reason(error)
+        reason = "it is not JSON" if content is None else _reason(error)
         raise UnexpectedAnswer(f"The answer is not as documented: {reason}.") from None
 
 
@@ -178,8 +182,11 @@ def _parse(adapter: TypeAdapter[Any], body: bytes) -> Any:
         raise UnexpectedAnswer(f"The answer is not as documented: {_reason(error)}.") from None
 
 
-def _thread_of(raw: Any, listing: Listing[Any]) -> Thread | None:
-    """The thread with those of its messages that can be used."""
+def _parse_thread(raw: Any, listing: Listing[Any]) -> Thread | None:
+    """The thread with its usable messages; None if it is not usable itself.
+
+    Adds what is not usable to the listing's rejects.
+    """
     try:
         thread: Thread = _thread.validate_python(raw)
         return thread
@@ -194,18 +201,19 @@ def _thread_of(raw: Any, listing: Listing[Any]) -> Thread | None:
         listing.rejects.append(_reject("thread", raw, error))
         return None
     assert thread["messages"] is not None
-    thread["messages"]["data"] = _messages_of(messages["data"], thread["id"], listing)
+    thread["messages"]["data"] = _parse_usable(messages["data"], thread["id"], listing)
     return thread
 
 
-def _messages_of(
+def _parse_usable(
     raws: Iterable[Any], thread_id: str | None, listing: Listing[Any]
 ) -> list[Message]:
-    """Those that can be used; the others are noted in the listing."""
+    """The usable messages. Adds the others to the listing's rejects or withheld threads."""
     usable = []
     for raw in raws:
         if isinstance(raw, dict) and raw.keys() == {"id"}:
-            # Of old messages Meta tells the ids at most.
+            # Meta withholds the details of all but the newest 20 messages.
+            # Source: Messenger Platform, Conversations API.
             listing.withheld.add(thread_id)
             continue
         try:
@@ -249,19 +257,22 @@ def _reason(error: ValidationError) -> str:
 
 
 def parse_json(body: bytes) -> Any:
-    """Any JSON; None if it is none. Half of a surrogate pair, as an emoji that was cut in two
-    leaves it, becomes the replacement character: it is no text in PostgreSQL, nor for pydantic."""
+    """Parse JSON; None if the body is not JSON.
+
+    Half of a surrogate pair, left where an emoji was cut in two, becomes the replacement
+    character: neither PostgreSQL nor pydantic accepts it as text.
+    """
     try:
-        return _whole(json.loads(body))
+        return _replace_surrogates(json.loads(body))
     except ValueError:
         return None
 
 
-def _whole(value: Any) -> Any:
+def _replace_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_whole(name): _whole(one) for name, one in value.items()}
+        return {_replace_surrogates(name): _replace_surrogates(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_replace_surrogates(one) for one in value]
     return value

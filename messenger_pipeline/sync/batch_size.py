@@ -1,34 +1,39 @@
-"""How much one call asks for: less where Meta says that it is too much, then slowly more. Pure."""
+"""How much one request asks for: less where Meta refuses it as too much, then slowly more. Pure."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Portion:
-    """Records asked for at once, and messages nested in each; up to `most` and `most_nested`.
+class BatchSize:
+    """A `limit` of records per request, and a `nested_limit` of messages in each record.
 
-    Until Meta first says that it is too much the portion doubles, then it grows by a sixteenth:
-    each refusal costs a call.
+    Until Meta first refuses a size as too much the limit doubles with each answer. From then on
+    it grows by a sixteenth, because each refusal costs a call. `max_limit` and
+    `max_nested_limit` bound both.
     """
 
-    records: int
-    nested: int
-    most: int
-    most_nested: int
-    refused: bool = False
+    limit: int
+    nested_limit: int
+    max_limit: int
+    max_nested_limit: int
+    was_refused: bool = False
 
-    def smaller(self) -> "Portion | None":
-        """Half of the records, then fewer messages in each; None where there is no less."""
-        if self.records > 1:
-            return replace(self, records=self.records // 2, refused=True)
-        if self.nested > 1:
-            return replace(self, nested=self.nested // 2, refused=True)
+    def smaller(self) -> "BatchSize | None":
+        """The size to retry with after a refusal; None if there is no smaller one.
+
+        Halves the records first, then the messages nested in the last one.
+        """
+        if self.limit > 1:
+            return replace(self, limit=self.limit // 2, was_refused=True)
+        if self.nested_limit > 1:
+            return replace(self, nested_limit=self.nested_limit // 2, was_refused=True)
         return None
 
-    def larger(self) -> "Portion":
-        """What to ask for after an answer."""
-        if not self.refused:
-            return replace(self, records=min(self.most, 2 * self.records))
-        if self.nested < self.most_nested:
-            return replace(self, nested=min(self.most_nested, self.nested + 1 + self.nested // 16))
-        return replace(self, records=min(self.most, self.records + 1 + self.records // 16))
+    def larger(self) -> "BatchSize":
+        """The size of the next request after an answer."""
+        if not self.was_refused:
+            return replace(self, limit=min(self.max_limit, 2 * self.limit))
+        if self.nested_limit < self.max_nested_limit:
+            grown = self.nested_limit + 1 + self.nested_limit // 16
+            return replace(self, nested_limit=min(self.max_nested_limit, grown))
+        return replace(self, limit=min(self.max_limit, self.limit + 1 + self.limit // 16))

@@ -1,4 +1,4 @@
-"""Meta's payloads to rows: who takes part in a thread, and the event that each message is. Pure."""
+"""Meta's payloads to rows: the participants of a thread, and the event of each message. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -8,11 +8,11 @@ from messenger_pipeline.rows import EventRow, Source
 
 _EDGES: Final = ("attachments", "shares", "reactions")
 _PLAIN: Final = ("sticker", "reply_to", "story", "is_unsupported")
-_BESIDE_TEXT: Final = frozenset(_EDGES + _PLAIN)
+_NOT_TEXT: Final = frozenset(_EDGES + _PLAIN)
 
 
 def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
-    """The event that a message is. Its direction is unknown where it does not tell who sent it."""
+    """The event of a message. Its direction is unknown if the message has no sender with an id."""
     sender = message.get("from")
     sender_id = sender.get("id") if sender else None
     if sender_id is None:
@@ -23,8 +23,8 @@ def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
     text = message.get("message")
     if text is not None:
         metadata["text"] = text
-    if not _BESIDE_TEXT.isdisjoint(message):  # most messages are text alone
-        metadata |= _beside_text(message)
+    if not _NOT_TEXT.isdisjoint(message):  # most messages are text alone
+        metadata |= _other_content(message)
     return {
         "event_type": event_type,
         "event_timestamp": message["created_time"],
@@ -33,7 +33,7 @@ def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
     }
 
 
-def _beside_text(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _other_content(fields: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in _EDGES:
         edge = fields.get(name)
@@ -47,30 +47,36 @@ def _beside_text(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def contact_of(thread: Thread, page_id: str) -> Party | None:
-    """The contact of a thread: the party that is not the page.
+    """The contact of a thread: the participant other than the page. None if none has an id.
 
-    Of several the one with the least id, which does not depend on when one looks; what each of
-    them wrote is their own (see `owner_of`). None where nobody with an id takes part.
+    Of several the one with the least id, so that every answer gives the same. What each of them
+    wrote belongs to their own conversation: see `owner_of`.
     """
     others = others_in(thread, page_id)
     return others[min(others)] if others else None
 
 
 def others_in(thread: Thread, page_id: str) -> dict[str, Party]:
-    """Who takes part but the page, by id; where participants tell nobody, who wrote."""
+    """The participants other than the page, by id.
+
+    If Meta returns none, those who wrote one of the messages.
+    """
     writers = (message.get("from") for message in messages_of(thread))
-    given = _but_page(thread.get("participants") or [], page_id)
-    return given or _but_page([writer for writer in writers if writer], page_id)
+    listed = _without_page(thread.get("participants") or [], page_id)
+    return listed or _without_page([writer for writer in writers if writer], page_id)
 
 
-def _but_page(parties: Iterable[Party], page_id: str) -> dict[str, Party]:
+def _without_page(parties: Iterable[Party], page_id: str) -> dict[str, Party]:
     known = ((party.get("id"), party) for party in parties)
     return {party_id: party for party_id, party in known if party_id and party_id != page_id}
 
 
 def owner_of(message: Message, page_id: str, contact_id: str) -> str:
-    """Whose conversation a message belongs to: theirs who wrote it, as a webhook has it; what the
-    page or nobody known wrote is the thread's contact's."""
+    """The contact whose conversation a message belongs to.
+
+    A contact's message belongs to its sender, as it does in webhooks; the page's, and one without
+    a sender, to the thread's contact.
+    """
     sender = message.get("from")
     sender_id = sender.get("id") if sender else None
     return sender_id if sender_id and sender_id != page_id else contact_id

@@ -1,5 +1,5 @@
-"""What a walk decides of each thread: unchanged, or which messages to load and what is still
-missing below them. Pure.
+"""What to do with each thread of an answer: skip it, or load its messages and leave the rest as a
+gap. Pure.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -33,16 +33,16 @@ from messenger_pipeline.sync.parse import (
     parse_message,
 )
 
-WITHHELD = "Meta tells no more than the ids of its older messages"
+WITHHELD = "Meta returns only the ids of its older messages"
 
 SETTLED = timedelta(seconds=5)
-"""Meta's times are whole seconds: an answer given within this of a thread's updated_time may
-have missed another message of the same second, so it proves nothing."""
+"""Meta's times are whole seconds: an answer given less than this after a thread's updated_time may
+have missed another message of the same second. Such an answer does not prove it unchanged."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Whose threads these are, and how what is read of them is marked."""
+    """The page that threads belong to, and the source that their rows are marked with."""
 
     page_id: str
     source: Source
@@ -50,7 +50,7 @@ class Page:
 
 @dataclass
 class Plan:
-    """What one response brings to the load."""
+    """What one response adds to the load. `seen` are the ids of unchanged threads."""
 
     conversations: list[ConversationRow] = field(default_factory=list)
     threads: list[ThreadRow] = field(default_factory=list)
@@ -66,10 +66,13 @@ def plan_threads(
     answered_at: datetime,
     withheld: Collection[str | None] = (),
 ) -> Plan:
-    """What to load of an answer's threads, given what is known of them, and of which of them
-    Meta withholds messages."""
+    """Plan the load of an answer's threads.
+
+    `known` are the states of those that were read before, by id. `withheld` are the ids of those
+    of which Meta returned some messages without content.
+    """
     plan = Plan()
-    # A thread that jumped while the answer was made can stand in it twice: the newer one counts.
+    # A thread that moves while Meta makes the answer may be in it twice: the newer one counts.
     newest: dict[str, Thread] = {}
     for thread in threads:
         other = newest.get(thread["id"])
@@ -80,14 +83,13 @@ def plan_threads(
         if state and is_unchanged(thread, state):
             plan.seen.append(thread["id"])
         else:
-            hidden = thread["id"] in withheld
-            plan.gaps += _plan_changed(plan, thread, state, page, answered_at, hidden)
+            _plan_changed(plan, thread, state, page, answered_at, thread["id"] in withheld)
     plan.conversations = dedupe_conversations(plan.conversations)
     return plan
 
 
 def states_after(plan: Plan) -> dict[str, ThreadState]:
-    """What will be known of a plan's threads once it is loaded."""
+    """The states of a plan's threads once it is loaded, by thread id."""
     gaps = {gap["thread_id"] for gap in plan.gaps if "reason" not in gap}
     return {
         row["thread_id"]: ThreadState(**row, has_gap=row["thread_id"] in gaps)
@@ -96,7 +98,7 @@ def states_after(plan: Plan) -> dict[str, ThreadState]:
 
 
 def is_unchanged(thread: Thread, state: ThreadState) -> bool:
-    """Whether the thread is as it was in Meta's last answer, and all of it is read."""
+    """Whether the thread is as in Meta's last answer, and has been read whole."""
     messages = messages_of(thread)
     newest = message_key(messages[0]["id"]) if messages else None
     return (
@@ -109,10 +111,10 @@ def is_unchanged(thread: Thread, state: ThreadState) -> bool:
 
 
 def reaches(messages: list[Message], time: datetime | None) -> bool:
-    """Whether messages go down past a time without a hole.
+    """Whether messages include all those from `time` on.
 
-    Only one strictly older shows that all of that second were listed; and if they are not in
-    order, newest first, what is missing may be anywhere.
+    Only a message from before that second proves that all of that second are listed. Messages
+    that are not in order, newest first, prove nothing: one may be missing anywhere.
     """
     if time is None or not messages or messages[-1]["created_time"] >= time:
         return False
@@ -124,7 +126,7 @@ def reaches(messages: list[Message], time: datetime | None) -> bool:
 def parse_history(
     messages: list[Message], sender_id: str, page: Page, answered_at: datetime
 ) -> list[ConversationRow]:
-    """The rows of more messages of a known contact's thread."""
+    """The rows of further messages in the thread of a known contact."""
     return dedupe_conversations(_rows(messages, {}, sender_id, page, answered_at))
 
 
@@ -135,7 +137,7 @@ def _rows(
     page: Page,
     answered_at: datetime,
 ) -> list[ConversationRow]:
-    """A conversation for each contact whose messages are among these."""
+    """A conversation for each contact who has messages among these."""
     events: dict[str, list[EventRow]] = {}
     for message in messages:
         owner = owner_of(message, page.page_id, contact_id)
@@ -151,56 +153,67 @@ def _rows(
     ]
 
 
-def _at(messages: list[Message], time: datetime | None) -> str | None:
-    """The message of that time; of several the one with the greatest id."""
-    found = [message["id"] for message in messages if message["created_time"] == time]
-    return max((message_key(one) for one in found), default=None)
-
-
 def _plan_changed(
     plan: Plan,
     thread: Thread,
     state: ThreadState | None,
     page: Page,
     answered_at: datetime,
-    hidden: bool,
-) -> list[GapRow]:
-    """Plans what the thread brings; what of it is still missing, if anything, is the gap.
-
-    `hidden`: Meta withholds some of its messages.
-    """
+    is_withheld: bool,
+) -> None:
+    """Add a changed thread to the plan: its messages, its new state and its gap, if one is left."""
     messages = messages_of(thread)
-    contact = contact_of(thread, page.page_id)
-    sender_id = contact.get("id") if contact else None
-    if sender_id is None and state:
-        sender_id = state.sender_id
+    sender_id = _find_sender(thread, state, page)
     if sender_id is None and messages:
-        reason = "no participant but the page has an id"
+        reason = "no participant other than the page has an id"
         plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
-        return []
+        return
     if sender_id is not None:
         others = others_in(thread, page.page_id)
         plan.conversations += _rows(messages, others, sender_id, page, answered_at)
+        plan.gaps += _find_gap(thread, state, is_withheld)
+    plan.threads.append(_thread_row(thread, state, sender_id, answered_at))
+
+
+def _find_sender(thread: Thread, state: ThreadState | None, page: Page) -> str | None:
+    """The id of the thread's contact; if the answer has none, the one known before."""
+    contact = contact_of(thread, page.page_id)
+    sender_id = contact.get("id") if contact else None
+    return state.sender_id if sender_id is None and state else sender_id
+
+
+def _thread_row(
+    thread: Thread, state: ThreadState | None, sender_id: str | None, answered_at: datetime
+) -> ThreadRow:
+    messages = messages_of(thread)
     newest_loaded_at = max((message["created_time"] for message in messages), default=None)
     if newest_loaded_at is None and state:
         newest_loaded_at = state.newest_loaded_at
-    plan.threads.append(
-        {
-            "thread_id": thread["id"],
-            "sender_id": sender_id,
-            "updated_time": thread["updated_time"],
-            "message_count": thread.get("message_count"),
-            "newest_message_id": message_key(messages[0]["id"]) if messages else None,
-            "answered_at": answered_at,
-            "newest_loaded_at": newest_loaded_at,
-            "newest_loaded_message_id": _at(messages, newest_loaded_at)
-            or (state.newest_loaded_message_id if state else None),
-        }
-    )
-    nested = thread.get("messages")
+    return {
+        "thread_id": thread["id"],
+        "sender_id": sender_id,
+        "updated_time": thread["updated_time"],
+        "message_count": thread.get("message_count"),
+        "newest_message_id": message_key(messages[0]["id"]) if messages else None,
+        "answered_at": answered_at,
+        "newest_loaded_at": newest_loaded_at,
+        "newest_loaded_message_id": _find_id_at(messages, newest_loaded_at)
+        or (state.newest_loaded_message_id if state else None),
+    }
+
+
+def _find_id_at(messages: list[Message], time: datetime | None) -> str | None:
+    """The id of the message of that time; of several the greatest id."""
+    found = [message["id"] for message in messages if message["created_time"] == time]
+    return max((message_key(one) for one in found), default=None)
+
+
+def _find_gap(thread: Thread, state: ThreadState | None, is_withheld: bool) -> list[GapRow]:
+    """The gap below the thread's messages: one, or none if they reach what is loaded."""
+    messages, nested = messages_of(thread), thread.get("messages")
     after = next_cursor(nested.get("paging")) if nested else None
     until = state.newest_loaded_at if state else None
-    if not sender_id or not (after or hidden) or reaches(messages, until):
+    if not (after or is_withheld) or reaches(messages, until):
         return []
     gap: GapRow = {
         "thread_id": thread["id"],
@@ -210,6 +223,6 @@ def _plan_changed(
         ),
         "until_time": until,
     }
-    if hidden:
+    if is_withheld:
         gap["reason"] = WITHHELD
     return [gap]

@@ -1,74 +1,85 @@
-"""What a run tells of itself: lines for whoever reads its log, notes for whoever watches."""
+"""What a run logs, and the waits that it records for the status page."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db.load import SyncSession
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import count_effort, list_progress, note_wait
-from messenger_pipeline.errors import DatabaseError
-from messenger_pipeline.sync.walk import Walk
+from messenger_pipeline.db.progress import list_progress, note_wait
+from messenger_pipeline.sync.sync_run import SyncRun
 
 _log = logging.getLogger(__name__)
+_PROGRESS_SECONDS = 10.0  # between two lines of progress
 
 
-def say_beginning(walk: Walk) -> None:
-    """Say which page is walked, and from where to where."""
-    page, session = walk.page, walk.session
+def log_start(run: SyncRun) -> None:
+    """Log which page is walked, and from where to where."""
+    page, session = run.page, run.session
     name = f"{page.name} ({page.facebook_page_id})" if page.name else page.facebook_page_id
     if session.step:
         _log.info(
-            "goes on with the %s sync of page %s begun at %s: %s conversations read so far",
-            session.mode, name, f"{session.started_at:%Y-%m-%d %H:%M:%S}",
-            f"{session.total_synced:,}",
+            "resuming the %s sync of page %s, started at %s: %s so far",
+            session.mode, name, f"{session.started_at:%Y-%m-%d %H:%M:%S %Z}",
+            _count(session.total_synced, "conversation", "read"),
         )  # fmt: skip
         return
-    down_to = f"down to {session.cutoff:%Y-%m-%d %H:%M:%S}" if session.cutoff else "to the last"
+    down_to = "to the end of its list"
+    if session.cutoff:
+        down_to = f"down to {session.cutoff:%Y-%m-%d %H:%M:%S %Z}"
+    article = "an" if session.mode == "incremental" else "a"
+    _log.info("starting %s %s sync of page %s, %s", article, session.mode, name, down_to)
+
+
+def log_list_read(run: SyncRun) -> None:
+    """Log how far the list was read, and how many gaps are open."""
+    session = run.session
+    [progress] = list_progress(run.database, [session.sync_session_id]).values()
+    reached = "its cutoff" if session.cutoff else "its end"
+    if session.truncated:
+        reached = "where Meta stops giving it"
     _log.info(
-        "begins %s %s sync of page %s: its threads %s",
-        "an" if session.mode == "incremental" else "a", session.mode, name, down_to,
+        "read the list of conversations to %s; %s of history to read", reached,
+        _count(progress.open_gaps, "gap"), extra={"open_gaps": progress.open_gaps},
     )  # fmt: skip
 
 
-def tell_waits(database: Database, session: load.SyncSession) -> Callable[[float, str], None]:
-    """What says, and notes, that the session's run waits so many seconds, and for what."""
+def log_progress(run: SyncRun) -> None:
+    """Log how far the run is, at most every 10 seconds."""
+    now = time.monotonic()
+    if now - run.progress_logged_at < _PROGRESS_SECONDS:
+        return
+    run.progress_logged_at = now
+    loaded = run.loaded
+    facts = {
+        "conversations": run.fetched, "inserted": loaded.inserted, "updated": loaded.updated,
+        "events": loaded.events_created, "api_calls": run.client.calls,
+        "waited_seconds": round(run.pacer.waited, 1),
+    }  # fmt: skip
+    _log.info(
+        "%s: %s new, %s changed, %s; %.1f conversations per second",
+        _count(run.fetched, "conversation", "read"), f"{loaded.inserted:,}",
+        f"{loaded.updated:,}", _count(loaded.events_created, "new event"),
+        run.fetched / (now - run.started_at), extra=facts,
+    )  # fmt: skip
 
-    def tell(seconds: float, what: str) -> None:
-        _log.info("waits %.0f s for %s", seconds, what, extra={"seconds": round(seconds, 1)})
+
+def log_quarantined(count: int) -> None:
+    """Log that records of a response could not be used."""
+    _log.warning("quarantined %s that cannot be used", _count(count, "record"))
+
+
+def wait_reporter(database: Database, session: SyncSession) -> Callable[[float, str], None]:
+    """A function that logs and records that the session's run waits: seconds, and for what."""
+
+    def report_wait(seconds: float, what: str) -> None:
+        _log.info("waiting %.0f s for %s", seconds, what, extra={"seconds": round(seconds, 1)})
         note_wait(database, session.sync_session_id, seconds, what)
 
-    return tell
+    return report_wait
 
 
-@dataclass
-class Run:
-    """Why it ended with more to do, if it did."""
-
-    stopped: str | None = None
-
-
-@contextmanager
-def counted(walk: Walk) -> Iterator[Run]:
-    """Counts what the run did after its last load, however it ends."""
-    run = Run()
-    outcome = "failed"
-    try:
-        yield run
-        outcome = "partial" if run.stopped else "completed"
-    finally:
-        # What the count misses while the database is away is no reason to fail.
-        with suppress(DatabaseError):
-            count_effort(walk.database, walk.session.sync_session_id, walk.effort_since(), outcome)
-
-
-def say_list_read(walk: Walk) -> None:
-    """Say how far the list was read, and what is left below it."""
-    session = walk.session
-    [told] = list_progress(walk.database, [session.sync_session_id]).values()
-    _log.info(
-        "the list is read %s; %s stretches of threads' history are left to read",
-        "as far as Meta gives it" if session.truncated else "to its cutoff" if session.cutoff
-        else "to its end", f"{told.open_gaps:,}", extra={"open_gaps": told.open_gaps},
-    )  # fmt: skip
+def _count(number: int, noun: str, participle: str = "") -> str:
+    """`1 conversation read`, `2,000 conversations read`."""
+    words = [f"{number:,}", noun if number == 1 else f"{noun}s", participle]
+    return " ".join(word for word in words if word)

@@ -1,8 +1,8 @@
-"""What a full walk did not see: which threads Meta no longer lists.
+"""After a full walk: which threads Meta no longer lists.
 
 An error, an empty answer, a lost permission or a walk with unidentified records proves nothing.
-What is missing is looked for at the head of the list, where it may have jumped, then asked for by
-its id.
+A missing thread is looked for at the head of the list, where it may have moved during the walk,
+and then requested by its id.
 """
 
 from datetime import UTC, datetime
@@ -11,59 +11,64 @@ from messenger_pipeline.db import load as sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused
 from messenger_pipeline.sync.gaps import walk_gaps
 from messenger_pipeline.sync.plan import Plan
+from messenger_pipeline.sync.response import load_response, prepare_response
+from messenger_pipeline.sync.sync_run import SyncRun
 from messenger_pipeline.sync.thread_list import walk_head
-from messenger_pipeline.sync.walk import Walk, check_limits, load, prepare
 
 _BATCH = 50
 
 
-def sweep(walk: Walk) -> None:
+def sweep(run: SyncRun) -> None:
     """Mark what is gone after a full walk whose list was read to its end. Raises Stopped."""
-    session = walk.session.sync_session_id
-    if not sessions.list_missing_threads(walk.database, session, walk.fence, final=False):
+    session_id = run.session.sync_session_id
+    if not sessions.list_missing_threads(run.database, session_id, run.fence, final=False):
         return
-    began = walk.session.next_watermark
-    if began is not None:
+    newest_at_start = run.session.next_watermark
+    if newest_at_start is not None:
         try:
-            walk_head(walk, began)
+            walk_head(run, newest_at_start)
         except (CursorRefused, ListRefused) as error:
-            _warn(walk, f"Nothing is marked deleted: {error}")
+            _warn(run, f"Nothing is marked deleted: {error}")
             return
-        walk_gaps(walk)
-    missing = sessions.list_missing_threads(walk.database, session, walk.fence, final=True)
+        walk_gaps(run)
+    missing = sessions.list_missing_threads(run.database, session_id, run.fence, final=True)
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        if not _confirm(walk, [one.thread_id for one in batch], batch[0].living):
+        if not _confirm(run, [one.thread_id for one in batch], batch[0].living):
             _warn(
-                walk,
-                "Nothing more is marked deleted: Meta refuses threads that it lists, too."
-                " Is a permission missing?",
+                run,
+                "Nothing more is marked deleted: Meta also refuses threads that it lists. Check"
+                " the token's permissions.",
             )
             return
 
 
-def _confirm(walk: Walk, missing: list[str], living: str | None) -> bool:
-    """Ask for each thread by its id. False, and nothing marked, if one that lives is refused."""
+def _confirm(run: SyncRun, missing: list[str], living: str | None) -> bool:
+    """Request each thread by its id, and mark those that Meta refuses as gone.
+
+    `living` is a thread that the walk has seen. If Meta refuses that one too, its refusals prove
+    nothing: returns False, and nothing is marked.
+    """
     gone: dict[str, datetime] = {}
     found = []
     for thread_id in missing:
         try:
-            walk.client.fetch_thread(thread_id, messages=0)
+            run.client.fetch_thread(thread_id, messages=0)
             found.append(thread_id)
         except ObjectRefused as error:
             gone[thread_id] = error.date or datetime.now(UTC)
-        check_limits(walk)
+        run.check_limits()
     if gone:
         try:
             assert living is not None, "a walk that saw nothing has no candidates"
-            walk.client.fetch_thread(living, messages=0)
+            run.client.fetch_thread(living, messages=0)
         except ObjectRefused:
             return False
-        sessions.mark_threads_gone(walk.database, walk.session.sync_session_id, walk.fence, gone)
+        sessions.mark_threads_gone(run.database, run.session.sync_session_id, run.fence, gone)
     if found:
-        load(walk, prepare(walk, Plan(), [], asked_for=found))
+        load_response(run, prepare_response(run, Plan(), [], asked_for=found))
     return True
 
 
-def _warn(walk: Walk, warning: str) -> None:
-    sessions.warn_session(walk.database, walk.session.sync_session_id, walk.fence, warning)
+def _warn(run: SyncRun, warning: str) -> None:
+    sessions.warn_session(run.database, run.session.sync_session_id, run.fence, warning)

@@ -53,4 +53,4 @@ def test_it_tells_what_is_read_how_fast_and_what_is_left(
     environment["MESSENGER_CALLS_PER_SECOND"] = "1"
     code, shown = shown_on_a_terminal([*command, "--full"], environment, tmp_path)
     assert code == 0, shown
-    assert re.search(r"\d+ of about 300 conversations read, .* a second, about \d+ s left", shown)
+    assert re.search(r"\d+ of about 300 conversations read, .* per second, about \d+ s left", shown)

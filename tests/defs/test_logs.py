@@ -51,7 +51,7 @@ def test_a_runs_lines_are_json_with_the_run_and_the_page(
             for line in found} == {
         ("run", result.run_id, registered.page.id, "sync_page", "schedule")
     }  # fmt: skip
-    started = next(line for line in found if "begins a full sync" in line["event"])
+    started = next(line for line in found if "starting a full sync" in line["event"])
     assert started["logger"].startswith("messenger_pipeline.")
     assert started["level"] == "info"
     assert any("full sync complete" in line["event"] for line in found)
@@ -64,9 +64,9 @@ def test_the_runs_record_has_the_lines_of_our_modules_from_every_thread(
     registered.fault("code_2", times=1)
     result = run_page(instance, registered.page.id)
     found = logged(instance, result.run_id)
-    assert any("begins a full sync" in one for one in found)
-    assert any("trying again" in one for one in found)
-    again = [line for line in lines(capfd) if "trying again" in line["event"]]
+    assert any("starting a full sync" in one for one in found)
+    assert any("retrying in" in one for one in found)
+    again = [line for line in lines(capfd) if "retrying in" in line["event"]]
     assert {(line["logger"], line["run_id"]) for line in again} == {
         ("messenger_pipeline.graph.client", result.run_id)
     }
@@ -91,7 +91,7 @@ def test_the_command_line_logs_to_the_record_only(
         registered.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=run_id
     )
     assert capfd.readouterr().err == ""
-    assert any("begins a full sync" in one for one in logged(instance, run_id))
+    assert any("starting a full sync" in one for one in logged(instance, run_id))
 
 
 def test_a_secret_reaches_neither_the_record_nor_standard_error(

@@ -17,7 +17,8 @@ from messenger_pipeline.errors import (
     TransientError,
     UnexpectedAnswer,
 )
-from messenger_pipeline.graph.client import GraphApi, Unpaced
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.graph.pace import Unpaced
 from tests.conftest import Simulated
 
 Answer = tuple[int, bytes] | tuple[int, bytes, dict[str, str]]
@@ -31,8 +32,8 @@ def _retry_at_once() -> Iterator[None]:
 
 @pytest.fixture
 def misbehave() -> Iterator[Callable[..., str]]:
-    """misbehave((status, body), …): the URL of a server that gives these answers in turn, and
-    the last one from then on. A status of 0 cuts the connection."""
+    """misbehave((status, body), …): the URL of a server that returns these answers in turn, and
+    then repeats the last one. A status of 0 cuts the connection."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
     def start(*answers: Answer) -> str:
@@ -75,14 +76,14 @@ GOOD = (200, b'{"data": []}')
         (0, b""),
     ],
 )
-def test_service_trouble_is_tried_again(misbehave: Callable[..., str], bad: Answer) -> None:
+def test_transient_errors_are_retried(misbehave: Callable[..., str], bad: Answer) -> None:
     with GraphApi(misbehave(bad, bad, GOOD), "v26.0").client("T") as client:
         answer = client.fetch_messages("t_1", limit=5)
         assert answer.content.records == []
         assert client.calls == 3
 
 
-def test_trouble_that_stays_is_told(misbehave: Callable[..., str]) -> None:
+def test_a_lasting_error_is_raised(misbehave: Callable[..., str]) -> None:
     with (
         GraphApi(misbehave((500, b"")), "v26.0").client("T") as client,
         pytest.raises(TransientError, match="HTTP 500"),
@@ -99,7 +100,7 @@ def test_trouble_that_stays_is_told(misbehave: Callable[..., str]) -> None:
         ((302, b""), UnexpectedAnswer),
     ],
 )
-def test_what_trying_again_cannot_help_is_told_at_once(
+def test_permanent_errors_are_raised_without_a_retry(
     misbehave: Callable[..., str], answer: Answer, kind: type[Exception]
 ) -> None:
     with (
@@ -109,7 +110,7 @@ def test_what_trying_again_cannot_help_is_told_at_once(
         client.fetch_messages("t_1", limit=5)
 
 
-def test_nobody_listening_is_service_trouble_and_its_message_has_no_proof() -> None:
+def test_a_refused_connection_is_transient_and_its_message_has_no_proof() -> None:
     with (
         GraphApi("http://127.0.0.1:9", "v26.0", "app-secret").client("EAAtoken") as client,
         pytest.raises(TransientError, match=r"No answer from http://127.0.0.1:9") as caught,
@@ -136,11 +137,11 @@ def test_the_proof_is_accepted_and_a_wrong_one_is_a_configuration_error(
 
 
 class Turns(Unpaced):
-    """Notes what it is told, and lets everybody go at once."""
+    """Records each call, and never waits."""
 
     def __init__(self, *waits: float) -> None:
         self.turns = 0
-        self.told: list[tuple[int, int]] = []
+        self.usage: list[tuple[int, int]] = []
         self.paused: list[tuple[str, float | None]] = []
         self.waits = list(waits)
 
@@ -148,14 +149,14 @@ class Turns(Unpaced):
         self.turns += 1
 
     def tell(self, app: int, page: int) -> None:
-        self.told.append((app, page))
+        self.usage.append((app, page))
 
     def pause(self, scope: str, seconds: float | None) -> float:
         self.paused.append((scope, seconds))
         return self.waits.pop(0)
 
 
-def test_every_call_waits_its_turn_also_one_that_is_made_again(
+def test_every_call_waits_its_turn_including_retries(
     misbehave: Callable[..., str],
 ) -> None:
     turns = Turns()
@@ -164,17 +165,17 @@ def test_every_call_waits_its_turn_also_one_that_is_made_again(
     assert turns.turns == client.calls == 2
 
 
-def test_usage_is_told_on_successes_and_on_errors_too(misbehave: Callable[..., str]) -> None:
+def test_usage_is_recorded_from_successes_and_errors(misbehave: Callable[..., str]) -> None:
     usage = {"X-App-Usage": '{"call_count": 41}', "X-Page-Usage": '{"total_time": 17}'}
     turns = Turns()
     with GraphApi(misbehave((500, b"", usage), (*GOOD, usage)), "v26.0").client(
         "T", turns
     ) as client:
         client.fetch_messages("t_1", limit=5)
-    assert turns.told == [(41, 17), (41, 17)]
+    assert turns.usage == [(41, 17), (41, 17)]
 
 
-def test_a_limit_whose_pause_is_short_is_waited_for_and_uses_up_no_retry(
+def test_waiting_for_a_limit_uses_up_no_retry(
     misbehave: Callable[..., str],
 ) -> None:
     limit = (400, b'{"error": {"code": 32}}', {"Retry-After": "2"})
@@ -187,7 +188,7 @@ def test_a_limit_whose_pause_is_short_is_waited_for_and_uses_up_no_retry(
 
 
 @pytest.mark.parametrize(("code", "scope"), [(4, "app"), (17, "token"), (80006, "page")])
-def test_a_limit_whose_pause_is_long_is_told_with_its_length(
+def test_a_limit_with_a_long_pause_is_raised_with_its_seconds(
     misbehave: Callable[..., str], code: int, scope: str
 ) -> None:
     limit = (400, b'{"error": {"code": %d}}' % code)
@@ -202,7 +203,7 @@ def test_a_limit_whose_pause_is_long_is_told_with_its_length(
     assert client.calls == 1
 
 
-def test_time_to_regain_access_pauses_after_a_success_too(misbehave: Callable[..., str]) -> None:
+def test_the_time_to_regain_access_pauses_after_a_success(misbehave: Callable[..., str]) -> None:
     business = (
         '{"1": [{"type": "messenger", "call_count": 100, "estimated_time_to_regain_access": 3}]}'
     )
@@ -214,7 +215,7 @@ def test_time_to_regain_access_pauses_after_a_success_too(misbehave: Callable[..
     assert turns.paused == [("page", 180.0)]
 
 
-def test_the_date_of_an_answer_and_of_a_refusal_is_metas(misbehave: Callable[..., str]) -> None:
+def test_answers_and_errors_have_the_date_of_metas_header(misbehave: Callable[..., str]) -> None:
     with GraphApi(
         misbehave(GOOD, (400, b'{"error": {"code": 100, "error_subcode": 33}}')), "v26.0"
     ).client("T") as client:
@@ -224,7 +225,7 @@ def test_the_date_of_an_answer_and_of_a_refusal_is_metas(misbehave: Callable[...
     assert caught.value.date is not None
 
 
-def test_the_log_of_the_http_library_holds_no_secret(
+def test_the_http_library_logs_no_secret(
     simulate: Callable[..., Simulated], caplog: pytest.LogCaptureFixture
 ) -> None:
     simulated = simulate(app_secret="right")

@@ -16,7 +16,7 @@ def test_the_highest_percentage_of_each_header_counts() -> None:
     assert parse_usage(headers) == Usage(app=91, page=5)
 
 
-def test_one_business_id_may_stand_twice_as_a_key() -> None:
+def test_a_business_id_repeated_as_a_key_is_counted_each_time() -> None:
     header = (
         '{"1":[{"type":"messenger","call_count":97,"estimated_time_to_regain_access":3}],'
         '"1":[{"type":"pages","call_count":10}]}'
@@ -29,5 +29,5 @@ def test_one_business_id_may_stand_twice_as_a_key() -> None:
     st.none() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["call_count", "x"]), inner),
 ).map(json.dumps))  # fmt: skip
-def test_no_header_raises(header: str) -> None:
+def test_no_header_raises_an_error(header: str) -> None:
     parse_usage({"X-App-Usage": header, "X-Business-Use-Case-Usage": header})

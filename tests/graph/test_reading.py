@@ -1,4 +1,4 @@
-"""Payloads of many shapes; real ones where they are at hand."""
+"""Payloads of many shapes, including real ones if they are available."""
 
 import contextlib
 import json
@@ -54,7 +54,7 @@ def test_participants_come_in_many_shapes(participants: Any, ids: list[str]) -> 
     assert [party["id"] for party in listing.records[0]["participants"]] == ids
 
 
-def test_a_thread_that_cannot_be_used_is_rejected_and_the_others_are_kept() -> None:
+def test_an_unusable_thread_is_rejected_and_the_others_are_kept() -> None:
     bad = {"id": "t_2", "paging": {"next": "https://x?access_token=S"}}
     listing = parse(THREAD, bad, "no object")
     assert [thread["id"] for thread in listing.records] == ["t_1"]
@@ -64,7 +64,7 @@ def test_a_thread_that_cannot_be_used_is_rejected_and_the_others_are_kept() -> N
     ]
 
 
-def test_a_message_that_cannot_be_used_leaves_the_others_of_its_thread() -> None:
+def test_an_unusable_message_is_rejected_and_the_others_of_its_thread_are_kept() -> None:
     messages = [{"id": "m_2", "message": "x"}, *THREAD["messages"]["data"]]  # type: ignore[index]
     listing = parse({**THREAD, "messages": {"data": messages}})
     assert [m["id"] for m in listing.records[0]["messages"]["data"]] == ["m_1"]
@@ -73,7 +73,7 @@ def test_a_message_that_cannot_be_used_leaves_the_others_of_its_thread() -> None
     ]
 
 
-def test_a_message_of_which_meta_tells_the_id_alone_is_withheld_not_unusable() -> None:
+def test_a_message_with_only_an_id_is_withheld_and_not_rejected() -> None:
     messages = [*THREAD["messages"]["data"], {"id": "m_0"}]  # type: ignore[index]
     listing = parse({**THREAD, "messages": {"data": messages}})
     assert [m["id"] for m in listing.records[0]["messages"]["data"]] == ["m_1"]
@@ -83,18 +83,18 @@ def test_a_message_of_which_meta_tells_the_id_alone_is_withheld_not_unusable() -
     assert (history.records, history.rejects, history.withheld) == ([], [], {None})
 
 
-def test_fields_that_nobody_asked_for_are_counted_and_passed_over() -> None:
+def test_unknown_fields_are_counted_and_ignored() -> None:
     message = {**THREAD["messages"]["data"][0], "mood": 1}  # type: ignore[index]
     listing = parse({**THREAD, "colour": 1, "messages": {"data": [message, message]}}, THREAD)
     assert listing.unknown == {"thread.colour": 1, "message.mood": 2}
     assert listing.rejects == []
 
 
-def test_the_cursor_of_an_answer_is_read_before_its_threads() -> None:
+def test_the_cursor_of_an_answer_is_parsed_before_its_threads() -> None:
     body = json.dumps({"data": [THREAD], "paging": {"cursors": {"after": "A"}, "next": "x"}})
     unread = parse_cursor(body.encode())
     assert unread.after == "A"
-    assert unread.read() == parse_threads(body.encode())
+    assert unread.parse() == parse_threads(body.encode())
 
 
 answers = st.dictionaries(
@@ -104,25 +104,27 @@ answers = st.dictionaries(
 
 
 @given(answers)
-def test_what_is_no_list_of_threads_is_told_by_the_cursor_too(answer: dict[str, Any]) -> None:
+def test_parsing_the_cursor_rejects_the_same_bodies_as_parsing_the_threads(
+    answer: dict[str, Any],
+) -> None:
     body = json.dumps(answer).encode()
     try:
         expected: object = parse_threads(body)
     except UnexpectedAnswer:
         with pytest.raises(UnexpectedAnswer):
-            parse_cursor(body).read()
+            parse_cursor(body).parse()
     else:
-        assert parse_cursor(body).read() == expected
+        assert parse_cursor(body).parse() == expected
 
 
-def test_a_thread_asked_for_by_its_id_is_a_list_of_one() -> None:
+def test_a_thread_requested_by_its_id_is_a_list_of_one() -> None:
     assert parse_one_thread(json.dumps(THREAD).encode()) == parse(THREAD)
     for body in (b"[]", b"<html>", b'{"data": []}'):
         with pytest.raises(UnexpectedAnswer):
             parse_one_thread(body)
 
 
-def test_half_of_an_emoji_spoils_no_answer() -> None:
+def test_half_of_an_emoji_becomes_the_replacement_character() -> None:
     message = {"id": "m_1", "created_time": "2021-07-23T09:28:50+0000", "message": "cut \ud83d"}
     listing = parse({**THREAD, "messages": {"data": [message]}})
     assert listing.rejects == []
@@ -130,7 +132,7 @@ def test_half_of_an_emoji_spoils_no_answer() -> None:
     assert parse_messages(json.dumps({"data": [message]}).encode()).records[0]["id"] == "m_1"
 
 
-def test_the_list_ends_only_where_next_is_absent() -> None:
+def test_a_list_ends_only_where_next_is_missing() -> None:
     assert next_cursor({"cursors": {"after": "A"}}) is None
     assert next_cursor(None) is None
     assert parse(paging={"cursors": {"after": "A"}, "next": "https://x/"}).after == "A"
@@ -138,12 +140,12 @@ def test_the_list_ends_only_where_next_is_absent() -> None:
 
 def test_without_cursors_the_cursor_is_read_from_next() -> None:
     assert next_cursor({"next": "https://x/y?access_token=S&after=QVFI%3D"}) == "QVFI="
-    with pytest.raises(UnexpectedAnswer, match="without a cursor"):
+    with pytest.raises(UnexpectedAnswer, match="no cursor for it"):
         next_cursor({"next": "https://x/y?access_token=S"})
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"data": 1}', b"\xff", b'{"data": [{'])
-def test_what_is_no_list_is_no_empty_list(body: bytes) -> None:
+def test_a_body_that_is_not_a_list_is_not_read_as_an_empty_list(body: bytes) -> None:
     for parser in (parse_threads, parse_messages):
         with pytest.raises(UnexpectedAnswer):
             parser(body)
@@ -159,12 +161,12 @@ values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["id", "updated_time", "participants", "messages"]), values))
-def test_no_record_raises_and_none_is_dropped(record: dict[str, Any]) -> None:
+def test_every_record_is_parsed_or_rejected(record: dict[str, Any]) -> None:
     listing = parse(THREAD, record)
     assert len(listing.records) + len(listing.rejects) >= 2
 
 
-def test_raw_records_keep_no_links_with_tokens() -> None:
+def test_raw_records_are_kept_without_links_that_contain_tokens() -> None:
     raw = {"a": [{"paging": {"next": "https://x?access_token=S"}, "b": 1}]}
     assert without_paging(raw) == {"a": [{"b": 1}]}
 
@@ -172,8 +174,8 @@ def test_raw_records_keep_no_links_with_tokens() -> None:
 PAYLOADS = Path(os.environ.get("MESSENGER_PAYLOADS", Path(__file__).parents[3] / "shared/payloads"))
 
 
-def test_every_real_payload_is_parsed_or_refused_by_name() -> None:
-    """Payloads gathered from public repositories, which are not ours to ship."""
+def test_every_real_payload_is_parsed_or_raises_unexpected_answer() -> None:
+    """They come from public repositories, and are not ours to ship."""
     paths = list(PAYLOADS.glob("conversation__*.json"))
     if not paths:
         pytest.skip(f"no payloads in {PAYLOADS}; name their folder in MESSENGER_PAYLOADS")

@@ -1,64 +1,65 @@
-"""How much one call asks for."""
+"""How much one request asks for."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messenger_pipeline.sync.batch_size import Portion
-from messenger_pipeline.sync.thread_list import FEW, PROBE, WHOLE
+from messenger_pipeline.sync.batch_size import BatchSize
 
-portions = st.builds(
-    lambda most, most_nested, refused: Portion(most, most_nested, most, most_nested, refused),
+sizes = st.builds(
+    lambda limit, nested, was_refused: BatchSize(limit, nested, limit, nested, was_refused),
     st.integers(1, 200),
     st.integers(1, 100),
     st.booleans(),
 )
 
 
-@given(portions)
-def test_a_portion_that_is_refused_gets_smaller_down_to_one_message_of_one_thread(
-    portion: Portion,
-) -> None:
-    sizes = [(portion.records, portion.nested)]
-    while (smaller := portion.smaller()) is not None:
-        portion = smaller
-        sizes.append((portion.records, portion.nested))
-    assert sizes[-1] == (1, 1)
-    assert sizes == sorted(sizes, reverse=True)
-    assert len(sizes) == len(set(sizes)) <= 16
+def smallest(size: BatchSize) -> BatchSize:
+    while (smaller := size.smaller()) is not None:
+        size = smaller
+    return size
 
 
-@given(portions)
-def test_it_grows_back_to_its_most_and_never_beyond(portion: Portion) -> None:
-    most = (portion.most, portion.most_nested)
-    small = portion
-    while (smaller := small.smaller()) is not None:
-        small = smaller
+@given(sizes)
+def test_refusals_shrink_a_size_down_to_one_message_of_one_thread(size: BatchSize) -> None:
+    seen = [(size.limit, size.nested_limit)]
+    while (smaller := size.smaller()) is not None:
+        size = smaller
+        seen.append((size.limit, size.nested_limit))
+    assert seen[-1] == (1, 1)
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == len(set(seen)) <= 16
+
+
+@given(sizes)
+def test_a_size_grows_back_to_its_maximum_and_never_beyond(size: BatchSize) -> None:
+    grown = smallest(size)
     for _ in range(200):
-        small = small.larger()
-        assert small.records <= small.most
-        assert small.nested <= small.most_nested
-    assert (small.records, small.nested) == most
+        grown = grown.larger()
+        assert grown.limit <= size.max_limit
+        assert grown.nested_limit <= size.max_nested_limit
+    assert (grown.limit, grown.nested_limit) == (size.max_limit, size.max_nested_limit)
 
 
-@given(portions)
-def test_after_a_refusal_it_grows_by_little(portion: Portion) -> None:
-    smaller = portion.smaller()
+@given(sizes)
+def test_after_a_refusal_a_size_grows_by_a_sixteenth(size: BatchSize) -> None:
+    smaller = size.smaller()
     if smaller is not None:
         larger = smaller.larger()
-        assert larger.records - smaller.records <= 1 + smaller.records // 16
-        assert larger.nested - smaller.nested <= 1 + smaller.nested // 16
+        assert larger.limit - smaller.limit <= 1 + smaller.limit // 16
+        assert larger.nested_limit - smaller.nested_limit <= 1 + smaller.nested_limit // 16
 
 
-def test_until_a_refusal_it_doubles() -> None:
-    sizes, portion = [], FEW
+def test_before_a_refusal_the_limit_doubles() -> None:
+    size, limits = BatchSize(25, 25, max_limit=100, max_nested_limit=25), []
     for _ in range(4):
-        sizes.append(portion.records)
-        portion = portion.larger()
-    assert sizes == [25, 50, 100, 100]
+        limits.append(size.limit)
+        size = size.larger()
+    assert limits == [25, 50, 100, 100]
 
 
-def test_a_first_refusal_halves_the_threads_and_keeps_their_messages() -> None:
-    for portion in (WHOLE, FEW, PROBE):
-        smaller = portion.smaller()
+@given(sizes)
+def test_a_refusal_halves_the_records_and_keeps_their_messages(size: BatchSize) -> None:
+    smaller = size.smaller()
+    if size.limit > 1:
         assert smaller is not None
-        assert (smaller.records, smaller.nested) == (portion.records // 2, portion.nested)
+        assert (smaller.limit, smaller.nested_limit) == (size.limit // 2, size.nested_limit)

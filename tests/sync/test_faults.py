@@ -1,4 +1,4 @@
-"""Syncs on bad days: every fault is ordered by name from the simulator, over real HTTP."""
+"""Syncs that meet faults, which the simulator injects by name, over real HTTP."""
 
 import json
 from collections import Counter
@@ -26,8 +26,8 @@ def _retry_at_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Threads and nested messages that each call of the list asked for."""
+def requested(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The threads and nested messages that each call of the list requested."""
     sizes: list[tuple[int, int]] = []
     fetch = GraphClient.fetch_conversations
 
@@ -41,7 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.fixture
 def small(simulate: Simulate) -> Simulated:
-    """One page of 230 threads: three answers of the list, and some long threads."""
+    """One page of 230 threads: three answers of the list, and some threads with long history."""
     return simulate(conversations=230)
 
 
@@ -50,7 +50,7 @@ def lists(simulated: Simulated) -> list[str]:
     return [call for call in simulated.calls() if "/conversations?" in call]
 
 
-# -- Service trouble ------------------------------------------------------------------------------
+# -- Transient errors -----------------------------------------------------------------------------
 
 TRANSIENT = (
     "http_500", "code_1", "code_2", "connection_dropped", "truncated_body", "truncated_json",
@@ -60,7 +60,7 @@ TRANSIENT = (
 
 @pytest.mark.parametrize("edge", ["conversations", "messages"])
 @pytest.mark.parametrize("name", TRANSIENT)
-def test_service_trouble_is_survived(
+def test_a_sync_completes_in_spite_of_transient_errors(
     small: Simulated, connect: Connect, database: Database, name: str, edge: str
 ) -> None:
     small.fault(name, edge=edge, after=1, times=4)
@@ -71,10 +71,10 @@ def test_service_trouble_is_survived(
 
 
 @pytest.mark.parametrize("name", [*TRANSIENT, "html_200"])
-def test_trouble_that_lasts_ends_the_run_and_what_is_loaded_stays(
+def test_a_lasting_error_ends_the_run_and_keeps_what_it_loaded(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
-    """Five tries, and no layer above repeats them."""
+    """After five attempts, which no layer above repeats."""
     engine = connect(small)
     small.fault(name, edge="conversations", after=1, times=1_000)
     with pytest.raises((TransientError, UnexpectedAnswer)):
@@ -91,7 +91,7 @@ def test_trouble_that_lasts_ends_the_run_and_what_is_loaded_stays(
     assert stored(database) == truth(small)
 
 
-def test_an_answer_that_does_not_come_is_asked_for_again(
+def test_a_call_that_times_out_is_retried(
     small: Simulated, connect: Connect, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
@@ -105,7 +105,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(
 
 
 @pytest.mark.parametrize("weight", [1_000, 200, 26, 10, 2])
-def test_what_is_too_much_is_asked_for_in_smaller_portions(
+def test_a_request_refused_as_too_much_data_is_retried_in_smaller_sizes(
     simulate: Simulate, connect: Connect, database: Database, weight: int
 ) -> None:
     simulated = simulate(conversations=40)
@@ -115,22 +115,22 @@ def test_what_is_too_much_is_asked_for_in_smaller_portions(
     assert stored(database) == truth(simulated)
 
 
-def test_half_is_asked_for_at_the_same_cursor_and_then_slowly_more(
-    small: Simulated, connect: Connect, database: Database, asked: list[tuple[int, int]]
+def test_after_a_refusal_half_is_requested_at_the_same_cursor_and_then_slowly_more(
+    small: Simulated, connect: Connect, database: Database, requested: list[tuple[int, int]]
 ) -> None:
     small.fault("too_much_data", edge="conversations", weight=700, after=1, times=2)
     walk(connect(small), small.page.id)
-    assert asked == [(100, 25), (100, 25), (50, 25), (25, 25), (27, 25), (29, 25), (31, 25),
-                     (33, 25)]  # fmt: skip
+    assert requested == [(100, 25), (100, 25), (50, 25), (25, 25), (27, 25), (29, 25), (31, 25),
+                         (33, 25)]  # fmt: skip
     assert stored(database) == truth(small)
 
 
-def test_a_limit_makes_no_portion_smaller(
-    small: Simulated, connect: Connect, asked: list[tuple[int, int]]
+def test_a_rate_limit_does_not_shrink_requests(
+    small: Simulated, connect: Connect, requested: list[tuple[int, int]]
 ) -> None:
     small.fault("page_limit", seconds=0.2, after=1)
     assert walk(connect(small), small.page.id).outcome == "completed"
-    assert asked == [(100, 25)] * 3
+    assert requested == [(100, 25)] * 3
 
 
 # -- Limits ---------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ LIMITS = {
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_short_pause_is_waited_for_and_nothing_is_asked_meanwhile(
+def test_a_run_waits_for_a_short_pause_and_makes_no_call_meanwhile(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
     small.fault(name, seconds=0.5, after=2)
@@ -154,14 +154,14 @@ def test_a_short_pause_is_waited_for_and_nothing_is_asked_meanwhile(
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_follows_it(
+def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_is_due_after_it(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
     engine = connect(small)
     small.fault(name, seconds=600, after=1)
     result = walk(engine, small.page.id)
     assert (result.outcome, result.fetched) == ("partial", 100)
-    assert "rate limit, to be continued in" in (result.stopped or "")
+    assert "rate limited, can be resumed in" in (result.stopped or "")
     assert result.duration_seconds < 20
     assert load.request_continuations(database, []) == []
     [(scope, seconds)] = rows(
@@ -172,7 +172,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_follows_it(
     assert scope == LIMITS[name]
     assert 550 < seconds <= 600
 
-    # Another run asks for nothing before that.
+    # Another run makes no call before that.
     calls = len(small.calls())
     assert walk(engine, small.page.id).outcome == "partial"
     assert len(small.calls()) == calls
@@ -187,21 +187,21 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_follows_it(
     assert stored(database) == truth(small)
 
 
-@pytest.mark.parametrize("told", ["header", "no"])
-def test_a_pause_is_as_long_as_the_header_says_else_a_quarter_of_an_hour(
-    small: Simulated, connect: Connect, database: Database, told: str
+@pytest.mark.parametrize("hint", ["header", "none"])
+def test_a_pause_lasts_as_long_as_the_header_states_else_15_minutes(
+    small: Simulated, connect: Connect, database: Database, hint: str
 ) -> None:
-    small.fault("messenger_limit", seconds=240, told=told)
+    small.fault("messenger_limit", seconds=240, hint=hint)
     assert walk(connect(small), small.page.id).outcome == "partial"
     [(seconds,)] = rows(
         database,
         "select extract(epoch from blocked_until - now())::int from graph_api_budget"
         " where blocked_until is not null",
     )
-    assert abs(seconds - (240 if told == "header" else 900)) < 30
+    assert abs(seconds - (240 if hint == "header" else 900)) < 30
 
 
-def test_a_page_that_meta_blocks_is_left_alone_for_hours(
+def test_a_blocked_page_is_not_walked_for_four_hours(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     small.fault("blocked", after=1)
@@ -213,7 +213,7 @@ def test_a_page_that_meta_blocks_is_left_alone_for_hours(
     assert pages.get_page(database, small.page.id).status == "active"
 
 
-def test_usage_told_by_answers_slows_the_next_calls(
+def test_high_usage_in_the_headers_slows_the_next_calls(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = replace(connect(small), calls_per_second=20)
@@ -228,7 +228,7 @@ def test_usage_told_by_answers_slows_the_next_calls(
 
 
 @pytest.mark.parametrize("cursors", ["position", "offset"])
-def test_a_list_whose_cursor_expired_is_begun_again_from_the_top(
+def test_a_list_whose_cursor_expired_is_read_again_from_the_top(
     simulate: Simulate, connect: Connect, database: Database, cursors: str
 ) -> None:
     simulated = simulate(conversations=330, cursors=cursors)
@@ -237,11 +237,11 @@ def test_a_list_whose_cursor_expired_is_begun_again_from_the_top(
     assert simulated.hits("cursors_expire") == 1
     assert result.outcome == "completed"
     assert stored(database) == truth(simulated)
-    assert len(lists(simulated)) <= 8, "what is stored already passes in few calls"
+    assert len(lists(simulated)) <= 8, "what is stored already takes few calls"
 
 
 @pytest.mark.parametrize("cursors", ["position", "offset"])
-def test_a_walk_cut_and_resumed_after_its_cursor_died_goes_on(
+def test_a_walk_is_resumed_after_its_cursor_died(
     simulate: Simulate, connect: Connect, database: Database, cursors: str
 ) -> None:
     simulated = simulate(conversations=230, cursors=cursors)
@@ -281,7 +281,7 @@ def test_a_list_that_ends_at_a_depth_leaves_the_session_truncated(
     assert stored(database) == truth(simulated)
 
 
-def test_a_cursor_that_dies_again_but_deeper_is_begun_again_again(
+def test_a_list_whose_cursor_dies_again_but_deeper_is_read_to_its_end(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=700)
@@ -292,7 +292,7 @@ def test_a_cursor_that_dies_again_but_deeper_is_begun_again_again(
     assert stored(database) == truth(simulated)
 
 
-def test_an_incremental_walk_survives_a_dead_cursor_with_its_boundary(
+def test_an_incremental_walk_keeps_its_cutoff_after_a_dead_cursor(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -320,7 +320,7 @@ def test_a_threads_history_whose_cursor_expired_is_read_from_the_top(
     assert rows(database, "select 1 from thread_gaps") == []
 
 
-def test_a_history_that_ends_at_a_depth_is_known_to_be_unreadable(
+def test_history_below_the_depth_that_meta_returns_is_marked_unreadable(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=3)
@@ -353,19 +353,19 @@ def test_a_page_whose_list_is_refused_is_walked_thread_by_thread(
     assert [entry[5] for entry in missing] == ["from a new contact"]
     assert result.fetched == 230
     after = pages.get_page(database, small.page.id)
-    assert after.watermark == before.watermark, "what is new is still to be looked for"
+    assert after.watermark == before.watermark, "new threads have not been looked for yet"
 
     small.clear_faults()
     assert walk(engine, small.page.id).outcome == "completed"
     assert stored(database) == truth(small)
 
 
-def test_between_full_walks_of_a_refused_list_only_what_moved_is_asked_for(
+def test_an_incremental_walk_of_a_refused_list_requests_only_updated_threads(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
     walk(engine, small.page.id)
-    small.world.inject(small.page, 200, "told by a webhook", datetime.now(UTC))
+    small.world.inject(small.page, 200, "known from a webhook", datetime.now(UTC))
     sender = small.world.contact(small.page, 200)["id"]
     rows(
         database,
@@ -399,7 +399,7 @@ UNUSABLE = (
 
 
 @pytest.mark.parametrize("name", USABLE)
-def test_an_odd_record_that_can_be_used_lands(
+def test_an_odd_but_usable_record_is_loaded(
     simulate: Simulate, connect: Connect, database: Database, name: str
 ) -> None:
     simulated = simulate(conversations=110)
@@ -408,7 +408,7 @@ def test_an_odd_record_that_can_be_used_lands(
     result = walk(engine, simulated.page.id)
     assert (result.outcome, result.quarantined) == ("completed", 0)
     if name.startswith("messages_"):
-        # The thread is listed without its messages: they come once it is told of again.
+        # The thread is listed without its messages: they come once it is updated.
         simulated.clear_faults()
         simulated.world.inject(simulated.page, 0, "new", datetime.now(UTC))
         walk(engine, simulated.page.id)
@@ -416,7 +416,7 @@ def test_an_odd_record_that_can_be_used_lands(
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_a_record_that_cannot_be_used_is_kept_with_its_reason_and_the_rest_lands(
+def test_an_unusable_record_is_quarantined_with_its_reason_and_the_rest_is_loaded(
     simulate: Simulate, connect: Connect, database: Database, name: str
 ) -> None:
     simulated = simulate(conversations=110)
@@ -433,9 +433,7 @@ def test_a_record_that_cannot_be_used_is_kept_with_its_reason_and_the_rest_lands
     assert "access_token" not in record
 
 
-def test_fields_that_nobody_asked_for_are_counted_once_for_the_session(
-    simulate: Simulate, connect: Connect
-) -> None:
+def test_unknown_fields_are_counted_once_per_session(simulate: Simulate, connect: Connect) -> None:
     simulated = simulate(conversations=110)
     simulated.fault("unknown_fields")
     result = walk(connect(simulated), simulated.page.id)
@@ -448,7 +446,7 @@ def test_fields_that_nobody_asked_for_are_counted_once_for_the_session(
 
 
 @pytest.mark.parametrize("style", ["refused", "ids"])
-def test_old_messages_that_meta_withholds_are_no_deletions_and_not_asked_for_again(
+def test_withheld_old_messages_are_not_deletions_and_are_not_requested_forever(
     small: Simulated, connect: Connect, database: Database, style: str
 ) -> None:
     engine = connect(small)
@@ -474,19 +472,18 @@ def test_old_messages_that_meta_withholds_are_no_deletions_and_not_asked_for_aga
     def histories() -> int:
         return sum("/messages?" in call for call in small.calls())
 
-    asked = histories()
+    before = histories()
     walk(engine, small.page.id)
-    assert histories() == asked
+    assert histories() == before
     for _ in range(4):
         walk(engine, small.page.id, mode="full")
     again = histories()
     walk(engine, small.page.id, mode="full")
-    assert histories() == again, "asked for a few times more, then never"
-    # A permission that came back brings them, if one asks for them early enough.
+    assert histories() == again, "requested a few more times, then never"
     assert pages.get_page(database, small.page.id).status == "active"
 
 
-def test_history_that_was_refused_for_want_of_a_permission_comes_with_the_next_full_sync(
+def test_history_refused_for_a_missing_permission_is_loaded_by_the_next_full_sync(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -497,7 +494,7 @@ def test_history_that_was_refused_for_want_of_a_permission_comes_with_the_next_f
     assert stored(database) == truth(small)
 
 
-def test_a_thread_of_20000_messages_goes_on_over_several_runs(
+def test_a_thread_of_20000_messages_is_read_over_several_runs(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=3)
@@ -511,7 +508,7 @@ def test_a_thread_of_20000_messages_goes_on_over_several_runs(
     assert stored(database) == truth(simulated)
     calls = [call for call in simulated.calls() if "/messages?" in call]
     again = len(calls) - len(set(calls))
-    assert again < len(runs), "but for the answer that was on its way when a run was cut"
+    assert again < len(runs), "except the answer that was fetched ahead when a run ended"
 
 
 # -- Tokens and permissions -----------------------------------------------------------------------
@@ -522,7 +519,7 @@ def test_a_thread_of_20000_messages_goes_on_over_several_runs(
     ["token_expired", "token_checkpoint", "token_password_changed", "app_removed",
      "permission_revoked", "permission_missing"],
 )  # fmt: skip
-def test_a_token_that_dies_in_mid_walk_keeps_what_was_read_and_marks_the_page(
+def test_a_token_that_dies_during_a_walk_keeps_what_was_loaded_and_marks_the_page(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
     engine = connect(small)
@@ -542,7 +539,7 @@ def test_a_token_that_dies_in_mid_walk_keeps_what_was_read_and_marks_the_page(
     assert stored(database) == truth(small)
 
 
-def test_no_secret_stands_in_what_a_bad_day_leaves_behind(
+def test_failed_syncs_store_no_secret(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -555,12 +552,12 @@ def test_no_secret_stands_in_what_a_bad_day_leaves_behind(
     assert small.page.token not in str(caught.value)
     for table in ("sync_state", "quarantined_records", "thread_gaps", "messenger_threads",
                   "facebook_pages", "contact_interaction_events", "graph_api_budget"):  # fmt: skip
-        told = json.dumps(rows(database, f"select to_jsonb(t) from {table} t"))
-        assert small.page.token not in told, table
-        assert "access_token=" not in told, table
+        stored_rows = json.dumps(rows(database, f"select to_jsonb(t) from {table} t"))
+        assert small.page.token not in stored_rows, table
+        assert "access_token=" not in stored_rows, table
 
 
-def test_a_watermark_never_lies_in_the_future(
+def test_a_watermark_is_never_in_the_future(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     small.fault("future_time", thread=3, seconds=86_400)

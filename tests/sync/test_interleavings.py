@@ -1,4 +1,4 @@
-"""What happens on the page while it is walked, and between the walks."""
+"""Changes on the page during a walk, and between two walks."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,12 @@ CHANGES = ("reorder", "insertion", "deletion")
 
 @pytest.fixture
 def small(simulate: Simulate) -> Simulated:
-    """One page of 230 threads: three answers of the list, and some long threads."""
+    """One page of 230 threads: three answers of the list, and some threads with long history."""
     return simulate(conversations=230)
 
 
 def webhook(database: Database, simulated: Simulated, number: int, text: str) -> None:
-    """A message comes, and a webhook tells of it; the list of threads moves, too."""
+    """A new message, delivered by a webhook; its thread moves to the head of the list."""
     page = simulated.page
     message = simulated.world.inject(page, number, text, datetime.now(UTC))
     deliver(database, simulated, number, message)
@@ -65,7 +65,7 @@ def contact(simulated: Simulated, number: int) -> str:
 
 @pytest.mark.parametrize("call", [0, 1, 2])
 @pytest.mark.parametrize("name", CHANGES)
-def test_whatever_moves_during_a_first_walk_is_there_after_the_next_incremental(
+def test_changes_during_a_first_walk_are_loaded_by_the_next_incremental_walk(
     small: Simulated, connect: Connect, database: Database, name: str, call: int
 ) -> None:
     engine = connect(small)
@@ -78,10 +78,10 @@ def test_whatever_moves_during_a_first_walk_is_there_after_the_next_incremental(
 
 @pytest.mark.parametrize("call", [0, 1, 2])
 @pytest.mark.parametrize("name", CHANGES)
-def test_with_cursors_that_count_it_is_there_after_the_next_full_walk(
+def test_with_offset_cursors_changes_are_loaded_by_the_next_full_walk(
     simulate: Simulate, connect: Connect, database: Database, name: str, call: int
 ) -> None:
-    """A deletion before such a cursor moves a thread past it, unseen."""
+    """After a deletion above such a cursor the next answer skips a thread."""
     simulated = simulate(conversations=230, cursors="offset")
     engine = connect(simulated)
     simulated.fault(name, after=call, edge="conversations", **_thread(name))
@@ -95,7 +95,7 @@ def _thread(name: str) -> dict[str, int]:
     return {"thread": 3} if name == "deletion" else {}
 
 
-def test_many_changes_at_every_call_of_a_walk_are_survived(
+def test_a_walk_with_changes_at_every_call_loses_nothing(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=330)
@@ -108,10 +108,10 @@ def test_many_changes_at_every_call_of_a_walk_are_survived(
     assert stored(database) == truth(simulated)
 
 
-def test_a_thread_that_jumps_to_the_head_is_seen_twice_and_stored_once(
+def test_a_thread_that_moves_to_the_head_is_listed_twice_and_stored_once(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """It stood in the first answer, and with an offset the last of an answer leads the next."""
+    """It was in the first answer; the last thread of an answer may also be first in the next."""
     engine = connect(small)
     small.fault("reorder", after=1, edge="conversations", thread=0)
     walk(engine, small.page.id)
@@ -119,10 +119,10 @@ def test_a_thread_that_jumps_to_the_head_is_seen_twice_and_stored_once(
     assert stored(database) == truth(small)
 
 
-def test_a_walk_cut_and_resumed_days_later_misses_nothing(
+def test_a_walk_resumed_days_later_misses_nothing(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """What came meanwhile stands at the head, above the place where it goes on."""
+    """What came meanwhile is at the head, above the position where the walk resumes."""
     engine = connect(small)
     walk(engine, small.page.id, max_conversations=100)
     for number in (5, 150, 229):
@@ -133,7 +133,7 @@ def test_a_walk_cut_and_resumed_days_later_misses_nothing(
     assert stored(database) == truth(small)
 
 
-def test_an_incremental_walk_cut_and_resumed_misses_nothing(
+def test_a_resumed_incremental_walk_misses_nothing(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -152,7 +152,7 @@ def test_an_incremental_walk_cut_and_resumed_misses_nothing(
 def test_a_thread_that_meta_lists_late_is_found_within_the_overlap(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Its time lies before the watermark, which moved without it."""
+    """Its time is before the watermark, which moved without it."""
     engine = connect(small)
     walk(engine, small.page.id)
     now = datetime.now(UTC)
@@ -171,7 +171,7 @@ def test_a_thread_that_meta_lists_late_is_found_within_the_overlap(
 def test_threads_out_of_order_are_read_to_the_end(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Nobody promises the order: without it a cutoff proves nothing."""
+    """Meta documents no order; without one the cutoff proves nothing."""
     engine = connect(small)
     walk(engine, small.page.id)
     small.world.inject(small.page, 229, "new", datetime.now(UTC))
@@ -187,7 +187,7 @@ def test_threads_out_of_order_are_read_to_the_end(
 def test_a_second_message_of_the_second_that_was_answered_is_not_missed(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Meta's times are whole seconds: the thread looks as it did."""
+    """Meta's times are whole seconds: the thread looks unchanged."""
     engine = connect(small)
     walk(engine, small.page.id)
     now = datetime.now(UTC)
@@ -198,7 +198,7 @@ def test_a_second_message_of_the_second_that_was_answered_is_not_missed(
     assert stored(database) == truth(small)
 
 
-def test_a_webhook_that_is_newer_than_an_outage_hides_no_message_of_it(
+def test_a_webhook_after_an_outage_hides_no_message_of_the_outage(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     """The newest message is stored, those before it are not: only a walk moves newest_loaded_at."""
@@ -206,7 +206,7 @@ def test_a_webhook_that_is_newer_than_an_outage_hides_no_message_of_it(
     walk(engine, small.page.id)
     for number in range(40):
         small.world.inject(small.page, 9, f"lost by the outage {number}", datetime.now(UTC))
-    webhook(database, small, 9, "told by a webhook")
+    webhook(database, small, 9, "known from a webhook")
     assert truth(small) != stored(database)
     walk(engine, small.page.id)
     assert stored(database) == truth(small)
@@ -221,7 +221,7 @@ def test_a_webhook_before_the_first_walk_hides_no_history(
     assert stored(database) == truth(small)
 
 
-def test_a_webhook_for_a_thread_that_was_passed_by_hides_no_history(
+def test_a_webhook_for_a_thread_that_moves_past_the_walk_hides_no_history(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -257,7 +257,7 @@ def synced(small: Simulated, connect: Connect) -> Engine:
     return engine
 
 
-def test_a_thread_that_is_gone_is_marked_by_the_next_full_walk_and_its_rows_stay(
+def test_the_next_full_walk_marks_a_deleted_thread_and_keeps_its_rows(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     before = stored(database)
@@ -274,10 +274,10 @@ def test_a_thread_that_is_gone_is_marked_by_the_next_full_walk_and_its_rows_stay
     assert version == 1
     again = walk(synced, small.page.id, mode="full")
     assert again.deleted == 0
-    assert again.api_calls <= 2, "what is known to be gone is not asked for again"
+    assert again.api_calls <= 2, "threads known to be gone are not requested again"
 
 
-def test_a_deleted_thread_comes_back_by_a_later_message(
+def test_a_later_message_revives_a_deleted_thread(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     small.world.delete(small.page, 7)
@@ -289,7 +289,7 @@ def test_a_deleted_thread_comes_back_by_a_later_message(
     assert stored(database) == truth(small)
 
 
-def test_a_deleted_thread_that_is_listed_again_as_it_was_comes_back(
+def test_a_deleted_thread_that_is_listed_again_is_revived(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     small.world.delete(small.page, 7)
@@ -304,7 +304,7 @@ def test_a_deleted_thread_that_is_listed_again_as_it_was_comes_back(
     assert deleted(database) == set()
 
 
-def test_a_deleted_thread_does_not_come_back_by_an_older_fact(
+def test_an_older_message_does_not_revive_a_deleted_thread(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     small.world.delete(small.page, 7)
@@ -331,16 +331,16 @@ def test_a_conversation_of_two_threads_is_deleted_with_the_last_of_them(
 def test_a_thread_that_meta_leaves_out_of_the_list_is_not_deleted(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
-    """As it does with what lies in the request folder for a month."""
+    """Meta leaves out what has been in the request folder for a month."""
     small.fault("hidden", thread=7)
     result = walk(synced, small.page.id, mode="full")
     assert (result.deleted, deleted(database)) == (0, set())
 
 
-def test_a_thread_that_jumped_during_the_walk_is_not_deleted(
+def test_a_thread_that_moved_during_the_walk_is_not_deleted(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
-    """It passed the walk by, and stands at the head now, which is looked at again."""
+    """The walk missed it; it is now at the head, which is read again."""
     small.fault("reorder", after=1, edge="conversations")
     result = walk(synced, small.page.id, mode="full")
     assert small.hits("reorder") == 1
@@ -348,7 +348,7 @@ def test_a_thread_that_jumped_during_the_walk_is_not_deleted(
     assert stored(database) == truth(small)
 
 
-def test_a_thread_that_a_webhook_told_of_is_no_candidate(
+def test_a_thread_named_by_a_webhook_is_not_marked_deleted(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     small.world.delete(small.page, 7)
@@ -369,7 +369,7 @@ def test_an_empty_list_deletes_nothing(
     assert "Nothing is marked deleted: the list was empty" in (result.warning or "")
 
 
-def test_more_than_a_twentieth_of_all_threads_is_suspicious(
+def test_nothing_is_marked_deleted_if_more_than_a_twentieth_is_missing(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     for number in range(12):
@@ -385,7 +385,7 @@ def test_more_than_a_twentieth_of_all_threads_is_suspicious(
 def test_a_lost_permission_on_threads_deletes_nothing(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
-    """It answers as if they were gone; so does a thread that was listed a moment ago."""
+    """Threads look as if they were gone, including one that was listed a moment ago."""
     small.world.delete(small.page, 7)
     small.fault("thread_permission_lost")
     result = walk(synced, small.page.id, mode="full")
@@ -393,7 +393,7 @@ def test_a_lost_permission_on_threads_deletes_nothing(
     assert "permission" in (result.warning or "")
 
 
-def test_a_walk_with_a_hole_deletes_nothing(
+def test_a_walk_with_an_unidentified_record_deletes_nothing(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     small.world.delete(small.page, 7)
@@ -413,7 +413,7 @@ def test_an_error_deletes_nothing(
     assert deleted(database) == set()
 
 
-def test_a_sweep_cut_short_goes_on_with_the_next_run(
+def test_a_sweep_that_reached_a_limit_is_resumed_by_the_next_run(
     small: Simulated, synced: Engine, database: Database
 ) -> None:
     for number in range(5):

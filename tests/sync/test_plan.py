@@ -1,4 +1,4 @@
-"""What the walk decides of a thread."""
+"""What the walk does with a thread."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ def second(number: int) -> datetime:
 
 
 def thread(*seconds: int, more: bool = False, count: int | None = None) -> Thread:
-    """A thread with a message at each second, newest first; the id tells the second."""
+    """A thread with a message at each second, newest first; the second is in the id."""
     nested: dict[str, Any] = {
         "data": [
             {"id": f"m_{at}", "created_time": second(at), "from": {"id": "20"}} for at in seconds
@@ -38,7 +38,7 @@ def thread(*seconds: int, more: bool = False, count: int | None = None) -> Threa
 
 
 def state(**changes: Any) -> ThreadState:
-    """The state that thread(5) leaves, answered a minute later."""
+    """The state after thread(5), answered a minute later."""
     fields = {
         "thread_id": "t_1",
         "sender_id": "20",
@@ -57,7 +57,7 @@ def planned(given: Thread, known: ThreadState | None) -> Plan:
     return plan_threads([given], {"t_1": known} if known else {}, PAGE, second(100))
 
 
-def test_a_thread_as_it_was_is_unchanged() -> None:
+def test_a_thread_equal_to_its_state_is_unchanged() -> None:
     assert is_unchanged(thread(5), state())
     assert planned(thread(5), state()) == Plan(seen=["t_1"])
 
@@ -69,15 +69,15 @@ def test_a_thread_as_it_was_is_unchanged() -> None:
         {"newest_message_id": "m_4"},
         {"message_count": 7},
         {"has_gap": True},
-        # Meta's times are whole seconds: another message of that second may have come after.
+        # Meta's times are whole seconds: another message of that second may have followed.
         {"answered_at": second(6)},
     ],
 )
-def test_a_thread_is_read_again_when_anything_may_have_changed(changes: dict[str, Any]) -> None:
+def test_a_thread_of_which_anything_may_have_changed_is_read_again(changes: dict[str, Any]) -> None:
     assert not is_unchanged(thread(5), state(**changes))
 
 
-def test_a_new_thread_that_goes_on_leaves_a_gap_to_its_first_message() -> None:
+def test_a_new_thread_longer_than_the_answer_leaves_a_gap_to_its_first_message() -> None:
     plan = planned(thread(5, 4, 3, more=True), None)
     assert plan.gaps == [
         {"thread_id": "t_1", "resume_cursor": "C", "newest_time": second(3), "until_time": None}
@@ -85,28 +85,28 @@ def test_a_new_thread_that_goes_on_leaves_a_gap_to_its_first_message() -> None:
     assert plan.threads[0]["newest_loaded_at"] == second(5)
 
 
-def test_messages_down_past_the_frontier_leave_no_gap() -> None:
+def test_messages_down_past_the_newest_loaded_one_leave_no_gap() -> None:
     assert planned(thread(9, 8, 5, 4, more=True), state()).gaps == []
 
 
-def test_reaching_the_frontiers_second_is_not_past_it() -> None:
-    """Two messages may share a second, in any order: only an older one shows that all of that
-    second were listed."""
+def test_messages_down_to_the_second_of_the_newest_loaded_one_leave_a_gap() -> None:
+    """Two messages may share a second, in any order: only an older one proves that all of that
+    second are listed."""
     [gap] = planned(thread(9, 8, 5, more=True), state()).gaps
     assert gap["until_time"] == second(5)
 
 
-def test_a_thread_whose_end_is_reached_leaves_no_gap() -> None:
+def test_a_thread_read_to_its_first_message_leaves_no_gap() -> None:
     assert planned(thread(9, 8, 7), state()).gaps == []
 
 
-def test_a_thread_without_messages_has_state_only() -> None:
+def test_a_thread_without_messages_only_gets_a_state() -> None:
     bare: Thread = {"id": "t_1", "updated_time": T, "participants": [{"id": "20"}]}
     plan = planned(bare, None)
     assert (plan.conversations, plan.gaps, len(plan.threads)) == ([], [], 1)
 
 
-def test_a_thread_of_nobody_is_rejected_whole() -> None:
+def test_a_thread_without_a_contact_is_rejected() -> None:
     nobody = thread(5)
     nobody["participants"] = [{"id": "10"}]
     assert nobody["messages"] is not None
@@ -116,17 +116,17 @@ def test_a_thread_of_nobody_is_rejected_whole() -> None:
     assert (plan.threads, plan.conversations) == ([], [])
 
 
-def test_a_thread_listed_twice_in_one_answer_counts_as_its_newer_self() -> None:
+def test_of_a_thread_listed_twice_in_one_answer_the_newer_one_counts() -> None:
     plan = plan_threads([thread(5), thread(9, 5)], {}, PAGE, second(100))
     assert [row["updated_time"] for row in plan.threads] == [second(9)]
     assert sum(len(row["events"]) for row in plan.conversations) == 2
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True), st.integers(0, 30))
-def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
+def test_every_message_since_the_newest_loaded_one_is_loaded_or_in_the_gap(
     seconds: list[int], newest_loaded: int
 ) -> None:
-    """The rule that nothing may be lost by: whatever share of a thread an answer brings."""
+    """Nothing may be lost, however many of a thread's messages an answer contains."""
     seconds = sorted(seconds, reverse=True)
     for share in range(1, len(seconds) + 1):
         given = thread(*seconds[:share], more=share < len(seconds))
@@ -142,15 +142,15 @@ def test_every_message_newer_than_the_frontier_is_loaded_or_in_the_gap(
             assert gap["resume_cursor"]
 
 
-def test_messages_out_of_order_prove_nothing_about_what_is_below_them() -> None:
-    """One older than the newest loaded message may have been listed late among newer ones."""
+def test_messages_out_of_order_leave_a_gap() -> None:
+    """A message older than the newest loaded one may be listed among newer ones."""
     [gap] = planned(thread(30, 29, 1, 28, 27, more=True), state()).gaps
     assert gap["until_time"] == second(5)
     [gap] = planned(thread(30, 29, 1, 28, 2, more=True), state()).gaps
     assert gap["until_time"] == second(5)
 
 
-def test_a_known_thread_answered_without_participants_is_its_contacts() -> None:
+def test_a_known_thread_without_participants_keeps_its_contact() -> None:
     bare = thread(9, 8)
     del bare["participants"]
     for message in bare["messages"]["data"]:  # type: ignore[index,union-attr]
@@ -159,8 +159,8 @@ def test_a_known_thread_answered_without_participants_is_its_contacts() -> None:
     assert row["sender_id"] == "20"
 
 
-def test_what_several_contacts_wrote_is_each_ones_own() -> None:
-    """As a webhook has it, and whenever one looks."""
+def test_messages_of_several_contacts_belong_to_their_senders() -> None:
+    """As in webhooks, and whatever the answer."""
     given = thread(9, 8, 7)
     given["participants"] = [{"id": "30", "name": "B"}, {"id": "20", "name": "A"}, {"id": "10"}]
     for message, sender in zip(given["messages"]["data"], ("10", "30", "20"), strict=True):  # type: ignore[index,arg-type]

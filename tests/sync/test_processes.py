@@ -1,4 +1,4 @@
-"""Several processes at once."""
+"""Syncs in several processes at the same time."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def sync_in_a_process(url: str, graph: str, key: str, page_id: str, results: Any
 
 @pytest.fixture
 def start(url: str) -> Callable[..., list[tuple[str, str]]]:
-    """Runs a sync of each page in a process of its own; how each ended."""
+    """Syncs each page in a process of its own; returns each page's outcome."""
     context = multiprocessing.get_context("spawn")
 
     def start(graph: str, key: str, page_ids: list[str]) -> list[tuple[str, str]]:
@@ -53,10 +53,10 @@ def start(url: str) -> Callable[..., list[tuple[str, str]]]:
     return start
 
 
-def test_several_pages_and_processes_stay_inside_every_limit_and_finish(
+def test_several_pages_in_several_processes_stay_within_every_limit(
     simulate: Simulate, database: Database, start: Callable[..., list[tuple[str, str]]]
 ) -> None:
-    """Each page has its own limit per second, and the app's stops all of them for a while."""
+    """Each page has its own limit per second, and the app's limit pauses all of them."""
     simulated = simulate(conversations=230, pages=3)
     key = new_key()
     register(database, TokenVault([key]), simulated)
@@ -68,7 +68,7 @@ def test_several_pages_and_processes_stay_inside_every_limit_and_finish(
     assert ended == [(page.id, "completed") for page in simulated.pages]
     assert simulated.hits("app_limit") >= 1
     assert simulated.hits("call_rate_limit") == 0
-    # What was on its way when the app's limit was hit could not know of it.
+    # Calls in progress when the app's limit was reached could not know of it.
     assert simulated.violations() <= 2
     assert stored(database) == truth(simulated)
     for times in simulated.admin("GET", "calls")["times"].values():
@@ -76,10 +76,10 @@ def test_several_pages_and_processes_stay_inside_every_limit_and_finish(
         assert sum(gap > 0.9 for gap in gaps) <= 2, "one pause, not one after another"
 
 
-def test_two_processes_on_one_page_share_its_turns(
+def test_processes_that_call_for_one_page_share_its_rate(
     simulate: Simulate, database: Database, url: str
 ) -> None:
-    """Only one walks, but whoever else calls for the page waits in the same queue."""
+    """Only one walks, but other callers for the page wait in the same queue."""
 
     def take(number: int) -> list[float]:
         with Database(url) as own:

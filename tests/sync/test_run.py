@@ -21,8 +21,9 @@ from messenger_pipeline.errors import (
     UnexpectedAnswer,
     UnknownPage,
 )
-from messenger_pipeline.graph.client import GraphApi, GraphClient, Pace, Unpaced
+from messenger_pipeline.graph.client import GraphApi, GraphClient
 from messenger_pipeline.graph.models import Thread
+from messenger_pipeline.graph.pace import Pace, Unpaced
 from messenger_pipeline.sync.plan import Page, plan_threads
 from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 from messenger_pipeline.vault import TokenVault, new_key
@@ -32,14 +33,14 @@ from tests.walking import Connect, Simulate, rows, stored, truth, walk
 
 @pytest.fixture
 def small(simulate: Simulate) -> Simulated:
-    """One page of 230 threads: three answers of the list, and some long threads."""
+    """One page of 230 threads: three answers of the list, and some threads with long history."""
     return simulate(conversations=230)
 
 
 def test_a_first_sync_stores_every_message_once(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Also of threads that are longer than what comes nested."""
+    """Including threads with more messages than an answer nests."""
     result = walk(connect(small), small.page.id)
 
     assert stored(database) == truth(small)
@@ -50,7 +51,7 @@ def test_a_first_sync_stores_every_message_once(
     assert set(migrate.verify(database).values()) == {None}
 
 
-def test_the_page_is_current_up_to_the_newest_update(
+def test_a_sync_moves_the_pages_watermark_to_the_newest_update(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     walk(connect(small), small.page.id)
@@ -61,7 +62,7 @@ def test_the_page_is_current_up_to_the_newest_update(
     assert page.next_sync_at > datetime.now(UTC)
 
 
-def test_a_second_sync_asks_little_and_writes_no_row(
+def test_syncing_an_unchanged_page_makes_at_most_two_calls_and_writes_no_row(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -104,7 +105,7 @@ def test_a_full_sync_over_unchanged_threads_writes_no_conversation_and_no_event(
     assert sessions == 1, "a full walk notes every thread that it saw"
 
 
-def test_new_messages_come_with_the_next_sync_alone(
+def test_an_incremental_sync_loads_the_new_messages_and_nothing_else(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -129,7 +130,7 @@ def test_new_messages_come_with_the_next_sync_alone(
     }
 
 
-def test_more_new_messages_than_come_nested_are_fetched_down_to_the_known(
+def test_new_messages_beyond_the_nested_ones_are_fetched_from_the_threads_history(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -143,10 +144,10 @@ def test_more_new_messages_than_come_nested_are_fetched_down_to_the_known(
     assert rows(database, "select * from thread_gaps") == []
 
 
-def test_a_sync_cut_short_goes_on_where_it_stopped(
+def test_a_sync_that_reached_a_limit_is_resumed_where_it_stopped(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Each thread is listed once, over any number of runs."""
+    """Each thread is listed once, however many runs it takes."""
     engine = connect(small)
     results = [walk(engine, small.page.id, max_conversations=60)]
     while results[-1].has_more:
@@ -159,7 +160,7 @@ def test_a_sync_cut_short_goes_on_where_it_stopped(
     assert len(lists) == len(set(lists)) == 4
 
 
-def test_a_sync_cut_by_time_makes_progress_in_each_run(
+def test_each_run_of_a_sync_limited_by_time_makes_progress(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -171,14 +172,14 @@ def test_a_sync_cut_by_time_makes_progress_in_each_run(
     assert stored(database) == truth(small)
 
 
-def test_told_to_stop_it_ends_after_the_response_at_hand(
+def test_a_run_that_is_asked_to_stop_ends_after_the_current_response(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     stop = threading.Event()
     stop.set()
     result = sync_page(connect(small), SyncRequest(small.page.id, "run"), stop)
     assert result.has_more
-    assert result.stopped == "told to terminate"
+    assert result.stopped == "stop requested"
     assert result.fetched == 100
 
 
@@ -238,11 +239,10 @@ def test_last_synced_at_set_to_null_during_a_sync_is_not_overwritten(
     assert walk(engine, small.page.id).mode == "full"
 
 
-def test_what_is_new_does_not_wait_for_a_long_first_walk(
+def test_an_incremental_sync_runs_while_a_first_full_sync_is_open(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """An incremental sync between two runs of a full one covers what came since that began, and
-    the full one vouches for the rest when it completes."""
+    """It covers what is new since the full one started, which covers the rest once it completes."""
     engine = connect(small)
     walk(engine, small.page.id, max_conversations=60)
     small.world.inject(small.page, 220, "new", datetime.now(UTC))
@@ -260,7 +260,7 @@ def test_what_is_new_does_not_wait_for_a_long_first_walk(
     assert watermark > datetime(2026, 6, 1, tzinfo=UTC), "what the incremental sync covered counts"
 
 
-def test_of_two_syncs_of_a_page_one_walks_and_the_other_is_told(
+def test_the_second_of_two_concurrent_syncs_of_a_page_fails_as_in_progress(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=230, latency=0.05)
@@ -308,7 +308,7 @@ def test_a_run_whose_lease_was_taken_cannot_write(
     assert stored(database) == before
 
 
-def test_a_dead_token_marks_the_page_and_leaves_others_alone(
+def test_a_dead_token_marks_its_page_and_no_other(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=230, pages=2)
@@ -325,7 +325,7 @@ def test_a_dead_token_marks_the_page_and_leaves_others_alone(
         walk(engine, dead.id)
     assert not walk(engine, alive.id).has_more
 
-    # With a new token it goes on where it was.
+    # With a new token the session is resumed.
     dead.access = "valid"
     connect(simulated)
     result = walk(engine, dead.id)
@@ -333,7 +333,9 @@ def test_a_dead_token_marks_the_page_and_leaves_others_alone(
     assert stored(database) == truth(simulated)
 
 
-def test_an_unknown_page_is_named(database: Database, simulate: Simulate, connect: Connect) -> None:
+def test_the_error_for_an_unknown_page_names_it(
+    database: Database, simulate: Simulate, connect: Connect
+) -> None:
     with pytest.raises(UnknownPage, match="Page 12345 is not in the registry"):
         walk(connect(simulate()), "12345")
 
@@ -349,16 +351,14 @@ def test_a_page_without_threads_is_complete(
     assert stored(database) == Counter()
 
 
-def test_a_resumed_session_that_is_complete_leaves_nothing_to_do(
-    small: Simulated, connect: Connect
-) -> None:
+def test_resuming_a_completed_session_does_nothing(small: Simulated, connect: Connect) -> None:
     from uuid import uuid4
 
     result = walk(connect(small), small.page.id, session=uuid4())
     assert (result.has_more, result.fetched) == (False, 0)
 
 
-def test_a_record_that_cannot_be_used_is_quarantined_and_the_rest_lands(
+def test_an_unusable_record_is_quarantined_and_the_rest_is_loaded(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     world, page = small.world, small.page
@@ -383,7 +383,7 @@ def test_a_record_that_cannot_be_used_is_quarantined_and_the_rest_lands(
 def test_an_answer_that_is_mostly_unusable_is_not_loaded(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
-    """Meta changed something: to go on would lose most of what comes."""
+    """Meta changed something: continuing would lose most of what follows."""
     world, page = small.world, small.page
     for number in range(len(page.lengths)):
         for message in world.messages(page, number, None, 10_000):
@@ -394,10 +394,10 @@ def test_an_answer_that_is_mostly_unusable_is_not_loaded(
     assert rows(database, "select step, last_cursor from sync_state") == [(0, None)]
 
 
-# -- What a run leaves behind, and what happens meanwhile ------------------------------------------
+# -- What a run leaves behind, and changes during a run --------------------------------------------
 
 
-def test_text_that_looks_like_an_escape_and_text_that_is_none_are_stored(
+def test_text_with_escapes_nul_and_half_an_emoji_is_stored(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     for text in (r"C strings end with \u0000", r"\\u0000", "half an emoji \ud83d", "NUL \x00 here"):
@@ -412,7 +412,7 @@ def test_text_that_looks_like_an_escape_and_text_that_is_none_are_stored(
     } <= texts
 
 
-def test_a_page_whose_syncs_fail_is_tried_again_more_and_more_slowly(
+def test_a_page_whose_syncs_fail_is_retried_with_growing_pauses(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -433,7 +433,7 @@ def test_a_page_whose_syncs_fail_is_tried_again_more_and_more_slowly(
     assert pages.list_due_pages(database) == []
 
 
-def test_a_page_whose_token_cannot_be_read_is_not_due_at_every_look(
+def test_a_page_whose_token_cannot_be_decrypted_is_not_due_at_once(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = replace(connect(small), vault=TokenVault([new_key()]))
@@ -442,7 +442,7 @@ def test_a_page_whose_token_cannot_be_read_is_not_due_at_every_look(
     assert pages.list_due_pages(database) == []
 
 
-def test_conversations_that_somebody_deleted_come_back_with_a_full_sync(
+def test_a_full_sync_restores_deleted_conversation_rows(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -473,7 +473,7 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
     assert stored(database) == truth(small)
 
 
-def test_a_full_sync_asked_for_is_not_answered_by_an_incremental_one(
+def test_an_incremental_sync_does_not_satisfy_a_request_for_a_full_one(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -486,7 +486,7 @@ def test_a_full_sync_asked_for_is_not_answered_by_an_incremental_one(
     assert pages.get_page(database, small.page.id).last_synced_at is None
 
 
-def test_a_session_that_was_resumed_vouches_only_for_what_was_there_when_it_began(
+def test_last_synced_at_is_when_a_resumed_session_started_not_when_it_ended(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -502,7 +502,7 @@ def test_a_session_that_was_resumed_vouches_only_for_what_was_there_when_it_bega
 def during_a_walk(
     engine: Engine, simulated: Simulated, happens: Callable[[], object]
 ) -> pytest.ExceptionInfo[PageOwnerMustAct]:
-    """Something happens once a run has its session; then its token dies."""
+    """Call `happens` once a run has its session; then let its token die."""
     pace_calls: list[object] = []
 
     class Interrupted(GraphApi):
@@ -522,7 +522,7 @@ def during_a_walk(
     return caught
 
 
-def test_a_page_that_was_given_a_new_token_is_not_condemned_by_a_run_with_the_old(
+def test_a_run_with_an_old_token_does_not_mark_a_page_that_has_a_new_one(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     engine = connect(small)
@@ -552,7 +552,7 @@ def test_a_run_whose_lease_was_lost_does_not_mark_the_page(
     assert pages.get_page(database, page_id).status == "active"
 
 
-def test_a_page_is_removed_by_the_registrys_id_too_and_a_paused_one_stays_paused(
+def test_pages_can_be_removed_by_registry_id_and_paused_pages_stay_paused(
     small: Simulated, connect: Connect, database: Database
 ) -> None:
     connect(small)

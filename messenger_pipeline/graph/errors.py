@@ -1,6 +1,6 @@
 """Meta's errors as types. The code and subcode decide, not the HTTP status or the text.
 
-Source: Graph API "Handle Errors" and "Rate Limits"; bodies differ from what those pages promise.
+Source: Graph API "Handle Errors" and "Rate Limits"; real bodies differ from those pages.
 """
 
 from collections.abc import Mapping
@@ -39,42 +39,45 @@ _KINDS: dict[int, type[GraphError]] = {
 _KINDS |= dict.fromkeys(range(200, 300), PermissionMissing)
 
 
-def fault_in(
+def parse_error(
     status: int, body: bytes, headers: Mapping[str, str], *secrets: str
 ) -> GraphError | None:
-    """The error that an answer tells, or None if it tells none. A 200 may carry an error."""
-    told = parse_json(body)
-    error = _error_object(told)
+    """The error in an answer, or None. An answer with status 200 may contain one.
+
+    Removes `secrets` from its message.
+    """
+    content = parse_json(body)
+    error = _error_object(content)
     if error is None:
         if status < 400:
             return None
-        return _with_seconds(_untold(status, told), headers)
+        return _with_seconds(_unstated_error(status, content), headers)
     code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     message = redact(str(error.get("message") or "no message"), *secrets)
     if "appsecret_proof" in message:
         message += ". Correct MESSENGER_APP_SECRET"
     trace = error.get("fbtrace_id")
     kind = _kind(code, status, message, error.get("is_transient") is True)
-    fault = kind(
+    parsed = kind(
         message,
         code=code,
         subcode=subcode,
         trace_id=str(trace) if trace else None,
         status=status,
     )
-    if isinstance(fault, RateLimited):
-        fault.scope = _LIMIT_SCOPES.get(code or 0, "page")
-    return _with_seconds(fault, headers)
+    if isinstance(parsed, RateLimited):
+        parsed.scope = _LIMIT_SCOPES.get(code or 0, "page")
+    return _with_seconds(parsed, headers)
 
 
-def _with_seconds(fault: GraphError, headers: Mapping[str, str]) -> GraphError:
-    """The fault, with how long to wait where the headers tell."""
-    told = _retry_after(headers)
-    if isinstance(fault, TransientError):
-        fault.seconds = min(told, 60.0) if told else None
-    if isinstance(fault, RateLimited):
-        fault.seconds = told or parse_usage(headers).regain_seconds or fault.seconds
-    return fault
+def _with_seconds(error: GraphError, headers: Mapping[str, str]) -> GraphError:
+    """The error, with the seconds to wait if the headers state them."""
+    stated = _retry_after(headers)
+    if isinstance(error, TransientError):
+        error.seconds = min(stated, 60.0) if stated else None
+    if isinstance(error, RateLimited):
+        error.seconds = stated or parse_usage(headers).regain_seconds or error.seconds
+    return error
 
 
 def _kind(code: int | None, status: int, message: str, transient: bool) -> type[GraphError]:
@@ -93,25 +96,26 @@ def _kind(code: int | None, status: int, message: str, transient: bool) -> type[
     return GraphError
 
 
-def _untold(status: int, told: Any) -> GraphError:
-    """An error status without an error body."""
+def _unstated_error(status: int, content: Any) -> GraphError:
+    """The error for an error status whose body states none."""
     kind = _kind(None, status, "", False)
-    body = "no JSON" if told is None else "no error object"
+    body = "is not JSON" if content is None else "has no error object"
     if kind is GraphError:
         kind = UnexpectedAnswer
-    return kind(f"The Graph API failed; the body is {body}", status=status)
+    return kind(f"The Graph API failed, and the body {body}", status=status)
 
 
-def _error_object(told: Any) -> dict[str, Any] | None:
-    """The error in a body, in one shape: Meta's own, or one of the flat ones."""
-    if not isinstance(told, dict):
+def _error_object(content: Any) -> dict[str, Any] | None:
+    """The error object of a body; the flat shapes that Meta also uses become Meta's main one."""
+    if not isinstance(content, dict):
         return None
-    error = told.get("error")
+    error = content.get("error")
     if isinstance(error, dict):
         return error
     flat = {
-        "code": told.get("error_code") or (told.get("code") if "error_message" in told else None),
-        "message": told.get("error_message") or told.get("error_description"),
+        "code": content.get("error_code")
+        or (content.get("code") if "error_message" in content else None),
+        "message": content.get("error_message") or content.get("error_description"),
     }
     if isinstance(error, str):
         flat["message"] = flat["message"] or error
@@ -126,7 +130,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Not documented, but honoured."""
+    """The Retry-After header in seconds. Meta documents none; one that comes is honoured."""
     try:
         return float(headers["Retry-After"])
     except (KeyError, ValueError):

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from messenger_pipeline import errors
-from messenger_pipeline.graph.faults import fault_in
+from messenger_pipeline.graph.errors import parse_error
 
 
 def fault(error: Any, status: int = 400, headers: dict[str, str] | None = None) -> Any:
-    return fault_in(status, json.dumps({"error": error}).encode(), headers or {})
+    return parse_error(status, json.dumps({"error": error}).encode(), headers or {})
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,16 @@ def fault(error: Any, status: int = 400, headers: dict[str, str] | None = None) 
         ({"code": 9999}, errors.GraphError, 1),
     ],
 )
-def test_the_code_decides(error: Any, kind: type[errors.PipelineError], exit_code: int) -> None:
+def test_the_code_decides_the_type_of_an_error(
+    error: Any, kind: type[errors.PipelineError], exit_code: int
+) -> None:
     found = fault(error)
     assert type(found) is kind
     assert found.exit_code == exit_code
 
 
-def test_an_error_carries_metas_numbers_and_no_token() -> None:
-    found = fault_in(
+def test_an_error_has_metas_codes_and_no_token() -> None:
+    found = parse_error(
         400,
         b'{"error": {"message": "bad access_token=EAAB and EAAsecret", "code": "190",'
         b' "error_subcode": 460, "fbtrace_id": "Ax"}}',
@@ -75,23 +77,25 @@ def test_an_error_carries_metas_numbers_and_no_token() -> None:
         (400, b'{"error": "x"}', errors.GraphError),
     ],
 )
-def test_bodies_that_are_not_as_documented(status: int, body: bytes, kind: type) -> None:
-    assert type(fault_in(status, body, {})) is kind
+def test_errors_with_undocumented_bodies_get_the_type_of_their_code_or_status(
+    status: int, body: bytes, kind: type
+) -> None:
+    assert type(parse_error(status, body, {})) is kind
 
 
-def test_a_200_may_carry_an_error_and_mostly_does_not() -> None:
-    assert fault_in(200, b'{"data": []}', {}) is None
+def test_an_answer_with_status_200_can_contain_an_error() -> None:
+    assert parse_error(200, b'{"data": []}', {}) is None
     assert type(fault({"code": 190}, status=200)) is errors.TokenDead
 
 
 @pytest.mark.parametrize(
     ("code", "scope"), [(4, "app"), (17, "token"), (32, "page"), (613, "page"), (80006, "page")]
 )
-def test_a_limit_tells_whom_it_pauses(code: int, scope: str) -> None:
+def test_a_limit_has_the_scope_that_it_pauses(code: int, scope: str) -> None:
     assert fault({"code": code}).scope == scope
 
 
-def test_a_limit_tells_for_how_long() -> None:
+def test_a_limit_has_the_seconds_to_wait_from_the_headers() -> None:
     business = (
         '{"1": [{"type": "messenger", "call_count": 100, "estimated_time_to_regain_access": 19}]}'
     )
@@ -100,4 +104,4 @@ def test_a_limit_tells_for_how_long() -> None:
     assert fault({"code": 4}).seconds is None
     assert fault({"code": 368}).seconds == 4 * 3600
     assert fault({"code": 2}, headers={"Retry-After": "7"}).seconds == 7
-    assert fault_in(503, b"", {"Retry-After": "7"}).seconds == 7  # type: ignore[union-attr]
+    assert parse_error(503, b"", {"Retry-After": "7"}).seconds == 7  # type: ignore[union-attr]

@@ -1,0 +1,120 @@
+"""Reading a page's list of threads: what each request asks for, and which answer is the last."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from messenger_pipeline.db.pages import PageRecord
+from messenger_pipeline.errors import ObjectRefused, TooMuchData
+from messenger_pipeline.graph.client import Answer, GraphClient
+from messenger_pipeline.graph.models import Thread
+from messenger_pipeline.graph.reading import UnparsedThreads
+from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.sync.cutoff import Cutoff
+from messenger_pipeline.sync.list_errors import translate_list_error
+from messenger_pipeline.sync.paging import Pager
+from messenger_pipeline.sync.plan import is_unchanged
+from messenger_pipeline.sync.request_policy import RequestPolicy
+
+KnownThreads = dict[str, ThreadState]
+
+
+@dataclass(frozen=True)
+class ListAnswer:
+    """An answer of the list. `known` are the states of its threads, None if not looked up yet."""
+
+    answer: Answer[UnparsedThreads]
+    is_last: bool
+    known: KnownThreads | None = None
+    is_out_of_order: bool = False
+
+
+class ListReader:
+    """One pass over the list."""
+
+    def __init__(
+        self,
+        client: GraphClient,
+        page: PageRecord,
+        *,
+        after: str | None,
+        cutoff: Cutoff,
+        max_threads: int | None,
+        find_known: Callable[[list[str]], KnownThreads] | None,
+    ) -> None:
+        """`after` is the cursor to start at, None for the top. `find_known` looks up the states of
+        threads; give it only where most are stored already: the list is then probed."""
+        self._client = client
+        self._page = page
+        self._pager = Pager("The list of conversations", after)
+        self._cutoff = cutoff
+        self._left = max_threads
+        self._find_known = find_known
+        self._policy = RequestPolicy.start(
+            has_cutoff=cutoff.time is not None, likely_known=find_known is not None
+        )
+
+    def fetch_answers(self) -> Iterator[ListAnswer]:
+        """The answers to the end of the list, past the cutoff or to max_threads.
+
+        Raises CursorRefused, ListRefused, PermissionMissing, UnexpectedAnswer.
+        """
+        is_last = False
+        while not is_last and (self._left is None or self._left > 0):
+            answer = self._fetch()
+            listed = self._decide(answer)
+            if listed is not None:
+                self._pager.advance(answer.content.after)
+                yield listed
+                is_last = listed.is_last
+
+    def _fetch(self) -> Answer[UnparsedThreads]:
+        """The next answer, requested in smaller sizes while Meta refuses it as too much."""
+        while True:
+            size = self._policy.size
+            try:
+                answer = self._client.fetch_conversations(
+                    self._page.facebook_page_id,
+                    self._page.platform,
+                    limit=size.limit if self._left is None else min(size.limit, self._left),
+                    messages=size.nested_limit,
+                    after=self._pager.after,
+                )
+            except (TooMuchData, ObjectRefused) as error:
+                smaller = size.smaller() if isinstance(error, TooMuchData) else None
+                if smaller is None:
+                    raise translate_list_error(error, self._pager.after) from None
+                self._policy = self._policy.with_size(smaller)
+            else:
+                self._policy = self._policy.with_size(size.larger())
+                return answer
+
+    def _decide(self, answer: Answer[UnparsedThreads]) -> ListAnswer | None:
+        """Decide from an answer what to request next; None: the same again with whole threads."""
+        at_end = answer.content.after is None
+        if self._find_known is None and self._cutoff.time is None and self._left is None:
+            # Its threads decide nothing, so the next request need not wait until they are parsed.
+            return ListAnswer(answer, is_last=at_end)
+        threads = answer.content.parse().records
+        known = None
+        if self._find_known is not None:
+            known = self._find_known([thread["id"] for thread in threads])
+            if self._must_repeat(threads, known):
+                return None
+        if self._left is not None:
+            self._left -= len(threads)
+        times = [thread["updated_time"] for thread in threads]
+        cutoff, self._cutoff = self._cutoff, self._cutoff.after(times)
+        return ListAnswer(
+            answer,
+            is_last=at_end or cutoff.is_past(times),
+            known=known,
+            is_out_of_order=cutoff.is_out_of_order(times),
+        )
+
+    def _must_repeat(self, threads: list[Thread], known: KnownThreads) -> bool:
+        changed = sum(
+            thread["id"] not in known or not is_unchanged(thread, known[thread["id"]])
+            for thread in threads
+        )
+        policy, self._policy = self._policy, self._policy.after(changed, len(threads))
+        return policy.must_repeat(changed, len(threads))

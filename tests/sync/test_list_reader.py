@@ -1,0 +1,158 @@
+"""Reading the list of threads, with canned answers."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, cast
+
+import pytest
+
+from messenger_pipeline.db.pages import PageRecord
+from messenger_pipeline.errors import (
+    CursorRefused,
+    GraphError,
+    ListRefused,
+    ObjectRefused,
+    TooMuchData,
+    UnexpectedAnswer,
+)
+from messenger_pipeline.graph.client import Answer, GraphClient
+from messenger_pipeline.graph.models import Listing, Thread
+from messenger_pipeline.graph.reading import UnparsedThreads
+from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.sync.cutoff import Cutoff
+from messenger_pipeline.sync.list_reader import ListReader
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+Request = tuple[int, int, str | None]
+
+
+class Page:
+    """The part of a PageRecord that a reader needs."""
+
+    facebook_page_id = "10"
+    platform = "messenger"
+
+
+class Meta:
+    """A list of `count` threads, newest first, that records each request and may refuse it."""
+
+    def __init__(
+        self,
+        count: int,
+        refuse: Callable[[int, int, str | None], GraphError | None] = lambda *_: None,
+        next_cursor: Callable[[int], int] = lambda place: place,
+    ) -> None:
+        self.threads = [thread(number) for number in range(count)]
+        self.refuse, self.next_cursor = refuse, next_cursor
+        self.requests: list[Request] = []
+
+    def fetch_conversations(
+        self, _page: str, _platform: str, *, limit: int, messages: int, after: str | None
+    ) -> Answer[UnparsedThreads]:
+        self.requests.append((limit, messages, after))
+        error = self.refuse(limit, messages, after)
+        if error is not None:
+            raise error
+        start = int(after or 0)
+        end = start + limit
+        cursor = str(self.next_cursor(end)) if end < len(self.threads) else None
+        listing = Listing(self.threads[start:end], cursor)
+        return Answer(UnparsedThreads(b"", cursor, listing), NOW)
+
+
+def thread(number: int) -> Thread:
+    return {"id": f"t_{number}", "updated_time": NOW - timedelta(minutes=number)}
+
+
+def unchanged(ids: list[str]) -> dict[str, ThreadState]:
+    """States of threads that are as the list has them."""
+    return {
+        one: ThreadState(
+            one, "20", thread(int(one[2:]))["updated_time"], None, None, NOW + timedelta(hours=1),
+            None, None, False,
+        )
+        for one in ids
+    }  # fmt: skip
+
+
+def reader(meta: Meta, **options: Any) -> ListReader:
+    defaults: dict[str, Any] = {
+        "after": None, "cutoff": Cutoff(None), "max_threads": None, "find_known": None,
+    }  # fmt: skip
+    page = cast(PageRecord, Page())
+    return ListReader(cast(GraphClient, meta), page, **(defaults | options))
+
+
+def test_an_unread_list_is_requested_in_whole_threads_to_its_end() -> None:
+    meta = Meta(250)
+    answers = [*reader(meta).fetch_answers()]
+    assert meta.requests == [(100, 25, None), (100, 25, "100"), (100, 25, "200")]
+    assert [answer.is_last for answer in answers] == [False, False, True]
+
+
+def test_a_stored_list_is_probed_and_its_states_are_handed_on() -> None:
+    meta = Meta(250)
+    answers = [*reader(meta, find_known=unchanged).fetch_answers()]
+    assert meta.requests == [(200, 1, None), (200, 1, "200")]
+    assert answers[0].known == unchanged([f"t_{number}" for number in range(200)])
+
+
+def test_a_probe_with_many_changed_threads_is_repeated_with_whole_ones_at_the_same_cursor() -> None:
+    def find_known(ids: list[str]) -> dict[str, ThreadState]:
+        return unchanged([one for one in ids if int(one[2:]) >= 30])
+
+    meta = Meta(400)
+    answers = [*reader(meta, find_known=find_known).fetch_answers()]
+    assert meta.requests == [
+        (200, 1, None),
+        (100, 25, None),
+        (100, 25, "100"),
+        (200, 1, "200"),
+    ]
+    assert len(answers) == 3
+
+
+def test_the_walk_ends_with_the_first_answer_past_the_cutoff() -> None:
+    meta = Meta(1000)
+    cutoff = Cutoff(NOW - timedelta(minutes=60))
+    answers = [*reader(meta, cutoff=cutoff).fetch_answers()]
+    # 25 threads, then 50, then 100: the third answer starts 75 minutes back.
+    assert meta.requests == [(25, 25, None), (50, 25, "25"), (100, 25, "75")]
+    assert [answer.is_last for answer in answers] == [False, False, True]
+
+
+def test_no_more_threads_are_requested_than_a_run_may_read() -> None:
+    meta = Meta(1000)
+    answers = [*reader(meta, max_threads=130).fetch_answers()]
+    assert meta.requests == [(100, 25, None), (30, 25, "100")]
+    assert not answers[-1].is_last
+
+
+def test_a_request_refused_as_too_much_is_halved_at_the_same_cursor() -> None:
+    meta = Meta(60, refuse=lambda limit, *_: TooMuchData("less") if limit > 40 else None)
+    answers = [*reader(meta).fetch_answers()]
+    assert meta.requests == [(100, 25, None), (50, 25, None), (25, 25, None), (27, 25, "25"),
+                             (29, 25, "52")]  # fmt: skip
+    assert len(answers) == 3
+
+
+def test_a_list_of_which_meta_refuses_one_thread_is_refused() -> None:
+    meta = Meta(60, refuse=lambda *_: TooMuchData("less"))
+    with pytest.raises(ListRefused, match="less"):
+        next(reader(meta).fetch_answers())
+    assert meta.requests[-1] == (1, 1, None)
+
+
+def test_a_refused_cursor_is_a_dead_one() -> None:
+    meta = Meta(60, refuse=lambda *_: ObjectRefused("gone", subcode=33))
+    with pytest.raises(CursorRefused):
+        next(reader(meta, after="30").fetch_answers())
+
+
+@pytest.mark.parametrize("find_known", [None, unchanged])
+def test_a_list_that_leads_in_a_circle_is_an_error(find_known: Any) -> None:
+    meta = Meta(100_000, next_cursor=lambda place: place % 1000)
+    with pytest.raises(UnexpectedAnswer, match="The list of conversations never ends"):
+        [*islice(reader(meta, find_known=find_known).fetch_answers(), 1000)]
+    assert len(meta.requests) <= 32
