@@ -113,7 +113,7 @@ def test_a_sync_that_makes_no_progress_is_failing_until_it_does(
         assert kinds(database) == []
         change(database, "update sync_state set not_before = now()")
         assert len(database.call("request_continuations", busy=[])) == 1
-        if query(database, "select stalls from sync_state") == [(3,)]:
+        if query(database, "select idle_attempts from sync_state") == [(3,)]:
             break
     failing = alert(database, "sync_failing")
     assert "Invalid appsecret_proof" in failing.summary
@@ -163,7 +163,7 @@ def test_what_a_full_sync_warns_of_stands_until_the_next_full_one(
         database, page, mode="full", warning="half of it is gone", ended_at=ago(minutes=50), **ended
     )
     session(database, page, ended_at=ago(minutes=40), **ended)
-    assert alert(database, "sync_warning").summary.endswith("warns: half of it is gone")
+    assert alert(database, "sync_warning").summary.endswith("warning: half of it is gone")
     session(database, page, mode="full", ended_at=ago(minutes=30), **ended)
     assert kinds_in_the_end(database) == []
     session(database, page, warning="odd", ended_at=ago(minutes=20), **ended)
@@ -177,7 +177,7 @@ def test_a_run_that_holds_its_page_and_loads_nothing_is_stuck(
     session(database, page, run_id="r1", step=3, updated_at=ago(minutes=16))
     change(database, "insert into sync_locks values (%s, 'r1', now() - interval '20 minutes',"
                      " now() + interval '1 minute', 1)", page)  # fmt: skip
-    assert "Run r1 holds" in alert(database, "sync_stuck").summary
+    assert "Run r1 has held" in alert(database, "sync_stuck").summary
     # It waits for Meta, and will go on.
     change(database, "update sync_state set waiting_until = now() + interval '1 minute'")
     assert kinds_in_the_end(database) == []
@@ -193,7 +193,7 @@ def test_a_session_that_nobody_goes_on_with_is_stuck(
     [page] = add_pages()
     old = ago(minutes=61)
     session(database, page, not_before=old, updated_at=old)
-    assert "no run does" in alert(database, "sync_stuck").summary
+    assert "no run has resumed it" in alert(database, "sync_stuck").summary
     change(database, "update sync_state set not_before = now() + interval '1 minute'")
     assert kinds_in_the_end(database) == []
 
@@ -225,12 +225,12 @@ def test_a_stale_page_tells_whether_dagster_is_down(
     add_pages()
     old = ago(hours=5)
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
-    assert "Does Dagster run?" in alert(database, "page_stale").summary
+    assert "Is Dagster running?" in alert(database, "page_stale").summary
     record_heartbeat(database, "dagster")
     # It was away, and has much to do: all pages are stale that it comes back to.
     assert kinds_in_the_end(database) == []
     change(database, "update heartbeats set since = now() - interval '2 hours'")
-    assert "Dagster is up" in alert(database, "page_stale").summary
+    assert "Dagster is running:" in alert(database, "page_stale").summary
     change(database, "update heartbeats set at = now() - interval '2 hours'")
     assert "Dagster seems to be down" in alert(database, "page_stale").summary
     change(database, "update facebook_pages set last_synced_at = now()")
@@ -261,7 +261,7 @@ def test_a_page_that_waits_for_meta_for_hours_is_a_warning_that_says_so(
     change(database, "update heartbeats set since = now() - interval '9 hours'")
     told = alert(database, "page_stale")
     assert told.severity == "warning"
-    assert "Nothing need be done" in told.summary
+    assert "No action is needed" in told.summary
     change(database, "update alerts set sent_at = now()")
     # The scheduled run meanwhile begins, and is sent away again.
     with held_lease(database, page.id, "scheduled") as fence:

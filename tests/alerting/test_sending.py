@@ -38,8 +38,8 @@ def test_an_alert_is_told_once_and_its_end_once(
     assert len(sink.messages) == 1
     [message] = sink.messages
     assert message["text"] == (
-        "*Error*: Page 100 (Flowers & ‹!channel› @\u2060everyone) needs re-authorization, and is"
-        " not synced until then: it expired. Give it a new token:"
+        "*Error*: Page 100 (Flowers & ‹!channel› @\u2060everyone) needs re-authorization and is"
+        " not synced until then: it expired. Add a new token with"
         " `messenger-pipeline pages add 100`."
     )
     assert message["attachments"][0]["color"] == "danger"

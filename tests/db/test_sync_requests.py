@@ -206,7 +206,7 @@ def test_a_request_for_a_page_that_cannot_be_synced_any_more_ends_with_the_reaso
     pages.set_page_status(database, small.page.id, status)
     assert take_requests(database, []) == []
     told = shown(database, session)
-    assert (told.state, told.last_error) == (status, f"the page is {status}")
+    assert (told.state, told.last_error) == (status, f"The page's status is {status}.")
     assert told.changes > before
 
 
@@ -239,7 +239,7 @@ def test_a_request_that_no_run_can_begin_with_ends_after_five(
     assert take_requests(database, []) == []
     told = shown(database, session)
     assert told.state == "resumable"
-    assert "none of 5 runs began with it" in (told.last_error or "")
+    assert "None of 5 runs started the requested sync" in (told.last_error or "")
     assert ask(database, small.page.id).outcome == "accepted"
 
 
