@@ -19,10 +19,10 @@ from bench.contestants.graph import ListClient
 from bench.replay import TOKEN
 from bench.stage import open_stage
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.graph.reading import parse_threads
 from messenger_pipeline.sync.parse import messages_of

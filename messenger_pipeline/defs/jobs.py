@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from messenger_pipeline.db.load import Continuation, Lease
+from messenger_pipeline.db.sessions import Continuation, Lease
 from messenger_pipeline.db.sync_requests import SyncRequested
 from messenger_pipeline.defs.console import CONSOLE
 

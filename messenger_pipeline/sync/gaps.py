@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.load import Gap, list_gaps
+from messenger_pipeline.db.sessions import Gap, list_gaps
 from messenger_pipeline.errors import CursorRefused, ObjectRefused, TooMuchData, UnexpectedAnswer
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Message

@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db import sessions
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pages import (
     PageRecord,
@@ -122,7 +122,7 @@ def sync_page(
         postpone_next_sync(engine.database, page.facebook_page_id)
         token = token_of(engine, page)
         with held_lease(engine.database, page.facebook_page_id, request.run_id) as fence:
-            session = load.open_session(
+            session = sessions.open_session(
                 engine.database, page.facebook_page_id, fence, request.mode, request.run_id,
                 request.session,
             )  # fmt: skip
@@ -139,7 +139,7 @@ def _sync(
     stop: threading.Event,
     page: PageRecord,
     token: str,
-    session: load.SyncSession,
+    session: sessions.SyncSession,
     fence: int,
 ) -> SyncResult:
     database = engine.database
@@ -184,25 +184,25 @@ def _run(walk: Walk) -> str | None:
     try:
         _walk(walk)
     except Stopped as stopped:
-        load.suspend_session(database, session_id, fence, 0)
+        sessions.suspend_session(database, session_id, fence, 0)
         return str(stopped)
     except RateLimited as limited:
         # Said by Meta or by the shared budget: always with how long.
         seconds = limited.seconds or 0
-        load.suspend_session(database, session_id, fence, seconds, waiting_for=str(limited))
+        sessions.suspend_session(database, session_id, fence, seconds, waiting_for=str(limited))
         return f"rate limit, to be continued in {seconds:.0f} s: {limited}"
     except PageOwnerMustAct as error:
         # Not if the lease went to another run: that one sees for itself.
         with suppress(DatabaseError):
             mark_for_reauthorization(database, walk.page, fence, str(error))
-            load.suspend_session(database, session_id, fence, 0, str(error))
+            sessions.suspend_session(database, session_id, fence, 0, str(error))
         raise
     except DatabaseUnavailable:
         raise  # it was waited for; the session is open, as the last load left it
     except PipelineError as error:
         # The error matters more than its note, which the database may refuse now.
         with suppress(DatabaseError):
-            load.suspend_session(database, session_id, fence, 30, str(error))
+            sessions.suspend_session(database, session_id, fence, 30, str(error))
         raise
     return None
 
@@ -220,9 +220,9 @@ def _walk(walk: Walk) -> None:
     session_id = walk.session.sync_session_id
     # Its end is told with all that it took.
     count_effort(walk.database, session_id, walk.effort_since(), None)
-    load.complete_session(walk.database, session_id, walk.fence)
+    sessions.complete_session(walk.database, session_id, walk.fence)
     # Asked of the session, not of the call: that may have been repeated.
-    if load.get_session(walk.database, session_id).outcome is None:
+    if sessions.get_session(walk.database, session_id).outcome is None:
         raise SessionMoved(
             "PostgreSQL no longer has what was loaded last: it crashed. The session goes on from"
             " what it has."
@@ -242,7 +242,8 @@ def _ended_before(database: Database, request: SyncRequest) -> SyncResult:
 
 def _result(walk: Walk, waited: float, stopped: str | None) -> SyncResult:
     seconds = time.monotonic() - walk.started
-    before, session = walk.session, load.get_session(walk.database, walk.session.sync_session_id)
+    before = walk.session
+    session = sessions.get_session(walk.database, before.sync_session_id)
     return SyncResult(
         sync_session_id=str(session.sync_session_id),
         mode=session.mode,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db import sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import count_effort, list_progress, note_wait
 from messenger_pipeline.errors import DatabaseError
@@ -32,7 +32,7 @@ def say_beginning(walk: Walk) -> None:
     )  # fmt: skip
 
 
-def tell_waits(database: Database, session: load.SyncSession) -> Callable[[float, str], None]:
+def tell_waits(database: Database, session: sessions.SyncSession) -> Callable[[float, str], None]:
     """What says, and notes, that the session's run waits so many seconds, and for what."""
 
     def tell(seconds: float, what: str) -> None:

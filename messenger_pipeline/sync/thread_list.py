@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
 from messenger_pipeline.errors import (
     CursorRefused,
     ListRefused,

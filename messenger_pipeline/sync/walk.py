@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from pydantic_core import to_json
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
+from messenger_pipeline.db.load import EncodedResponse, Loaded, encoded_response, load_response
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Pacer
@@ -60,7 +61,7 @@ class Walk:
     fetched: int = 0
     quarantined: int = 0
     failed_batches: int = 0
-    loaded: sessions.Loaded = field(default_factory=sessions.Loaded)
+    loaded: Loaded = field(default_factory=Loaded)
     said_at: float = 0.0
     _counted: "_Counted" = field(init=False)
     _coming: deque[dict[str, ThreadState]] = field(default_factory=lambda: deque(maxlen=3))
@@ -113,7 +114,7 @@ class _Counted:
 class Prepared:
     """A response in the shape of the load, with what it adds to the run's figures."""
 
-    response: sessions.EncodedResponse
+    response: EncodedResponse
     fetched: int
     quarantined: int
 
@@ -154,12 +155,12 @@ def prepare(
         **walk.effort_since(),
         **moves,
     }
-    return Prepared(sessions.encoded_response(response), fetched, len(rejects))
+    return Prepared(encoded_response(response), fetched, len(rejects))
 
 
 def load(walk: Walk, prepared: Prepared) -> None:
     """Load a response, all of it or nothing."""
-    loaded = sessions.load_response(
+    loaded = load_response(
         walk.database, walk.session.sync_session_id, walk.fence, walk.step, prepared.response
     )
     walk.step += 1

@@ -12,8 +12,8 @@ from messenger_pipeline.alerting.page_checks import check_pages
 from messenger_pipeline.db import inbox, pages
 from messenger_pipeline.db.alerts import list_alerts, record_heartbeat, update_alerts
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
 from messenger_pipeline.vault import TokenVault, new_key

@@ -14,7 +14,7 @@ from graph_simulator.activity import Happening, Happenings
 from graph_simulator.deliveries import write_body
 from graph_simulator.history import page_as_party, wire_time
 from graph_simulator.world import END
-from messenger_pipeline.db import inbox, load
+from messenger_pipeline.db import inbox, load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.graph.reading import parse_threads
@@ -90,7 +90,7 @@ class Hearing:
             page_id=page_id, name=None, user_id=None, platform=None, token_encrypted="-",
         )  # fmt: skip
         fence = database.value("take_lease", page_id=page_id, locked_by="run", seconds=3600)
-        session = load.open_session(database, page_id, fence, "full", "run", None)
+        session = sessions.open_session(database, page_id, fence, "full", "run", None)
         assert session is not None
         self._session, self._step = (session.sync_session_id, fence), 0
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import LeaseLost, SessionMoved
 from messenger_pipeline.rows import ConversationRow
@@ -91,7 +91,7 @@ def test_a_load_that_is_made_twice_at_once_answers_both_the_same(database: Datab
         one = partial(respond, database, session, step, str(step), told(step), THREADS)
         first, second = at_once([lambda one=one: [one()]] * 2)  # type: ignore[misc]
         assert first == second
-    state = load.get_session(database, session[0])
+    state = sessions.get_session(database, session[0])
     assert (state.step, state.total_synced, state.inserted, state.updated, state.api_calls) == (
         (20, 40, 2, 38, 20)
     )
@@ -110,7 +110,7 @@ def test_two_loads_of_one_step_at_once_are_one_loaded_and_one_moved(database: Da
 
         answers = at_once([partial(one, f"{step} a"), partial(one, f"{step} b")])
         assert sorted(map(len, answers)) == [0, 1]
-    assert load.get_session(database, session[0]).api_calls == 20
+    assert sessions.get_session(database, session[0]).api_calls == 20
 
 
 def test_a_load_behind_a_lost_lease_is_refused_also_one_that_is_repeated(

@@ -6,7 +6,7 @@ import dagster as dg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messenger_pipeline.db.load import Continuation
+from messenger_pipeline.db.sessions import Continuation
 from messenger_pipeline.defs.jobs import (
     MODE,
     PARTITION,
