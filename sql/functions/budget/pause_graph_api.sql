@@ -19,8 +19,8 @@ as $$
                 when b.blocked_until > clock_timestamp() then b.blocked_until
                 else clock_timestamp() + least(
                     interval '4 hours', interval '15 minutes' * 2 ^ least(
-                    case when b.blocked_until > clock_timestamp() - interval '1 hour'
-                         then b.strikes else 0 end, 10))
+                        case when b.blocked_until > clock_timestamp() - interval '1 hour'
+                             then b.strikes else 0 end, 10))
             end,
             strikes = case
                 when p_seconds is not null or b.blocked_until > clock_timestamp() then b.strikes

@@ -12,7 +12,7 @@
 --   load_id        identifies the response, for the retry above
 --   threads        [{thread_id, sender_id, updated_time, message_count, newest_message_id,
 --                  answered_at, newest_loaded_at, newest_loaded_message_id}]
---   threads_seen   [thread_id], unchanged threads that the list named
+--   threads_seen   [thread_id], unchanged threads in the list; used in full walks only
 --   asked_for      [thread_id], threads requested one by one, in a walk of any mode
 --   gaps_opened    [{thread_id, resume_cursor, newest_time, until_time, reason}]; a gap with a
 --                  reason is unreadable: Meta refuses to return it

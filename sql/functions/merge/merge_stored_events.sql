@@ -5,10 +5,10 @@
 -- The rules are commutative and idempotent. messenger_pipeline/merge.py states them in Python, and
 -- a test compares the two.
 --
---  - direction: the greater wins; an unknown one is the least.
---  - time: the more precise wins, then the earlier.
---  - content: the one stated later wins, then the greater. An unsent message keeps no content.
---  - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
+-- - direction: the greater wins; an unknown one is the least.
+-- - time: the more precise wins, then the earlier.
+-- - content: the one stated later wins, then the greater. An unsent message keeps no content.
+-- - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
 --
 -- Content that is stated again keeps the time of its earliest statement: recording each repetition
 -- would write every row that is read again. (So content that is withdrawn and restored may lose if
