@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 
 from messenger_pipeline.commands.console import dagster_environment, err, say_error
-from messenger_pipeline.db import lease, load, migrate, pages
+from messenger_pipeline.db import lease, migrate, pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
@@ -142,7 +142,7 @@ def _terminal() -> Iterator[Console]:
 
 def _show(bar: Progress, task: TaskID, database: Database, page_id: str, began: datetime) -> None:
     """What those who watch the session's events are told."""
-    moved = [one.sync_session_id for one in load.list_sessions(database, began, page_id)]
+    moved = [one.sync_session_id for one in sessions.list_sessions(database, began, page_id)]
     if not moved:
         return
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong, and the messages that tell of it."""
+"""Alerts: open conditions, and the messages about them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import Any, Literal
 from messenger_pipeline.db.pool import Database
 
 Phase = Literal["opened", "closed", "passed"]
-"""What a message tells: `passed` is of an alert that closed before its opening could be sent."""
+"""The phase that a message reports. `passed`: the alert closed before its opening was sent."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert, open while `closed_at` is None. `page_id` is None where it concerns no one page."""
+    """An alert, open while `closed_at` is None. `page_id` is None unless it is about one page."""
 
     id: int
     kind: str
@@ -28,12 +28,12 @@ class Alert:
     closing_sent_at: datetime | None
     attempts: int
     last_error: str | None
-    """Why it could not be sent, without the address."""
+    """Why the message could not be sent, without the notifier's address."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What a look at everything found."""
+    """The numbers of alerts that a check opened, closed and left open."""
 
     opened: int
     closed: int
@@ -42,7 +42,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class ToSend:
-    """An alert that a message is to tell of."""
+    """An alert for the next message."""
 
     id: int
     phase: Phase
@@ -56,28 +56,30 @@ class ToSend:
 
 
 def list_alerts(database: Database, open_only: bool = True, limit: int = 1000) -> list[Alert]:
-    """The open alerts, errors first, newest first; else those that are closed after them."""
+    """Return the open alerts, errors first, newest first. With `open_only` false the closed ones
+    follow."""
     return database.call("list_alerts", Alert, open_only=open_only, limit=limit)
 
 
 def update_alerts(database: Database) -> Looked | None:
-    """Look at everything: open, refresh and close. None while another looks."""
+    """Check all conditions, and open, refresh and close alerts. Returns None if another process is
+    checking already."""
     [(opened, closed, still_open)] = database.call("update_alerts")
     return None if opened is None else Looked(opened, closed, still_open)
 
 
 def record_heartbeat(database: Database, name: str) -> None:
-    """Note that somebody is alive."""
+    """Record that the process `name` is alive."""
     database.call("record_heartbeat", name=name)
 
 
 def claim_message(database: Database) -> list[ToSend]:
-    """The alerts of which one message is to be sent now; nobody else gets them for minutes."""
+    """Claim the alerts for the next message. No other caller gets them for five minutes."""
     return database.call("claim_alert_message", ToSend)
 
 
 def settle_message(database: Database, told: list[ToSend]) -> None:
-    """Note that a message was sent."""
+    """Record that a message was sent."""
     ids = [one.id for one in told]
     database.call("settle_alert_message", ids=ids, phase=told[0].phase)
 
@@ -85,13 +87,15 @@ def settle_message(database: Database, told: list[ToSend]) -> None:
 def postpone_message(
     database: Database, told: list[ToSend], error: str, *, seconds: float, sink: bool
 ) -> None:
-    """Note why a message could not be sent, and that it is not to be before so many seconds.
-    `sink`: it is nothing about the message, so others wait too."""
+    """Record why a message could not be sent. It is retried after `seconds` at the earliest.
+
+    `sink`: the message was not the cause, so other messages wait too.
+    """
     ids = [one.id for one in told]
     database.call("postpone_alert_message", ids=ids, error=error, seconds=seconds, sink=sink)
 
 
 def delete_old(database: Database) -> tuple[int, int]:
-    """Delete old habits of webhooks and alerts that closed long ago; how many of each."""
+    """Delete old hourly webhook counts and old closed alerts. Returns how many of each."""
     [(habits, alerts)] = database.call("delete_old_alerts")
     return habits, alerts

@@ -1,4 +1,7 @@
-"""What the checks ask of all pages. Each row's all_… are of all pages, the rows of the worst."""
+"""Queries of the checks over all pages.
+
+A list holds the worst pages only. The fields all_… of each row are totals over all pages.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +11,7 @@ from messenger_pipeline.db.pool import Database
 
 @dataclass(frozen=True)
 class PageRows:
-    """What is stored of one page."""
+    """The numbers of stored rows of one page."""
 
     conversations: int
     events: int
@@ -16,7 +19,7 @@ class PageRows:
 
 @dataclass(frozen=True)
 class PageLag:
-    """How long ago a page was synced last, against its own interval."""
+    """The time since a page's last sync, compared with its sync interval."""
 
     page_id: str
     name: str | None
@@ -30,7 +33,7 @@ class PageLag:
 
 @dataclass(frozen=True)
 class StuckLease:
-    """A lease that keeps a page from being synced for nothing."""
+    """A lease that keeps a page from being synced although nothing happens."""
 
     page_id: str
     locked_by: str
@@ -42,7 +45,7 @@ class StuckLease:
 
 @dataclass(frozen=True)
 class SessionWarning:
-    """What the last session of a page has to say."""
+    """The warning of a page's last session, or why it was truncated."""
 
     page_id: str
     truncated: bool
@@ -55,7 +58,7 @@ class SessionWarning:
 
 @dataclass(frozen=True)
 class QuarantineRate:
-    """Of the records that a page's recent sessions read, how many could not be used."""
+    """The records that a page's recent sessions read, and those of them that were quarantined."""
 
     page_id: str
     read: int
@@ -66,7 +69,7 @@ class QuarantineRate:
 
 @dataclass(frozen=True)
 class ShortConversations:
-    """Conversations of a page of which fewer messages are stored than Meta counts."""
+    """A page's conversations with fewer messages stored than Meta counts (`of_meta`)."""
 
     page_id: str
     conversations: int
@@ -79,7 +82,7 @@ class ShortConversations:
 
 @dataclass(frozen=True)
 class PageGaps:
-    """A page's stretches of history that are still to be read, or refused by Meta."""
+    """A page's gaps: open ones, old ones among them, and those that Meta refuses."""
 
     page_id: str
     old: int
@@ -94,7 +97,7 @@ class PageGaps:
 
 @dataclass(frozen=True)
 class UnknownField:
-    """A field that Meta sends and nobody asked for."""
+    """A field that Meta sends and we do not request."""
 
     field: str
     seen: int
@@ -109,7 +112,7 @@ def count_page_rows(database: Database, page_id: str) -> PageRows:
 
 
 def list_page_lags(database: Database, intervals: float, least: timedelta) -> list[PageLag]:
-    """Active pages, furthest behind first."""
+    """Return the active pages, furthest behind first."""
     return database.call("list_page_lags", PageLag, intervals=intervals, least=least)
 
 
@@ -118,19 +121,19 @@ def list_stuck_leases(database: Database, expired: timedelta, idle: timedelta) -
 
 
 def list_session_warnings(database: Database) -> list[SessionWarning]:
-    """Pages whose list was cut first."""
+    """Return the pages with warnings, truncated ones first."""
     return database.call("list_session_warnings", SessionWarning)
 
 
 def list_quarantine_rates(database: Database, span: timedelta) -> list[QuarantineRate]:
-    """Pages with most quarantined records first; those without any, too."""
+    """Return all pages, those with the most quarantined records first."""
     return database.call("list_quarantine_rates", QuarantineRate, span=span)
 
 
 def list_short_conversations(
     database: Database, share: float, fewer: int
 ) -> list[ShortConversations]:
-    """Pages with most of them first; those without any, too."""
+    """Return all compared pages, those with the most short conversations first."""
     return database.call("list_short_conversations", ShortConversations, share=share, fewer=fewer)
 
 
@@ -143,7 +146,8 @@ def list_unknown_fields(database: Database, span: timedelta) -> list[UnknownFiel
 
 
 def delete_ended_sessions(database: Database, keep: timedelta) -> int:
-    """Delete sync sessions that ended longer ago, except what is still of use."""
+    """Delete sync sessions that ended more than `keep` ago, except those still in use. Returns how
+    many."""
     deleted = 0
     while found := database.value("delete_ended_sessions", keep=keep):
         deleted += int(found)

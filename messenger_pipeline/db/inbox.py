@@ -9,12 +9,12 @@ from messenger_pipeline.db.load import encoded
 from messenger_pipeline.db.pool import Connection, Database, call
 
 ANNOUNCEMENTS = "messenger_changes"
-"""The channel on which each changed conversation is named: {"page_id", "conversation_id"}."""
+"""The channel that announces each changed conversation: {"page_id", "conversation_id"}."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery that is to be applied now."""
+    """A due delivery."""
 
     id: int
     body: bytes
@@ -24,7 +24,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of a delivery; its body where `outcomes` do not tell what was in it."""
+    """A delivery and its outcome. `body` is set only if it is done and has no `outcomes`."""
 
     id: int
     body: bytes | None
@@ -39,7 +39,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class LoadedEvents:
-    """What a load of events changed; `refused` events PostgreSQL did not take."""
+    """What a load of events changed. PostgreSQL rejected the `refused` events."""
 
     events_created: int = 0
     inserted: int = 0
@@ -50,7 +50,7 @@ class LoadedEvents:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Deliveries that are to be applied now: how many, and since when the oldest waits."""
+    """The number of due deliveries, and when the oldest was received."""
 
     deliveries: int
     oldest: datetime | None
@@ -58,7 +58,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class InboxFigures:
-    """What the inbox did in a span of time."""
+    """The deliveries settled in a span of time, by outcome; lags in seconds."""
 
     done: int
     ignored: int
@@ -68,13 +68,13 @@ class InboxFigures:
 
 
 def receive(database: Database, bodies: Sequence[bytes]) -> list[int]:
-    """Keep raw bodies, in one commit. Returns their ids, in the same order."""
+    """Store raw bodies in one commit. Returns their ids, in the same order."""
     rows = database.call("receive_webhook_deliveries", bodies=list(bodies))
     return [row[0] for row in rows]
 
 
 def claim(connection: Connection, limit: int, ids: list[int] | None = None) -> list[Delivery]:
-    """Deliveries that are to be applied now, longest waiting first."""
+    """Claim due deliveries, longest waiting first, until the end of the transaction."""
     return call(connection, "claim_webhook_deliveries", Delivery, limit=limit, ids=ids)
 
 
@@ -86,8 +86,11 @@ def find_registered(connection: Connection, page_ids: list[str]) -> set[str]:
 def load_events(
     connection: Connection, pages: list[dict[str, Any]], received: list[dict[str, Any]]
 ) -> LoadedEvents:
-    """Load events of several pages, except those that PostgreSQL refuses. `received` is counted:
-    how many `items` of a `page_id` came in an hour, between `first_at` and `last_at`."""
+    """Load events of several pages, except those that PostgreSQL rejects.
+
+    `received` adds to the hourly counts: `items` of `page_id` arrived between `first_at` and
+    `last_at`, which lie in the same hour.
+    """
     rows: list[LoadedEvents] = call(
         connection,
         "load_webhook_events",
@@ -103,7 +106,7 @@ def quarantine(connection: Connection, page_id: str, records: list[dict[str, Any
 
 
 def settle(connection: Connection, settled: list[dict[str, Any]]) -> None:
-    """Note what became of deliveries; see the function of that name."""
+    """Record the outcomes of deliveries; see the SQL function settle_webhook_deliveries."""
     call(connection, "settle_webhook_deliveries", settled=encoded(settled))
 
 
@@ -115,14 +118,14 @@ def reopen(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Iterator[list[int]]:
-    """Make deliveries pending again, in portions."""
+    """Make deliveries pending again, in batches. Yields the ids of each batch."""
     after = 0
     while found := database.call(
         "reopen_webhook_deliveries", ids=ids, state=state, since=since, until=until, after=after
     ):
-        portion = [row[0] for row in found]
-        yield portion
-        after = max(portion)
+        batch = [row[0] for row in found]
+        yield batch
+        after = max(batch)
 
 
 def get_deliveries(database: Database, ids: list[int]) -> list[Settled]:
@@ -130,24 +133,25 @@ def get_deliveries(database: Database, ids: list[int]) -> list[Settled]:
 
 
 def resolve_replayed(database: Database, ids: list[int]) -> int:
-    """Take out of quarantine what these deliveries left there, if they are applied by now."""
+    """Resolve the quarantined records of the deliveries that are applied. Returns how many."""
     return int(database.value("resolve_replayed_deliveries", ids=ids))
 
 
 def waiting(database: Database, older_than: timedelta = timedelta(0)) -> Waiting:
-    """The deliveries that should be applied by now, and are not, for so long."""
+    """Count the deliveries that have been due for more than `older_than`."""
     rows: list[Waiting] = database.call("count_waiting_deliveries", Waiting, older_than=older_than)
     return rows[0]
 
 
 def figures(database: Database, span: timedelta) -> InboxFigures:
-    """What became of the deliveries that were settled within the span until now."""
+    """Return the figures of the deliveries that were settled within the last `span`."""
     rows: list[InboxFigures] = database.call("get_inbox_figures", InboxFigures, span=span)
     return rows[0]
 
 
 def delete_settled(database: Database, keep: timedelta) -> int:
-    """Delete applied and ignored deliveries that are older; returns how many."""
+    """Delete applied and ignored deliveries that were settled more than `keep` ago. Returns how
+    many."""
     deleted = 0
     while found := database.value("delete_settled_deliveries", keep=keep):
         deleted += int(found)

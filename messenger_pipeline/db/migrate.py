@@ -1,8 +1,8 @@
-"""The schema: migrations applied by Alembic, then functions and views as they now are.
+"""The schema: Alembic applies the migrations, then functions and views are defined.
 
-Migrations are plain SQL, numbered, in pairs (up, down). A released one never changes. Functions
-and views have no history: an upgrade defines each from its one file, where that changed. All of it
-is one transaction, and touches only what an upgrade of ours made.
+Migrations are numbered pairs of plain SQL files (up, down). A released one never changes.
+Functions and views have no history: an upgrade defines each from its file, if that changed. An
+upgrade is one transaction, and changes only objects that an earlier upgrade created.
 """
 
 import io
@@ -24,13 +24,13 @@ from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, ver
 from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
 
 _VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
-_LOCK = 7_232_018_346  # any number: upgrades of one database wait for each other
-_LOCK_TIMEOUT = "10s"  # who waits for a lock lets everybody behind wait, too
+_LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
+_LOCK_TIMEOUT = "10s"  # a transaction that waits for a lock blocks all later ones
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """Where a database's schema stands; revisions are the migrations' numbers."""
+    """The revision of a database's schema. Revisions are the migrations' numbers."""
 
     current: str | None
     newest: str
@@ -40,8 +40,8 @@ class SchemaStatus:
 def upgrade(url: str, schema: str) -> list[str]:
     """Bring the schema up to date. Returns the migrations applied, oldest first.
 
-    Raises SchemaError, and changes nothing, where a name is somebody else's. What it does not
-    do is look at the rows: see `verify`.
+    Raises UpgradeRefused, and changes nothing, if a name is taken by an object that is not ours.
+    It does not check the rows: see `verify`.
     """
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
@@ -54,9 +54,9 @@ def upgrade(url: str, schema: str) -> list[str]:
 
 
 def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
-    """Take migrations back down to revision `to`. Returns those taken back, newest first.
+    """Revert migrations down to revision `to`. Returns the reverted ones, newest first.
 
-    Functions and views go first: those of the release that made `to` come with its own upgrade.
+    Drops functions and views first: an upgrade by the release of `to` defines its own again.
     """
     with _connected(url, schema) as connection:
         before = _status(connection, schema).current
@@ -72,15 +72,15 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
 
 
 def status(url: str, schema: str) -> SchemaStatus:
-    """Which migrations the database has, and which are pending."""
+    """Return the database's revision and its pending migrations."""
     with _connected(url, schema) as connection:
         return _status(connection, schema)
 
 
 def script_of_upgrade(schema: str, start: str = "base") -> str:
-    """The SQL that an upgrade from revision `start` runs, to be pasted into a SQL editor.
+    """Return the SQL of an upgrade from revision `start`, for use in a SQL editor.
 
-    It is one transaction, and refuses to run on a database that is not at `start`.
+    It is one transaction, and fails on a database that is not at `start`.
     """
     _require_known(start)
     script = io.StringIO()
@@ -97,12 +97,12 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
 
 
 def verify(database: Database) -> dict[str, str | None]:
-    """Run each check of sql/verify; its name, and what it found or None."""
+    """Run each check of sql/verify. Returns by name what it found, or None."""
     return {path.stem: run_check(database, path.stem) for path in verifications()}
 
 
 def run_check(database: Database, name: str) -> str | None:
-    """Run one check of sql/verify. None if the rows are as they should be."""
+    """Run one check of sql/verify. Returns what it found, or None."""
     try:
         with database.transaction() as connection:
             connection.execute(render(SQL / "verify" / f"{name}.sql", database.schema))
@@ -139,7 +139,8 @@ def run_beside(migration: str, direction: str) -> None:
 
 
 def _definition_statements(schema: str) -> Iterator[str]:
-    """What defines functions and views, drops those of other releases, and checks the bodies."""
+    """Yield the statements that define functions and views, drop those of other releases, and check
+    the bodies."""
     names = []
     for found in definitions():
         names.append(found.name)
@@ -152,7 +153,7 @@ def _definition_statements(schema: str) -> Iterator[str]:
 
 
 def _require_known(revision: str) -> list[str]:
-    """The known revisions, newest first. Raises UsageError if `revision` is none of them."""
+    """Return the known revisions, newest first. Raises UsageError if `revision` is not one."""
     known = [one.revision for one in _script().walk_revisions()]
     if revision != "base" and revision not in known:
         raise UsageError(
@@ -166,14 +167,14 @@ def _config(
     connection: sqlalchemy.Connection | None = None,
     output: io.StringIO | None = None,
 ) -> Config:
-    """What env.py needs: where to run, in which schemas."""
+    """Return Alembic's configuration, with what env.py needs: the connection and the schemas."""
     config = Config(
         attributes={"connection": connection, "schema": schema, "options": _options(schema)},
         output_buffer=output,
     )
     for option, folder in (("script_location", SQL), ("version_locations", SQL / "migrations")):
         config.set_main_option(option, str(folder).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")  # the folder's name may have a blank in it
+    config.set_main_option("path_separator", "newline")  # a folder's name may contain spaces
     return config
 
 
@@ -191,7 +192,7 @@ def _search_path(schema: str) -> str:
 
 @contextmanager
 def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
-    """One transaction in our schemas, alone: a second upgrade waits for the first."""
+    """Open one transaction in our schemas. A concurrent upgrade waits for it."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
     )
@@ -207,7 +208,7 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
                     connection.execute(sqlalchemy.func.set_config(name, value, True).select())
                 yield connection
         except sqlalchemy.exc.DBAPIError as error:
-            # The driver's error says what is wrong; SQLAlchemy's adds the whole statement.
+            # The driver's error is enough; SQLAlchemy's adds the whole statement.
             if error.orig is None:
                 raise
             raise error.orig from None
@@ -223,7 +224,7 @@ def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:
     newest = script.get_current_head()
     assert newest is not None
     if current is not None:
-        script.get_revision(current)  # raises CommandError for one that is not known here
+        script.get_revision(current)  # raises CommandError for an unknown revision
     pending = [
         one.revision for one in script.walk_revisions() if current is None or one.revision > current
     ]
@@ -231,5 +232,5 @@ def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:
 
 
 def _execute(connection: sqlalchemy.Connection, text: str) -> None:
-    # The driver's own cursor: several statements at once, and % and : mean themselves.
+    # The driver's own cursor runs several statements at once and takes % and : literally.
     connection.connection.cursor().execute(text)

@@ -1,4 +1,4 @@
-"""The state of everything, for whoever looks after it."""
+"""The state of all pages, for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,10 @@ from messenger_pipeline.db.pool import Database
 
 @dataclass(frozen=True)
 class PageState:
-    """A page with what is stored of it. `lag_seconds`: since its last sync completed.
+    """A page with counts of its stored rows.
 
-    `conversations_more`: counting ended there. `found`: how many pages the search finds in all.
+    `lag_seconds`: since the start of its last completed sync. `conversations_more`: the count
+    stopped at its limit. `found`: the number of all pages that match the search.
     """
 
     id: UUID
@@ -33,7 +34,7 @@ class PageState:
 
 @dataclass(frozen=True)
 class Overview:
-    """Figures over all pages; see the function get_overview."""
+    """Figures over all pages; see the SQL function get_overview."""
 
     pages: dict[str, int]
     open_sessions: int
@@ -52,7 +53,7 @@ class Overview:
 def list_page_states(
     database: Database, *, search: str, status: str | None, offset: int, limit: int
 ) -> list[PageState]:
-    """The pages that are found, those whose owner must act first, then by name."""
+    """Return the pages that match, those whose owner must act first, then by name."""
     return database.call(
         "list_page_states", PageState, search=search, status=status, offset=offset, limit=limit
     )
@@ -64,5 +65,5 @@ def get_overview(database: Database) -> Overview:
 
 
 def list_last_sessions(database: Database, page_id: str, limit: int) -> list[UUID]:
-    """The sync sessions of a page, by Facebook's id, that began last, newest first."""
+    """Return the sync sessions of a page (by Facebook's id) that started last, newest first."""
     return [row[0] for row in database.call("list_last_sessions", page_id=page_id, limit=limit)]

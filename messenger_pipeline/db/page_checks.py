@@ -1,4 +1,4 @@
-"""What Meta said of each page's token and webhook subscription, as last asked."""
+"""The last check of each page's token and webhook subscription."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from messenger_pipeline.db.pool import Database
 
 @dataclass(frozen=True)
 class PageCheck:
-    """What was told; None where it was not. An expiry of None is none, where the token is valid."""
+    """What Meta reported, or None. A valid token with an expiry of None never expires."""
 
     token_valid: bool | None = None
     token_expires_at: datetime | None = None
@@ -24,7 +24,8 @@ class PageCheck:
 def list_pages_to_check(
     database: Database, page_id: str | None = None, limit: int = 200
 ) -> list[str]:
-    """The active pages that are to be asked about now, never asked first; or this one alone."""
+    """Return the active pages that are due for a check, or this one, due or not. Pages that were
+    never checked come first."""
     rows = database.call("list_pages_to_check", page_id=page_id, limit=limit)
     return [found for (found,) in rows]
 
@@ -32,8 +33,11 @@ def list_pages_to_check(
 def record_page_check(
     database: Database, page: PageRecord, check: PageCheck, dead: str | None = None
 ) -> bool:
-    """Note what was told. `dead` is why Meta does not take the token any more: the page is then
-    marked for re-authorization. False if the page has another token by now."""
+    """Record a check. Returns False if the page has another token by now, or is not active.
+
+    `dead` is the reason for which Meta rejects the token for good: it marks the page as needing
+    re-authorization.
+    """
     return bool(
         database.value(
             "record_page_check",

@@ -32,7 +32,7 @@ class PageRecord:
 
 
 def get_page(database: Database, page_id: str) -> PageRecord:
-    """A page by Facebook's id or the registry's. Raises UnknownPage."""
+    """Return a page by Facebook's id or the registry's. Raises UnknownPage."""
     found: list[PageRecord] = database.call("get_page", PageRecord, page_id=page_id)
     if not found:
         raise unknown(page_id)
@@ -40,11 +40,11 @@ def get_page(database: Database, page_id: str) -> PageRecord:
 
 
 def unknown(page_id: str) -> UnknownPage:
-    """The error for a page that is not in the registry, or no longer."""
+    """Return the error for a page that is not, or no longer, in the registry."""
     if not re.fullmatch(r"[\d-]{1,40}|[0-9a-fA-F-]{36}", page_id):
-        # Not repeated: somebody may have pasted a token.
+        # Not repeated in the error: it may be a token, pasted by mistake.
         return UnknownPage(
-            "That is no page of the registry. `messenger-pipeline pages list` shows which are."
+            "No such page in the registry. `messenger-pipeline pages list` shows its pages."
         )
     return UnknownPage(
         f"Page {page_id} is not in the registry. `messenger-pipeline pages list` shows which"
@@ -53,7 +53,7 @@ def unknown(page_id: str) -> UnknownPage:
 
 
 def list_pages(database: Database) -> list[PageRecord]:
-    """The pages that are not removed, by id."""
+    """Return the pages that are not removed, ordered by Facebook's id."""
     return database.call("list_pages", PageRecord)
 
 
@@ -66,7 +66,8 @@ def register_page(
     platform: str | None,
     token_encrypted: str,
 ) -> PageRecord:
-    """Add a page, or give a known one a new token, which makes it active again."""
+    """Add a page, or give a known one a new token, which makes it active again unless it is
+    paused."""
     database.call(
         "register_page",
         page_id=page_id,
@@ -81,7 +82,7 @@ def register_page(
 def set_page_status(
     database: Database, page_id: str, status: str, reason: str | None = None
 ) -> None:
-    """Set the status of a page, by Facebook's id or the registry's; `removed` forgets its token.
+    """Set the status of a page, by Facebook's id or the registry's. `removed` deletes its token.
 
     Raises UnknownPage.
     """
@@ -93,7 +94,7 @@ def set_page_status(
 
 
 def mark_for_reauthorization(database: Database, page: PageRecord, fence: int, reason: str) -> None:
-    """Say that the page's owner must act, unless the page was given another token meanwhile.
+    """Mark a page as needing re-authorization, unless it has another token by now.
 
     Raises LeaseLost.
     """
@@ -107,15 +108,15 @@ def mark_for_reauthorization(database: Database, page: PageRecord, fence: int, r
 
 
 def postpone_next_sync(database: Database, page_id: str) -> None:
-    """Make a page due again at its interval."""
+    """Make a page due again after its sync interval."""
     database.call("postpone_next_sync", page_id=page_id)
 
 
 def list_pages_for_full_sync(database: Database) -> list[str]:
-    """The active pages that are not in the middle of a full walk."""
+    """Return the active pages that have no full walk open."""
     return [page_id for (page_id,) in database.call("list_pages_for_full_sync")]
 
 
 def list_due_pages(database: Database) -> list[str]:
-    """The active pages that are due for an incremental sync, longest due first."""
+    """Return the active pages that are due for an incremental sync, longest due first."""
     return [page_id for (page_id,) in database.call("list_due_pages")]

@@ -1,4 +1,4 @@
-"""Connections, transactions, and the driver's errors as ours."""
+"""Connections, transactions, and the translation of the driver's errors."""
 
 import dataclasses
 import re
@@ -52,25 +52,24 @@ _CONTRACT = frozenset(
         "bulk_upsert_conversations_with_events",
     }
 )
-"""Functions that stand in the data schema: the replaced application called them, too."""
-
+"""Functions in the data schema: clients of the replaced application call them too."""
 
 _LOADS = frozenset({"load_sync_response"})
-"""Calls with connections of their own: a pool hands its connections round, and each would learn
-the plans of a load anew."""
-_CONFLICTS = 4  # times that a call gives way to another before it fails
-_PAUSE = 0.2  # seconds between two looks whether a lost server is there again
+"""Functions with a pool of their own. In a shared pool each connection would plan the loads
+again."""
+_CONFLICTS = 4  # retries of a call that conflicts with another before it fails
+_PAUSE = 0.2  # seconds between attempts to reach a lost server
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn psycopg's errors into ours; none of them repeats a password."""
+    """Translate psycopg's errors into ours. None of them repeats a password."""
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}") from None
     except psycopg.Error as error:
-        # Not chained: the original repeats rows, and may repeat a password.
+        # Not chained: the original quotes rows, and may quote a password.
         raise _ours(error) from None
 
 
@@ -89,10 +88,10 @@ def _ours(error: psycopg.Error) -> PipelineError:
     kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
-        text += ". Connect as the owner of the schema, or have it grant the right"
+        text += ". Connect as the owner of the schema, or have the owner grant the privilege"
     if state == "55P03":  # lock not available
-        text += ". Another transaction holds a lock: try again when it has ended"
-    # Only our own details: PostgreSQL's repeat the row that it refused.
+        text += ". Another transaction holds a lock: retry when it has ended"
+    # Only our own details: PostgreSQL's quote the row that it rejected.
     if state.startswith("MP") and error.diag.message_detail:
         detail = error.diag.message_detail
         text += f". {detail}" if kind is UpgradeRefused else f" ({detail})"
@@ -102,30 +101,30 @@ def _ours(error: psycopg.Error) -> PipelineError:
 
 
 def _words(error: Exception) -> str:
-    """An error's text on one line, without the credentials of a URL or a conninfo."""
+    """Return an error's text on one line, without the credentials of a URL or a conninfo."""
     text = " ".join(str(error).split())
     text = re.sub(r"://[^@\s/]*@", "://***@", text)
-    # What stood before an @ that was not percent-encoded, or behind a bare %.
+    # What precedes an @ that is not percent-encoded, or follows a bare %.
     text = re.sub(r"'[^'\s]*@", "'***@", text)
     text = re.sub(r'token: ".*"', "token: ***", text)
     return re.sub(r"password=\S+", "password=***", text)
 
 
 def check_reachable(url: str) -> None:
-    """Raise DatabaseUnavailable, or ConfigurationError, unless the database lets us in."""
+    """Raise DatabaseUnavailable or ConfigurationError unless the database accepts a connection."""
     with translated():
         psycopg.connect(url, connect_timeout=10).close()
 
 
 def own_schema(data_schema: str) -> str:
-    """The name of our own schema, which stands beside a data schema."""
+    """Return the name of our own schema for a data schema."""
     return "messenger_pipeline" if data_schema == "public" else f"{data_schema}_pipeline"
 
 
 class Database:
-    """A pool of connections to one database, and our two schemas in it. Use as a context manager.
+    """A pool of connections to one database, for our two schemas. Use it as a context manager.
 
-    `schema` is the data schema: what people read. The rest stands in our own.
+    `schema` is the data schema, which holds what users read. Our own schema holds the rest.
     """
 
     def __init__(
@@ -140,8 +139,8 @@ class Database:
         self._loading = self._new_pool(size)
 
     def __enter__(self) -> "Database":
-        # The pool retries a refused connection until its time is out; a wrong password or host
-        # should be said at once.
+        # The pool would retry a refused connection until its timeout; a wrong password or host
+        # should fail at once.
         with translated():
             psycopg.connect(self._url, connect_timeout=max(2, int(self._timeout))).close()
             self._pool.open()
@@ -159,21 +158,21 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction in our schemas: committed at the end, rolled back on an error."""
+        """Open a transaction in our schemas. It commits at the end and rolls back on an error."""
         with translated(), self._pool.connection() as connection, connection.transaction():
-            # Per transaction, not per session: connections may be shared behind a pooler.
+            # Per transaction, not per session: a pooler may share connections.
             connection.execute("select set_config('search_path', %s, true)", [self._search_path])
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
-        """The rows of `select … from function(name => value, …)` in a transaction of its own. The
-        function finds its tables by the schemas that it was made in.
+        """Return the rows of `select … from function(name => value, …)`, in its own transaction.
 
-        With `row`, a dataclass, each row is one of it, and only its fields are selected: a newer
-        schema may return more. A call that met another in a deadlock or
-        a serialization failure is made again, and so is one whose connection was lost, for as
-        long as one waits for a connection: the server may be restarting. Whether that call was
-        committed is not known, so a function must bear to be called twice.
+        With `row`, a dataclass, each row is an instance of it. Only its fields are selected, since
+        a newer schema may return more.
+
+        Retries a call after a deadlock or a serialization failure, and after a lost connection
+        until the pool's timeout, since the server may be restarting. A call whose connection was
+        lost may have committed, so every function must tolerate a repeated call.
         """
         pool = self._loading if function in _LOADS else self._pool
         conflicts, patient_until = 0, time.monotonic() + self._timeout
@@ -203,15 +202,15 @@ class Database:
                 open=False,
                 reconnect_timeout=self._timeout,
                 kwargs={
-                    "autocommit": True,  # a call is a transaction: one round trip, not four
-                    # They break behind a transaction pooler.
+                    "autocommit": True,  # each call is a transaction: one round trip, not four
+                    # Prepared statements fail behind a transaction pooler.
                     "prepare_threshold": None,
                     "application_name": "messenger-pipeline",
                 },
             )
 
     def rows(self, view: str) -> list[dict[str, Any]]:
-        """Every row of a view, by page."""
+        """Return all rows of a view, ordered by page."""
         statement = sql.SQL("select * from {} order by page_id").format(sql.Identifier(view))
         with (
             self.transaction() as connection,
@@ -220,14 +219,14 @@ class Database:
             return cursor.execute(statement).fetchall()
 
     def value(self, function: str, **arguments: Any) -> Any:
-        """The single value that a function returns."""
+        """Return the single value that a function returns."""
         return self.call(function, **arguments)[0][0]
 
 
 def call(
     connection: Connection, function: str, row: type[Any] | None = None, **arguments: Any
 ) -> list[Any]:
-    """Like `Database.call`, within a transaction that is open."""
+    """Call a function like `Database.call`, within an open transaction and without retries."""
     return _call(connection, sql.Identifier(function), row, arguments)
 
 

@@ -1,4 +1,4 @@
-"""How sync sessions get on: what a run notes of it, and what a watcher is told."""
+"""The progress of sync sessions: what runs record, and what watchers read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,15 +10,16 @@ from psycopg.types.json import Jsonb
 from messenger_pipeline.db.pool import Database
 
 ANNOUNCEMENTS = "messenger_progress"
-"""The channel on which each session that changed is named: {"page_id", "sync_session_id"}."""
+"""The channel that announces each changed session: {"page_id", "sync_session_id"}."""
 
 
 @dataclass(frozen=True)
 class SessionProgress:
-    """A session as a watcher is told; counters are those of all its runs.
+    """A session as watchers see it. Counters are sums over its runs.
 
-    `changes` grows with each change. `waiting_until`: of a run that waits for `waiting_for`, or
-    until when an open session without one is left alone. `run_id`: the run that is at it.
+    `changes` grows with each change. `waiting_until`: the end of the run's wait for `waiting_for`;
+    for an open session without a run, the time from which a run may resume it. `run_id`: the run
+    that is walking it.
     """
 
     sync_session_id: UUID
@@ -58,7 +59,7 @@ class SessionProgress:
 def list_progress(
     database: Database, sessions: list[UUID] | None = None
 ) -> dict[UUID, SessionProgress]:
-    """The sessions named, as far as they exist, or all that are open."""
+    """Return the sessions with these ids, as far as they exist, or all open ones."""
     rows: list[SessionProgress] = database.call(
         "get_sync_progress", SessionProgress, sessions=sessions
     )
@@ -66,14 +67,14 @@ def list_progress(
 
 
 def note_wait(database: Database, session: UUID, seconds: float, waiting_for: str) -> None:
-    """Note that the session's run waits so long from now."""
+    """Record that the session's run waits for `seconds` from now."""
     database.call("note_sync_wait", session=session, seconds=seconds, waiting_for=waiting_for)
 
 
 def count_effort(
     database: Database, session: UUID, effort: dict[str, Any], run_outcome: str | None
 ) -> None:
-    """Count what a run did since its last load, and how it ended."""
+    """Add the effort of a run since its last load, and how the run ended (None: it continues)."""
     database.call(
         "count_sync_effort", session=session, effort=Jsonb(effort), run_outcome=run_outcome
     )

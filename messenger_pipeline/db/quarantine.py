@@ -11,7 +11,7 @@ from messenger_pipeline.db.pool import Database
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A row of quarantined_records; `sender_id` is whose thread it stood in, where known."""
+    """A row of quarantined_records. `sender_id` is the contact of its thread, if known."""
 
     id: int
     page_id: str
@@ -30,7 +30,7 @@ class Quarantined:
 def list_quarantined(
     database: Database, page_id: str | None = None, ids: list[int] | None = None
 ) -> Iterator[Quarantined]:
-    """The records that still wait, oldest first, however many."""
+    """Yield the unresolved records, oldest first, reading them page by page."""
     after = 0
     while found := database.call(
         "list_quarantined", Quarantined, page_id=page_id, ids=ids, after=after
@@ -40,7 +40,10 @@ def list_quarantined(
 
 
 def resolve_quarantined(database: Database, record: Quarantined, rows: list[Any]) -> bool:
-    """Load what a record turned out to be. False if somebody else did. Raises DatabaseError."""
+    """Load the rows of a record and resolve it. Returns False if it is resolved already.
+
+    Raises DatabaseError if PostgreSQL rejects the rows.
+    """
     resolved: bool = database.value(
         "resolve_quarantined", id=record.id, conversations=encoded(rows)
     )

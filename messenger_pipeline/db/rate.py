@@ -9,16 +9,20 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import RateLimited, Stopped
 
 PATIENCE = 30.0
-"""Seconds that a run waits for its turn; for a longer pause it ends, and another goes on."""
-_NOTICED = 2.0  # seconds of a wait that is worth telling: calls are spaced anyway
-_TELLING = 25  # percent of use below which nothing slows down, so nothing need be noted
+"""Seconds that a run waits for a call. If the wait is longer, it ends and another run resumes."""
+_REPORTED_SECONDS = (
+    2.0  # shortest wait in seconds that is reported: calls are always spaced a little
+)
+_RECORDED_PERCENT = (
+    25  # percent of the quota below which calls do not slow down, so usage is not recorded
+)
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Whose quotas a run's calls use up, and how fast.
+    """The quotas that a run's calls use, and their rate.
 
-    `reserve_percent` is the percentage of them that it leaves to what is more urgent.
+    `reserve_percent` is the percentage of the quotas that the run leaves to more urgent calls.
     """
 
     app: str
@@ -29,7 +33,7 @@ class Budget:
 
     @property
     def scopes(self) -> dict[str, str]:
-        """The keys of graph_api_budget, by kind; the page's, whose calls are spaced, first."""
+        """The keys of graph_api_budget, by kind. The page's is first: its calls are spaced."""
         fingerprint = hashlib.sha256(self.token.encode()).hexdigest()[:16]
         return {
             "page": f"page:{self.page}",
@@ -39,9 +43,9 @@ class Budget:
 
 
 class Pacer:
-    """Waits for a run's turns, and keeps the shared budget told.
+    """Waits before each of a run's calls, and reports usage and pauses to the shared budget.
 
-    `say` is told of each wait that somebody would notice: for how many seconds, and for what.
+    `say` is called before each noticeable wait with its seconds and its reason.
     """
 
     def __init__(
@@ -57,12 +61,15 @@ class Pacer:
         self._stop = stop
         self._say = say
         self._limit: str | None = None
-        self._told: dict[str, int] = {}
+        self._recorded: dict[str, int] = {}
         self.waited = 0.0
         """Seconds waited so far because of Meta's limits."""
 
     def wait(self) -> None:
-        """Take the next turn and wait for it. Raises RateLimited where that is long, Stopped."""
+        """Reserve the next call and wait for it.
+
+        Raises RateLimited if the wait is longer than PATIENCE, and Stopped if the run is to stop.
+        """
         [(seconds, paused)] = self._database.call(
             "reserve_graph_call",
             scopes=list(self._scopes.values()),
@@ -76,7 +83,7 @@ class Pacer:
             raise error
         if seconds > 0:
             self.waited += seconds
-            if seconds >= _NOTICED:
+            if seconds >= _REPORTED_SECONDS:
                 limit = self._limit or "quota, which is nearly used up"
                 self._say(seconds, f"Meta's {limit}")
             self._limit = None
@@ -84,23 +91,26 @@ class Pacer:
                 raise Stopped("told to terminate")
 
     def tell(self, app: int, page: int) -> None:
-        """Note how many percent of the app's and the page's quota are used up."""
-        news = {
+        """Record the used percentage of the app's and the page's quota."""
+        changed = {
             kind: percent
             for kind, percent in (("app", app), ("page", page))
-            if percent != self._told.get(kind, 0)
-            and max(percent, self._told.get(kind, 0)) >= _TELLING
+            if percent != self._recorded.get(kind, 0)
+            and max(percent, self._recorded.get(kind, 0)) >= _RECORDED_PERCENT
         }
-        if news:
-            self._told |= news
+        if changed:
+            self._recorded |= changed
             self._database.call(
                 "note_graph_usage",
-                scopes=[self._scopes[kind] for kind in news],
-                percents=list(news.values()),
+                scopes=[self._scopes[kind] for kind in changed],
+                percents=list(changed.values()),
             )
 
     def pause(self, scope: str, seconds: float | None) -> float:
-        """Pause an app, token or page for as long as Meta told; for how many seconds that is."""
+        """Pause an app, token or page for `seconds`, or a default if Meta stated no time (None).
+
+        Returns the length of the pause in seconds.
+        """
         paused: float = self._database.value(
             "pause_graph_api", scope=self._scopes[scope], seconds=seconds
         )

@@ -1,7 +1,7 @@
-"""The files of sql/, with the names of the two schemas put in for `:data` and `:own`.
+"""The files of sql/, with `:data` and `:own` replaced by the names of the two schemas.
 
-The data schema holds what people read; in our own, which nobody else may look into, stands the
-rest. A file of functions/ or views/ makes the one object that bears its name.
+The data schema holds what users read. Our own schema, which is closed to other roles, holds the
+rest. A file of functions/ or views/ defines one object, which has the file's name.
 """
 
 import re
@@ -18,14 +18,14 @@ _DEFINES = re.compile(r"^create or replace (function|view) :(data|own)\.(\w+)", 
 
 
 def render(path: Path, data_schema: str) -> str:
-    """The text of a file for a data schema."""
+    """Return the text of a file for a data schema."""
     names = {"data": data_schema, "own": own_schema(data_schema)}
     return _SCHEMA.sub(lambda found: f'"{names[found[1]]}"', path.read_text())
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A file that makes a function or a view, of the schema `data` or `own`."""
+    """A file that defines a function or a view, in the schema `data` or `own`."""
 
     path: Path
     kind: str
@@ -34,7 +34,7 @@ class Definition:
 
 
 def definitions() -> Iterator[Definition]:
-    """Functions, then views, which may be built on them."""
+    """Yield the functions, then the views, which may call them."""
     for path in [*sorted(SQL.glob("functions/*/*.sql")), *sorted(SQL.glob("views/*.sql"))]:
         [(kind, schema, name)] = _DEFINES.findall(path.read_text())
         assert name == path.stem, f"{path} defines {name}"
@@ -42,11 +42,12 @@ def definitions() -> Iterator[Definition]:
 
 
 def setup() -> list[Path]:
-    """What each upgrade runs first: the schema, then the functions that define the others."""
+    """Return the files that each upgrade runs first: the schema, then the functions that define the
+    other objects."""
     schema = SQL / "setup" / "schema.sql"
     return [schema, *sorted(path for path in SQL.glob("setup/*.sql") if path != schema)]
 
 
 def verifications() -> list[Path]:
-    """The checks of what must always hold, one file each."""
+    """Return the verification files, one for each invariant."""
     return sorted(SQL.glob("verify/*.sql"))

@@ -1,4 +1,4 @@
-"""Syncs that somebody asks for: each is a row until a run begins with it."""
+"""Requested syncs: each is a pending row until a run starts it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +9,10 @@ from messenger_pipeline.db.pool import Database
 
 @dataclass(frozen=True)
 class RequestOutcome:
-    """What became of a request: `accepted`, `in_progress`, `unknown_session`, `session_ended`.
+    """The outcome of a request: `accepted`, `in_progress`, `unknown_session`, `session_ended`.
 
-    In progress: `sync_session_id` is what is under way, where that is known, and `locked_by` the
-    run that walks the page, None while the session only waits for one.
+    If in progress: `sync_session_id` is the session in progress, if known, and `locked_by` the run
+    that is walking the page, None while the session waits for a run.
     """
 
     outcome: str
@@ -23,7 +23,7 @@ class RequestOutcome:
 
 @dataclass(frozen=True)
 class SyncRequested:
-    """A request that is to become a run now."""
+    """A request for which a run should be launched now."""
 
     id: int
     page_id: str
@@ -41,7 +41,7 @@ def request_sync(
     max_conversations: int | None,
     requested_by: str,
 ) -> RequestOutcome:
-    """Ask for a sync of a page, by Facebook's id."""
+    """Request a sync of a page, by Facebook's id."""
     rows: list[RequestOutcome] = database.call(
         "request_sync",
         RequestOutcome,
@@ -56,6 +56,9 @@ def request_sync(
 
 
 def take_requests(database: Database, busy: list[str]) -> list[SyncRequested]:
-    """The requests that a run should be made for now; `busy` are pages whose runs are not
-    finished. Each is given out once per turn."""
+    """Claim the requests for which a run should be launched now.
+
+    `busy` holds the pages whose runs are not finished. A claimed request is not returned again
+    until its backoff is over.
+    """
     return database.call("take_sync_requests", SyncRequested, busy=busy)

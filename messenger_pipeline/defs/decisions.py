@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from messenger_pipeline.db.load import Lease
+from messenger_pipeline.db.sessions import Lease
 from messenger_pipeline.defs.tags import CAUSE, MODE, PARTITION
 
 # A run renews its lease three times before it expires; this also covers a database restart.

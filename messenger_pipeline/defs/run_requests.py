@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from messenger_pipeline.db.load import Continuation
+from messenger_pipeline.db.sessions import Continuation
 from messenger_pipeline.db.sync_requests import SyncRequested
 from messenger_pipeline.defs.jobs import sync_config
 from messenger_pipeline.defs.tags import CAUSE, MODE, SESSION

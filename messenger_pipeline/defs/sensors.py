@@ -7,8 +7,8 @@ import dagster as dg
 # Dagster does not export it; its version is pinned.
 from dagster._core.execution.backfill import BulkActionStatus
 
-from messenger_pipeline.db.load import list_leases, request_continuations
 from messenger_pipeline.db.pages import list_pages
+from messenger_pipeline.db.sessions import list_leases, request_continuations
 from messenger_pipeline.db.sync_requests import take_requests
 from messenger_pipeline.defs.assets import facebook_pages
 from messenger_pipeline.defs.decisions import pages_in_progress, partition_changes, reason_dead

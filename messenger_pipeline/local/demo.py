@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from messenger_pipeline.db import inbox, load
+from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import SyncSession, list_sessions
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.local.simulated import (
     compare,
@@ -81,7 +82,7 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
         )
         again = datetime.now(UTC)
         _sync_all(console, stack, database, ui_port, page_ids, again)
-        if any(_wrote(one) for one in load.list_sessions(database, again)):
+        if any(_wrote(one) for one in list_sessions(database, again)):
             raise PipelineError("A further sync wrote, although nothing had changed.")
         console.print(
             "Nothing had changed since: one more sync wrote no conversation and no event."
@@ -113,7 +114,7 @@ def _sync_all(
         for run in launch.list_page_runs(since):
             if run.status in ("FAILURE", "CANCELED"):
                 raise PipelineError(f"The run of page {run.page_id} failed: {run.failure}")
-        sessions = load.list_sessions(database, since)
+        sessions = list_sessions(database, since)
         if time.monotonic() - shown >= 3:
             shown = time.monotonic()
             complete = sum(1 for session in sessions if session.is_complete)
@@ -128,7 +129,7 @@ def _sync_all(
     _until(stack, done, "the syncs")
 
 
-def _wrote(session: load.SyncSession) -> bool:
+def _wrote(session: SyncSession) -> bool:
     return bool(session.inserted or session.updated or session.events_created)
 
 
@@ -170,7 +171,7 @@ def _until(stack: Stack, done: Callable[[], bool], what: str) -> None:
 
 
 def _summary(database: Database, page_id: str, since: datetime) -> PageSummary:
-    sessions = load.list_sessions(database, since, page_id)
+    sessions = list_sessions(database, since, page_id)
     [stored] = [row for row in database.rows("sync_statistics") if row["page_id"] == page_id]
     return PageSummary(
         page_id,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from messenger_pipeline.db.load import suspend_session
 from messenger_pipeline.db.pages import mark_for_reauthorization
 from messenger_pipeline.db.progress import count_effort
+from messenger_pipeline.db.sessions import suspend_session
 from messenger_pipeline.errors import (
     DatabaseError,
     DatabaseUnavailable,

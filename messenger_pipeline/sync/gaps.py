@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.load import Gap, list_gaps
+from messenger_pipeline.db.sessions import Gap, list_gaps
 from messenger_pipeline.errors import CursorRefused, ObjectRefused, TooMuchData
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from messenger_pipeline.db.load import list_unseen_threads
+from messenger_pipeline.db.sessions import list_unseen_threads
 from messenger_pipeline.errors import ObjectRefused, TooMuchData
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from pydantic_core import to_json
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import load
 from messenger_pipeline.errors import UnexpectedAnswer
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Reject, Thread
@@ -27,7 +27,7 @@ class PreparedResponse:
     """A response in the form that the load takes, with what it adds to the run's counts."""
 
     load_id: str
-    encoded: sessions.EncodedResponse
+    encoded: load.EncodedResponse
     fetched: int
     quarantined: int
 
@@ -68,7 +68,7 @@ def prepare_response(
         **run.take_effort(),
         **moves,
     }
-    return PreparedResponse(load_id, sessions.encoded_response(response), fetched, len(rejects))
+    return PreparedResponse(load_id, load.encoded_response(response), fetched, len(rejects))
 
 
 def prepare_threads(
@@ -98,7 +98,7 @@ def prepare_threads(
 
 def load_response(run: SyncRun, prepared: PreparedResponse) -> None:
     """Load a response, all of it or nothing."""
-    loaded = sessions.load_response(
+    loaded = load.load_response(
         run.database, run.session.sync_session_id, run.fence, run.step, prepared.encoded
     )
     run.pending.remove(prepared.load_id)

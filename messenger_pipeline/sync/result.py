@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pages import PageRecord, get_page, postpone_next_sync
 from messenger_pipeline.db.progress import count_effort

@@ -4,9 +4,9 @@ import logging
 import time
 from collections.abc import Callable
 
-from messenger_pipeline.db.load import SyncSession
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress, note_wait
+from messenger_pipeline.db.sessions import SyncSession
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _log = logging.getLogger(__name__)

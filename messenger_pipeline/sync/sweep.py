@@ -7,7 +7,7 @@ and then requested by its id.
 
 from datetime import UTC, datetime
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused
 from messenger_pipeline.sync.gaps import walk_gaps
 from messenger_pipeline.sync.plan import Plan

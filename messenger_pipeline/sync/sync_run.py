@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Pacer
@@ -46,7 +46,7 @@ class SyncRun:
     fetched: int = 0
     quarantined: int = 0
     failed_batches: int = 0
-    loaded: sessions.Loaded = field(default_factory=sessions.Loaded)
+    loaded: load.Loaded = field(default_factory=load.Loaded)
     pending: PendingThreads = field(default_factory=PendingThreads)
     progress_logged_at: float = field(init=False)
     _reported: "_Effort" = field(init=False)

@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db import load as sessions
+from messenger_pipeline.db import sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread

@@ -1,4 +1,4 @@
--- No conversation without events.
+-- Raises MPC01 if a conversation has no events.
 do $$
 declare
     v_count bigint;
@@ -8,8 +8,10 @@ begin
     from messenger_conversations c
     where not exists (select from contact_interaction_events e where e.conversation_id = c.id);
     if v_count > 0 then
-        raise exception '% conversations without events, such as %', v_count, v_sample
-            using errcode = 'MPC01';
+        raise exception '% without events, for example %',
+            case when v_count = 1 then '1 conversation'
+                 else to_char(v_count, 'FM999,999,999,999') || ' conversations' end,
+            v_sample using errcode = 'MPC01';
     end if;
 end
 $$;

@@ -1,5 +1,5 @@
--- No duplicate events. The unique indexes see to it; this looks at the rows themselves, so that an
--- index that is damaged, invalid or missing does not go unnoticed.
+-- Raises MPC01 if an event is stored more than once. The unique indexes prevent that; this check
+-- reads the rows themselves, so that it also detects a damaged, invalid or missing index.
 do $$
 declare
     v_count bigint;
@@ -18,13 +18,15 @@ begin
                  case when message_id is null then event_type else event_kind(event_type) end
         having count(*) > 1
     ) duplicates;
-    -- An upgrade runs what comes next in the same transaction.
+    -- An upgrade continues in the same transaction.
     set local enable_indexscan to default;
     set local enable_indexonlyscan to default;
     set local enable_bitmapscan to default;
     if v_count > 0 then
-        raise exception '% events are stored more than once, such as %', v_count, v_sample
-            using errcode = 'MPC01';
+        raise exception '% stored more than once, for example %',
+            case when v_count = 1 then '1 event is'
+                 else to_char(v_count, 'FM999,999,999,999') || ' events are' end,
+            v_sample using errcode = 'MPC01';
     end if;
 end
 $$;

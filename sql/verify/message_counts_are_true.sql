@@ -1,5 +1,5 @@
--- message_count, last_message and last_message_time of each conversation are those of its stored
--- messages.
+-- Raises MPC01 if a conversation's message_count, last_message or last_message_time differs from
+-- its stored messages.
 do $$
 declare
     v_count bigint;
@@ -27,8 +27,10 @@ begin
        or c.last_message_time is distinct from newest.event_timestamp
        or c.last_message is distinct from newest.text;
     if v_count > 0 then
-        raise exception '% conversations whose count or last message is not that of their messages, such as %',
-            v_count, v_sample using errcode = 'MPC01';
+        raise exception '% a count or last message that differs from the messages, for example %',
+            case when v_count = 1 then '1 conversation has'
+                 else to_char(v_count, 'FM999,999,999,999') || ' conversations have' end,
+            v_sample using errcode = 'MPC01';
     end if;
 end
 $$;

@@ -1,5 +1,5 @@
--- What we made is there, and as everything relies on it: tables, functions, views, unique indexes,
--- protections.
+-- Raises MPC01 unless the objects of the schema are complete and unchanged: tables, functions,
+-- views, unique indexes, row level security, and the privileges of our own schema.
 do $$
 declare
     v_missing text;
@@ -8,7 +8,7 @@ begin
     from owned_objects o
     where 1 <> (select count(*) from find_objects(o.kind, find_schema(o.in_schema), o.name));
     if v_missing is not null then
-        raise exception 'missing, or there twice: %', v_missing using errcode = 'MPC01';
+        raise exception 'objects are missing or exist twice: %', v_missing using errcode = 'MPC01';
     end if;
 
     select string_agg(name, ', ') into v_missing
@@ -18,7 +18,8 @@ begin
         where c.relname = n.name and i.indrelid = ':data.contact_interaction_events'::regclass
           and i.indisunique and i.indisvalid);
     if v_missing is not null then
-        raise exception 'unique indexes missing or invalid: %', v_missing using errcode = 'MPC01';
+        raise exception 'unique indexes are missing or invalid: %', v_missing
+            using errcode = 'MPC01';
     end if;
 
     select string_agg(o.name, ', ' order by o.name) into v_missing
@@ -33,7 +34,8 @@ begin
         select from pg_namespace n cross join aclexplode(n.nspacl) g
         where n.oid = ':own'::regnamespace and g.grantee = 0)
     then
-        raise exception 'the schema :own is open to everybody' using errcode = 'MPC01';
+        raise exception 'the schema :own grants privileges to every role (PUBLIC)'
+            using errcode = 'MPC01';
     end if;
 end
 $$;

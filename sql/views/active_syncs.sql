@@ -1,4 +1,4 @@
--- The sync sessions that are open, and whether a run is at work on each.
+-- The open sync sessions, and the run that walks each.
 create or replace view :data.active_syncs as
 select
     s.page_id,

@@ -1,4 +1,4 @@
--- What the facts determine of an event, whatever the order in which they came.
+-- The columns of an event that the facts determine, whatever the order in which they arrived.
 create or replace view :own.event_facts as
 select e.page_id, c.sender_id, e.event_type, e.event_timestamp,
        message_key(e.message_id) as message_id,

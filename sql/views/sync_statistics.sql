@@ -1,4 +1,4 @@
--- Every page of the registry with what is stored of it and how its syncs went.
+-- The pages of the registry, with counts of stored rows and figures of their syncs.
 create or replace view :data.sync_statistics as
 select
     p.facebook_page_id as page_id,
@@ -31,7 +31,7 @@ left join (
            count(*) filter (where outcome is null) as open,
            sum(total_synced) as total_synced,
            sum(events_created) as events_created,
-           -- Of work: a session also waits for runs and between them.
+           -- Working time only: a session also waits for its runs.
            round(avg(worked_seconds::numeric) filter (where is_complete), 1) as average_seconds
     from sync_state group by page_id
 ) s on s.page_id = p.facebook_page_id;

@@ -1,5 +1,5 @@
--- The inbox at a glance: of each state how many deliveries, since when. Pending ones that wait for
--- a page that is not registered, one row a page.
+-- The inbox by state: how many deliveries, and since when. Deliveries that wait for an unregistered
+-- page have one row for each page.
 create or replace view :own.webhook_backlog as
 select
     case when state <> 'pending' then state

@@ -12,8 +12,8 @@ from messenger_pipeline.alerting.page_checks import check_pages
 from messenger_pipeline.db import inbox, pages
 from messenger_pipeline.db.alerts import list_alerts, record_heartbeat, update_alerts
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PageOwnerMustAct, PipelineError
 from messenger_pipeline.vault import TokenVault, new_key
@@ -117,7 +117,7 @@ def test_a_sync_without_progress_is_failing_until_it_progresses(
         assert kinds(database) == []
         change(database, "update sync_state set not_before = now()")
         assert len(database.call("request_continuations", busy=[])) == 1
-        if query(database, "select stalls from sync_state") == [(3,)]:
+        if query(database, "select idle_attempts from sync_state") == [(3,)]:
             break
     failing = alert(database, "sync_failing")
     assert "Invalid appsecret_proof" in failing.summary
@@ -169,7 +169,7 @@ def test_the_warning_of_a_full_sync_lasts_until_the_next_full_sync(
         database, page, mode="full", warning="half of it is gone", ended_at=ago(minutes=50), **ended
     )
     session(database, page, ended_at=ago(minutes=40), **ended)
-    assert alert(database, "sync_warning").summary.endswith("warns: half of it is gone")
+    assert alert(database, "sync_warning").summary.endswith("warning: half of it is gone")
     session(database, page, mode="full", ended_at=ago(minutes=30), **ended)
     assert kinds_once_closed(database) == []
     session(database, page, warning="odd", ended_at=ago(minutes=20), **ended)
@@ -183,7 +183,7 @@ def test_a_run_that_holds_its_lease_without_loading_is_stuck(
     session(database, page, run_id="r1", step=3, updated_at=ago(minutes=16))
     change(database, "insert into sync_locks values (%s, 'r1', now() - interval '20 minutes',"
                      " now() + interval '1 minute', 1)", page)  # fmt: skip
-    assert "Run r1 holds" in alert(database, "sync_stuck").summary
+    assert "Run r1 has held" in alert(database, "sync_stuck").summary
     # It waits for Meta's rate limit.
     change(database, "update sync_state set waiting_until = now() + interval '1 minute'")
     assert kinds_once_closed(database) == []
@@ -199,7 +199,7 @@ def test_an_open_session_that_no_run_continues_is_stuck(
     [page] = add_pages()
     old = ago(minutes=61)
     session(database, page, not_before=old, updated_at=old)
-    assert "no run does" in alert(database, "sync_stuck").summary
+    assert "no run has resumed it" in alert(database, "sync_stuck").summary
     change(database, "update sync_state set not_before = now() + interval '1 minute'")
     assert kinds_once_closed(database) == []
 
@@ -231,12 +231,12 @@ def test_the_alert_of_a_stale_page_reports_whether_dagster_is_down(
     add_pages()
     old = ago(hours=5)
     change(database, "update facebook_pages set last_synced_at = %s, updated_at = %s", old, old)
-    assert "Does Dagster run?" in alert(database, "page_stale").summary
+    assert "Is Dagster running?" in alert(database, "page_stale").summary
     record_heartbeat(database, "dagster")
     # After an outage of Dagster all pages are stale; their time counts from its return.
     assert kinds_once_closed(database) == []
     change(database, "update heartbeats set since = now() - interval '2 hours'")
-    assert "Dagster is up" in alert(database, "page_stale").summary
+    assert "Dagster is running:" in alert(database, "page_stale").summary
     change(database, "update heartbeats set at = now() - interval '2 hours'")
     assert "Dagster seems to be down" in alert(database, "page_stale").summary
     change(database, "update facebook_pages set last_synced_at = now()")
@@ -267,7 +267,7 @@ def test_a_page_that_waits_hours_for_meta_has_a_warning_only(
     change(database, "update heartbeats set since = now() - interval '9 hours'")
     waiting = alert(database, "page_stale")
     assert waiting.severity == "warning"
-    assert "Nothing need be done" in waiting.summary
+    assert "No action is needed" in waiting.summary
     change(database, "update alerts set sent_at = now()")
     # A scheduled run starts meanwhile, and is rate-limited again.
     with held_lease(database, page.id, "scheduled") as fence:

@@ -38,8 +38,8 @@ def test_an_alert_is_notified_once_when_it_opens_and_once_when_it_closes(
     assert len(notifier.messages) == 1
     [message] = notifier.messages
     assert message["text"] == (
-        "*Error*: Page 100 (Flowers & ‹!channel› @\u2060everyone) needs re-authorization, and is"
-        " not synced until then: it expired. Give it a new token:"
+        "*Error*: Page 100 (Flowers & ‹!channel› @\u2060everyone) needs re-authorization and is"
+        " not synced until then: it expired. Add a new token with"
         " `messenger-pipeline pages add 100`."
     )
     assert message["attachments"][0]["color"] == "danger"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
-from messenger_pipeline.db import load, migrate
+from messenger_pipeline.db import load, migrate, sessions
 from messenger_pipeline.db.pool import Connection, Database, call
 from messenger_pipeline.rows import ConversationRow, EventRow
 
@@ -96,7 +96,7 @@ def open_session(database: Database, run_id: str = "run") -> tuple[UUID, int]:
         token_encrypted="-",
     )
     fence = database.value("take_lease", page_id=PAGE, locked_by=run_id, seconds=3600)
-    session = load.open_session(database, PAGE, fence, "full", run_id, None)
+    session = sessions.open_session(database, PAGE, fence, "full", run_id, None)
     assert session is not None
     return session.sync_session_id, fence
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from messenger_pipeline.db.load import mark_threads_gone
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import mark_threads_gone
 from tests.convergence.sql_calls import (
     at,
     conversation,

@@ -5,8 +5,8 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from messenger_pipeline.db.load import mark_threads_gone
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import mark_threads_gone
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.concurrency import Call, run_concurrently
 from tests.convergence.example_counts import SCALE

@@ -4,8 +4,8 @@ from functools import reduce
 from itertools import permutations
 from typing import Any
 
-from messenger_pipeline.db.load import mark_threads_gone
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import mark_threads_gone
 from messenger_pipeline.merge import dedupe_conversations, merge_events, stable_content
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.sql_calls import (

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import LeaseLost, SessionMoved
 from messenger_pipeline.rows import ConversationRow
@@ -94,7 +94,7 @@ def test_two_concurrent_copies_of_a_load_return_the_same_result(database: Databa
         )
         first, second = run_concurrently([lambda one=one: [one()]] * 2)  # type: ignore[misc]
         assert first == second
-    state = load.get_session(database, session[0])
+    state = sessions.get_session(database, session[0])
     assert (state.step, state.total_synced, state.inserted, state.updated, state.api_calls) == (
         (20, 40, 2, 38, 20)
     )
@@ -117,7 +117,7 @@ def test_of_two_concurrent_loads_of_one_step_one_loads_and_one_raises_session_mo
 
         results = run_concurrently([partial(one, f"{step} a"), partial(one, f"{step} b")])
         assert sorted(map(len, results)) == [0, 1]
-    assert load.get_session(database, session[0]).api_calls == 20
+    assert sessions.get_session(database, session[0]).api_calls == 20
 
 
 def test_after_a_lost_lease_new_and_repeated_loads_are_refused(

@@ -16,7 +16,7 @@ from graph_simulator.history import page_as_party, updated_time
 from graph_simulator.live.activity import Activity, ActivityGenerator
 from graph_simulator.live.deliveries import encode_delivery
 from graph_simulator.world import END
-from messenger_pipeline.db import inbox, load
+from messenger_pipeline.db import inbox, load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.graph.reading import parse_threads
@@ -93,7 +93,7 @@ class PageCopy:
             page_id=page_id, name=None, user_id=None, platform=None, token_encrypted="-",
         )  # fmt: skip
         fence = database.value("take_lease", page_id=page_id, locked_by="run", seconds=3600)
-        session = load.open_session(database, page_id, fence, "full", "run", None)
+        session = sessions.open_session(database, page_id, fence, "full", "run", None)
         assert session is not None
         self._session, self._step = (session.sync_session_id, fence), 0
 

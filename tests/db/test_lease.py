@@ -55,7 +55,7 @@ def test_an_expired_lease_is_taken_and_the_old_holder_cannot_write(database: Dat
             assert fence > slow
             body = [conversation("20", event("m_1"))]
             with pytest.raises(
-                LeaseLost, match=r"the lease on page 10 was lost .held by next since"
+                LeaseLost, match=r"the lease on page 10 was lost\. It has been held by next since"
             ):
                 database.call(
                     "bulk_upsert_conversations_with_events",

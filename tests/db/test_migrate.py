@@ -186,7 +186,7 @@ def test_a_schema_of_a_newer_version_is_refused(url: str) -> None:
         (
             "delete from contact_interaction_events",
             "conversations_have_events",
-            "1 conversations without events, such as page 10, sender 20",
+            "1 conversation without events, for example page 10, sender 20",
         ),
         (
             "drop index idx_unique_event_by_message;"
@@ -194,12 +194,12 @@ def test_a_schema_of_a_newer_version_is_refused(url: str) -> None:
             " event_timestamp, message_id, as_of) select conversation_id, page_id, 'message_sent',"
             " event_timestamp, 'm_mid.1', as_of from contact_interaction_events",
             "events_are_unique",
-            "1 events are stored more than once, such as page 10, message mid.1",
+            "1 event is stored more than once, for example page 10, message mid.1",
         ),
         (
             "update messenger_conversations set message_count = 7",
             "message_counts_are_true",
-            "1 conversations whose count",
+            "1 conversation has a count or last message",
         ),
         (
             "drop index idx_unique_event_by_timestamp",

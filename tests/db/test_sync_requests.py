@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from messenger_pipeline.db import load, pages
+from messenger_pipeline.db import pages
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database, call
 from messenger_pipeline.db.progress import SessionProgress, count_effort, list_progress
+from messenger_pipeline.db.sessions import open_session, request_continuations
 from messenger_pipeline.db.sync_requests import (
     RequestOutcome,
     SyncRequested,
@@ -122,7 +123,7 @@ def test_while_a_run_walks_the_page_it_is_in_progress_with_that_runs_session(
     page_id = small.page.id
     with held_lease(database, page_id, "another run") as fence:
         assert ask(database, page_id).sync_session_id is None  # it has not chosen one yet
-        session = load.open_session(database, page_id, fence, "auto", "another run", None)
+        session = open_session(database, page_id, fence, "auto", "another run", None)
         assert session
         found = ask(database, page_id)
         assert (found.outcome, found.locked_by) == ("in_progress", "another run")
@@ -168,7 +169,7 @@ def test_a_limit_asked_for_ends_the_first_run_and_the_session_goes_on_by_itself(
     result = run_of(engine, request)
     assert result.has_more
     assert shown(database, session).state == "resumable"
-    [continuation] = load.request_continuations(database, [])
+    [continuation] = request_continuations(database, [])
     assert continuation.sync_session_id == session
 
 
@@ -190,7 +191,7 @@ def test_a_request_is_given_out_once_and_again_only_after_its_run_was_lost(
     [first] = take_requests(database, [])
     assert take_requests(database, []) == []
     # No continuation is made of it meanwhile either.
-    assert load.request_continuations(database, []) == []
+    assert request_continuations(database, []) == []
     with database.transaction() as connection:
         connection.execute("update sync_requests set not_before = now()")
     [again] = take_requests(database, [])
@@ -206,7 +207,7 @@ def test_a_request_for_a_page_that_cannot_be_synced_any_more_ends_with_the_reaso
     pages.set_page_status(database, small.page.id, status)
     assert take_requests(database, []) == []
     told = shown(database, session)
-    assert (told.state, told.last_error) == (status, f"the page is {status}")
+    assert (told.state, told.last_error) == (status, f"The page's status is {status}.")
     assert told.changes > before
 
 
@@ -239,7 +240,7 @@ def test_a_request_that_no_run_can_begin_with_ends_after_five(
     assert take_requests(database, []) == []
     told = shown(database, session)
     assert told.state == "resumable"
-    assert "none of 5 runs began with it" in (told.last_error or "")
+    assert "None of 5 runs started the requested sync" in (told.last_error or "")
     assert ask(database, small.page.id).outcome == "accepted"
 
 
@@ -251,7 +252,7 @@ def test_a_run_does_not_open_a_session_that_a_request_supersedes_at_that_moment(
     opened: list[Any] = []
 
     def open_it(fence: int) -> None:
-        opened.append(load.open_session(database, page_id, fence, "auto", "run 2", cut))
+        opened.append(open_session(database, page_id, fence, "auto", "run 2", cut))
 
     with Database(url, timeout=10) as own, ExitStack() as asking:
         connection = asking.enter_context(own.transaction())

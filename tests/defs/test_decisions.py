@@ -6,7 +6,7 @@ import dagster as dg
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messenger_pipeline.db.load import Continuation
+from messenger_pipeline.db.sessions import Continuation
 from messenger_pipeline.defs.decisions import partition_changes, without_own_run
 from messenger_pipeline.defs.run_requests import continuation_request
 from messenger_pipeline.defs.tags import MODE, PARTITION

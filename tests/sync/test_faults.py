@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import stamina
 
-from messenger_pipeline.db import load, pages
+from messenger_pipeline.db import pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PageOwnerMustAct, TransientError, UnexpectedAnswer
 from messenger_pipeline.graph import client as graph_client
@@ -163,7 +163,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_is_due_after_it
     assert (result.outcome, result.fetched) == ("partial", 100)
     assert "rate limited, can be resumed in" in (result.stopped or "")
     assert result.duration_seconds < 20
-    assert load.request_continuations(database, []) == []
+    assert sessions.request_continuations(database, []) == []
     [(scope, seconds)] = rows(
         database,
         "select split_part(scope, ':', 1), extract(epoch from blocked_until - now())::int"
@@ -182,7 +182,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_is_due_after_it
     small.clear_faults()
     rows(database, "update graph_api_budget set blocked_until = now() returning 1")
     rows(database, "update sync_state set not_before = now() returning 1")
-    [continuation] = load.request_continuations(database, [])
+    [continuation] = sessions.request_continuations(database, [])
     assert walk(engine, small.page.id, session=continuation.sync_session_id).fetched == 130
     assert stored(database) == truth(small)
 
@@ -263,7 +263,7 @@ def test_a_list_that_ends_at_a_depth_leaves_the_session_truncated(
     simulated.fault("cursor_depth", depth=150)
     result = walk(engine, simulated.page.id)
     assert (result.outcome, result.has_more) == ("truncated", False)
-    assert "lead no deeper" in (result.warning or "")
+    assert "could not be read past" in (result.warning or "")
     assert set(stored(database)) < set(truth(simulated))
     assert len(rows(database, "select 1 from messenger_threads")) == 200
     page = pages.get_page(database, simulated.page.id)
@@ -531,7 +531,7 @@ def test_a_token_that_dies_during_a_walk_keeps_what_was_loaded_and_marks_the_pag
     assert page.status == "needs_reauthorization"
     assert page.status_reason == str(caught.value)
     assert len(rows(database, "select 1 from messenger_threads")) == 100
-    assert load.request_continuations(database, []) == []
+    assert sessions.request_continuations(database, []) == []
 
     small.clear_faults()
     connect(small)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from messenger_pipeline.db.load import Gap
+from messenger_pipeline.db.sessions import Gap
 from messenger_pipeline.errors import (
     CursorRefused,
     GraphError,

@@ -366,7 +366,7 @@ def test_an_empty_list_deletes_nothing(
         small.world.delete(small.page, number)
     result = walk(synced, small.page.id, mode="full")
     assert deleted(database) == set()
-    assert "Nothing is marked deleted: the list was empty" in (result.warning or "")
+    assert "Nothing was marked deleted: the list was empty" in (result.warning or "")
 
 
 def test_nothing_is_marked_deleted_if_more_than_a_twentieth_is_missing(
@@ -376,7 +376,7 @@ def test_nothing_is_marked_deleted_if_more_than_a_twentieth_is_missing(
         small.world.delete(small.page, number)
     result = walk(synced, small.page.id, mode="full")
     assert deleted(database) == set()
-    assert "12 of 230 threads at once are not listed" in (result.warning or "")
+    assert "12 of 230 threads are missing from the list at once" in (result.warning or "")
     for number in range(1, 12):
         small.world.restore(small.page, number)
     assert walk(synced, small.page.id, mode="full").deleted == 1
@@ -400,7 +400,7 @@ def test_a_walk_with_an_unidentified_record_deletes_nothing(
     small.fault("thread_without_id", thread=20)
     result = walk(synced, small.page.id, mode="full")
     assert deleted(database) == set()
-    assert "1 records of the list do not tell which thread they are" in (result.warning or "")
+    assert "1 record of the list has no thread id" in (result.warning or "")
 
 
 @pytest.mark.parametrize("name", ["code_1", "http_500", "connection_dropped"])

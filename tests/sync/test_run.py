@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from messenger_pipeline.db import load, migrate, pages
+from messenger_pipeline.db import load, migrate, pages, sessions
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
@@ -101,8 +101,8 @@ def test_a_full_sync_over_unchanged_threads_writes_no_conversation_and_no_event(
     assert written == [
         rows(database, f"select xmin::text, t.* from {table} t order by 2") for table in tables
     ]
-    [(sessions,)] = rows(database, "select count(distinct last_session_id) from messenger_threads")
-    assert sessions == 1, "a full walk notes every thread that it saw"
+    [(walks,)] = rows(database, "select count(distinct last_session_id) from messenger_threads")
+    assert walks == 1, "a full walk notes every thread that it saw"
 
 
 def test_an_incremental_sync_loads_the_new_messages_and_nothing_else(
@@ -232,7 +232,9 @@ def test_last_synced_at_set_to_null_during_a_sync_is_not_overwritten(
     with database.transaction() as connection:
         connection.execute("update facebook_pages set last_synced_at = null")
     [session] = [
-        s for s in load.list_sessions(database, datetime(2000, 1, 1, tzinfo=UTC)) if not s.outcome
+        s
+        for s in sessions.list_sessions(database, datetime(2000, 1, 1, tzinfo=UTC))
+        if not s.outcome
     ]
     assert not walk(engine, small.page.id, session=session.sync_session_id).has_more
     assert pages.get_page(database, small.page.id).last_synced_at is None
@@ -294,7 +296,7 @@ def test_a_run_whose_lease_was_taken_cannot_write(
 ) -> None:
     engine = connect(small)
     with held_lease(database, small.page.id, "first") as fence:
-        session = load.open_session(database, small.page.id, fence, "auto", "first", None)
+        session = sessions.open_session(database, small.page.id, fence, "auto", "first", None)
         assert session is not None
         with database.transaction() as connection:
             connection.execute("update sync_locks set expires_at = now() - interval '1 second'")
@@ -427,7 +429,7 @@ def test_a_page_whose_syncs_fail_is_retried_with_growing_pauses(
             database, "select extract(epoch from not_before - now())::int from sync_state"
         )
         rows(database, "update sync_state set not_before = now() returning 1")
-        assert load.request_continuations(database, [])
+        assert sessions.request_continuations(database, [])
     assert waits[0][0] <= 30
     assert waits[-1][0] > 400
     assert pages.list_due_pages(database) == []
@@ -464,7 +466,7 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
         " join sync_state s using (sync_session_id) limit 1",
     )  # fmt: skip
     bare: Thread = {"id": thread_id, "updated_time": datetime.now(UTC)}
-    known = load.list_thread_states(database, page_id, [thread_id])
+    known = sessions.list_thread_states(database, page_id, [thread_id])
     plan = plan_threads([bare], known, Page(page_id, "initial_sync"), datetime.now(UTC))
     with held_lease(database, page_id, "run") as fence:
         moved = {"threads": plan.threads}

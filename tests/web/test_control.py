@@ -10,8 +10,8 @@ import requests
 
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.db.sync_requests import take_requests
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.web.errors import MAX_BODY_BYTES

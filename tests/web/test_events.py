@@ -14,10 +14,10 @@ from uuid import uuid4
 import pytest
 
 from messenger_pipeline.db.lease import held_lease
-from messenger_pipeline.db.load import open_session
 from messenger_pipeline.db.notifications import APPLICATION_NAME
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import note_wait
+from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.engine import Engine
 from tests.conftest import Simulated

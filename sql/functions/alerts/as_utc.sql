@@ -1,4 +1,4 @@
--- A time as alerts tell it.
+-- Returns a time in the format of alert texts: UTC, to the minute.
 create or replace function :own.as_utc(p_at timestamptz)
 returns text
 language sql stable

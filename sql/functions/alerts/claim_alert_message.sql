@@ -1,9 +1,10 @@
--- The alerts of which one message is to be sent now, longest waiting first; nobody else gets them
--- for p_seconds. One alert, or all of a kind that wait where they, with those that were sent in the
--- last ten minutes, are more than p_most.
+-- Claims the alerts for the next message, those that have waited longest first, and returns them.
+-- No other caller gets them for p_seconds. The message is about one alert. Where the waiting alerts
+-- of one kind and those sent in the last ten minutes are together more than p_most, it is about all
+-- waiting alerts of that kind and phase.
 --
--- phase: opened; closed, of one whose opening was sent; passed, of one that opened and closed before
--- it could be sent. What closed a day ago is nobody's concern any more.
+-- phase: opened; closed (the opening was sent); passed (it opened and closed before a message could
+--   be sent). Alerts that closed more than a day ago are not sent.
 create or replace function :own.claim_alert_message(
     p_seconds double precision default 300, p_most integer default 10
 ) returns table (

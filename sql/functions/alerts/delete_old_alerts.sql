@@ -1,5 +1,5 @@
--- Deletes habits of webhooks that are older than p_habits, and alerts that closed longer ago than
--- p_alerts; returns how many of each.
+-- Deletes hourly webhook counts older than p_habits and alerts that closed longer ago than
+-- p_alerts. Returns the number of deleted rows of each.
 create or replace function :own.delete_old_alerts(
     p_habits interval default '30 days', p_alerts interval default '90 days'
 ) returns table (habits integer, alerts integer)

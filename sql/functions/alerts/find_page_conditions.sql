@@ -1,4 +1,4 @@
--- Pages whose owner must act, and pages that nobody syncs.
+-- Returns the pages whose owner must act and the pages that are overdue for a sync.
 create or replace function :own.find_page_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -10,13 +10,13 @@ as $$
     ), stale as (
         select p.facebook_page_id as page_id, p.name, p.sync_interval, greatest(
                 p.last_synced_at, p.updated_at,
-                -- While a full walk is open its incrementals do not count as a sync of the page.
+                -- last_synced_at ignores the incremental syncs that run during a full walk.
                 (select max(s.ended_at) from sync_state s
                  where s.page_id = p.facebook_page_id and s.outcome in ('completed', 'truncated')
                    and s.ended_at > now() - t.threshold),
                 (select s.updated_at from sync_state s
                  where s.page_id = p.facebook_page_id and s.outcome is null and s.mode = 'full'),
-                -- Who was away has much to do at first.
+                -- After an outage Dagster needs time to catch up.
                 (select since from dagster)) as moved_at,
             t.threshold
         from facebook_pages p
@@ -26,28 +26,32 @@ as $$
           and greatest(p.last_synced_at, p.updated_at) < now() - t.threshold
     )
     select 'page_needs_reauthorization', p.facebook_page_id, 'error',
-           format('%s needs re-authorization, and is not synced until then: %s. Give it a new token:'
+           format('%s needs re-authorization and is not synced until then: %s. Add a new token with'
                   ' `messenger-pipeline pages add %s`.',
                   describe_page(p.facebook_page_id, p.name),
-                  coalesce(rtrim(p.status_reason, '.'), 'no reason is known'), p.facebook_page_id),
+                  coalesce(rtrim(p.status_reason, '.'), 'the reason is unknown'),
+                  p.facebook_page_id),
            jsonb_build_object('reason', p.status_reason)
     from facebook_pages p
     where p.status = 'needs_reauthorization'
     union all
-    -- Meta's limit holds it up: it goes on by itself, and nobody can do anything.
+    -- While the page waits for Meta's limit this is a warning: it resumes without help.
     select 'page_stale', s.page_id,
-           case when d.since is not null and w.waiting_for is not null then 'warning' else 'error' end,
-           format('%s was not synced since %s, though it is to be each %s. %s',
+           case when d.since is not null and w.waiting_for is not null
+               then 'warning' else 'error' end,
+           format('%s has not been synced since %s; its sync interval is %s. %s',
                   describe_page(s.page_id, s.name), as_utc(s.moved_at), s.sync_interval,
                   case
-                      when d.at is null then 'Does Dagster run? Its daemon was never heard of.'
+                      when d.at is null
+                          then 'Is Dagster running? Its daemon has never sent a heartbeat.'
                       when d.since is null then format(
-                          'Dagster seems to be down, its daemon was last heard of at %s: start it.',
+                          'Dagster seems to be down: its daemon sent its last heartbeat at %s.'
+                          ' Start Dagster.',
                           as_utc(d.at))
                       when w.waiting_for is not null then format(
-                          'Nothing need be done, it goes on at %s; it waits for Meta: %s',
+                          'No action is needed: the sync resumes at %s. It waits for Meta: %s',
                           as_utc(w.not_before), w.waiting_for)
-                      else 'Dagster is up: look at its queue, and at the page''s last runs.'
+                      else 'Dagster is running: check its run queue and the page''s last runs.'
                   end),
            jsonb_build_object('synced_at', s.moved_at)
     from stale s cross join dagster d

@@ -1,7 +1,9 @@
--- Pages of which the last hour quarantined much more records than an hour of the day before; where
--- that is so of no page by itself, but of all together, one row without a page. A record that is
--- seen again and again counts once an hour, before as now: its earlier sightings are taken as
--- spread evenly over the time since it was first seen.
+-- Returns the pages that quarantined far more records in the last hour than in an average hour of
+-- the day before. If no single page did, but all pages together did, returns one row without a
+-- page.
+--
+-- A record that is seen repeatedly counts once an hour, in the last hour as in the hours before.
+-- Its earlier sightings are taken as spread evenly over the time since it was first seen.
 create or replace function :own.find_quarantine_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -31,12 +33,14 @@ as $$
         select * from counted c where c.recent >= 10 and c.recent > 5 * coalesce(c.hourly, 0)
     )
     select 'quarantine_spike', g.page_id, 'warning',
-           format('%s: %s records could not be used within the last hour, mostly because of: %s. Look'
-                  ' at them with `messenger-pipeline quarantine list%s`; an upgrade may know them,'
-                  ' then replay them.',
+           format('%s: %s records were quarantined in the last hour. The most frequent reason is:'
+                  ' %s. List them with `messenger-pipeline quarantine list%s`. If a newer version'
+                  ' reads them, upgrade and run `messenger-pipeline quarantine replay`.',
                   coalesce(describe_page(g.page_id, p.name), 'All pages together'),
-                  g.recent, left(g.reason, 200), coalesce(' --page ' || g.page_id, '')),
-           jsonb_build_object('last_hour', g.recent, 'hourly_before', round(coalesce(g.hourly, 0), 1))
+                  to_char(g.recent, 'FM999,999,999,999'), left(g.reason, 200),
+                  coalesce(' --page ' || g.page_id, '')),
+           jsonb_build_object('last_hour', g.recent,
+                              'hourly_before', round(coalesce(g.hourly, 0), 1))
     from grown g
     left join facebook_pages p on p.facebook_page_id = g.page_id
     where not g.together or not exists (select from grown o where not o.together)

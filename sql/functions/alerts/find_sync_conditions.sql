@@ -1,4 +1,4 @@
--- Syncs that fail, hang, or end with something to know.
+-- Returns the syncs that fail, that are stuck, or that ended truncated or with a warning.
 create or replace function :own.find_sync_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -23,18 +23,20 @@ as $$
         where p.status = 'active'
     )
     select 'sync_failing', o.page_id, 'error',
-           format('The %s sync of %s made no progress in %s consecutive attempts. It is tried again at'
-                  ' least hourly: %s', o.mode, o.page, o.idle_attempts, o.last_error),
+           format('The %s sync of %s made no progress in its last %s attempts. It is retried at'
+                  ' least hourly. The last error: %s',
+                  o.mode, o.page, o.idle_attempts, o.last_error),
            jsonb_build_object('sync_session_id', o.sync_session_id, 'attempts', o.idle_attempts,
                               'error', o.last_error)
     from open o
     where o.idle_attempts >= 3 and o.last_error is not null
     union all
-    -- Each run postpones the next sync before anything else can fail.
+    -- A run's first step is to postpone the next sync, so that a later failure is counted.
     select 'sync_failing', p.facebook_page_id, 'error',
-           format('The last %s syncs of %s failed before they began. The page''s last run in Dagster tells'
-                  ' why; often its token cannot be decrypted with MESSENGER_TOKEN_KEY: correct that, or'
-                  ' give it again with `messenger-pipeline pages add %s`.',
+           format('The last %s syncs of %s failed before they started. The page''s last run in'
+                  ' Dagster shows the reason. A frequent one is a token that'
+                  ' MESSENGER_TOKEN_KEY does not decrypt: correct the key, or add the token again'
+                  ' with `messenger-pipeline pages add %s`.',
                   p.failed_starts, describe_page(p.facebook_page_id, p.name), p.facebook_page_id),
            jsonb_build_object('attempts', p.failed_starts,
                               'last_try_at', p.next_sync_at - p.sync_interval)
@@ -47,11 +49,12 @@ as $$
     union all
     select 'sync_stuck', o.page_id, 'error',
            case when o.expires_at > clock_timestamp()
-               then format('Run %s holds %s since %s, but loads nothing since %s. End it in Dagster:'
-                           ' another goes on from there.',
+               then format('Run %s has held %s since %s but has loaded nothing since %s.'
+                           ' Terminate the run in Dagster: another run resumes the sync.',
                            o.locked_by, o.page, as_utc(o.locked_at), as_utc(o.updated_at))
-               else format('The %s sync of %s is to be continued since %s, and no run does. Is Dagster'
-                           ' up, with its sensor continue_open_syncs on and its queue moving?',
+               else format('The %s sync of %s has been due since %s but no run has resumed it.'
+                           ' Check that Dagster is running, that its sensor continue_open_syncs is'
+                           ' on, and that its run queue is moving.',
                            o.mode, o.page, as_utc(greatest(o.not_before, o.updated_at)))
            end,
            jsonb_build_object('sync_session_id', o.sync_session_id, 'run_id', o.run_id)
@@ -61,16 +64,16 @@ as $$
        or greatest(o.not_before, o.updated_at, o.expires_at) < now() - interval '1 hour'
     union all
     select 'sync_truncated', e.page_id, 'warning',
-           format('The list of %s could not be read to its end: %s Nothing was marked deleted. The next'
-                  ' sync tries again; webhooks bring what is new meanwhile.',
+           format('The thread list of %s could not be read to its end: %s Nothing was marked'
+                  ' deleted. The next sync tries again; until then new messages arrive by webhook.',
                   e.page, coalesce(rtrim(e.truncated, '. ') || '.', '')),
            jsonb_build_object('sync_session_id', e.sync_session_id, 'reason', e.truncated)
     from (select distinct on (e.page_id) * from ended e order by e.page_id, e.ended_at desc) e
     where e.outcome = 'truncated'
     union all
-    -- What a full sync warns of no incremental one can refute.
+    -- An incremental sync does not clear the warning of a full one: it looks at new threads only.
     select 'sync_warning', e.page_id, 'warning',
-           format('The last %s sync of %s warns: %s', e.mode, e.page, e.warning),
+           format('The last %s sync of %s ended with a warning: %s', e.mode, e.page, e.warning),
            jsonb_build_object('sync_session_id', e.sync_session_id, 'warning', e.warning)
     from ended e
     where e.warning is not null

@@ -1,5 +1,6 @@
--- What the daily check found of the tokens that the pages still have. Of a page that was never
--- subscribed nobody misses webhooks.
+-- Returns the problems that the daily check found with tokens and subscriptions. A check counts
+-- only while the page has the token that was checked. A page that was never subscribed to webhooks
+-- is not reported as unsubscribed.
 create or replace function :own.find_token_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -16,8 +17,8 @@ as $$
     )
     select 'token_expiring', c.page_id,
            case when c.ends_at < now() + interval '1 day' then 'error' else 'warning' end,
-           format('%s of %s ends at %s. Have its owner authorize the app again, and give the new token:'
-                  ' `messenger-pipeline pages add %s`.',
+           format('%s of %s expires at %s. Have the page''s owner authorize the app again, then'
+                  ' add the new token with `messenger-pipeline pages add %s`.',
                   case when c.token_expires_at <= c.data_access_expires_at
                             or c.data_access_expires_at is null
                        then 'The token' else 'The app''s access to the data' end,
@@ -28,10 +29,11 @@ as $$
     where c.ends_at < now() + interval '7 days'
     union all
     select 'page_not_subscribed', c.page_id, 'error',
-           format('%s no longer sends webhooks: %s. Subscribe the page to the app again, with all the'
-                  ' fields of docs/webhooks.md; syncs bring what comes meanwhile, but late.',
+           format('%s no longer sends webhooks: %s. Subscribe the page to the app again, with all'
+                  ' the fields listed in docs/webhooks.md. Until then syncs load new messages, but'
+                  ' late.',
                   c.page, case when c.subscribed
-                      then 'the field `messages` is not among those that it is subscribed with'
+                      then 'its subscription lacks the field `messages`'
                       else 'it is not subscribed to the app' end),
            jsonb_build_object('subscribed', c.subscribed, 'fields', c.subscribed_fields)
     from checked c

@@ -1,4 +1,5 @@
--- Deliveries that wait to be applied, and pages of which none come although by now some always did.
+-- Returns an overdue inbox, and the pages from which no webhooks arrive although by this time of
+-- day there always were some.
 create or replace function :own.find_webhook_conditions(p_now timestamptz default now())
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -7,7 +8,8 @@ as $$
     with quiet as (
         select p.facebook_page_id as page_id, p.name, newest.last_at,
                count_expected_webhooks(
-                   p.facebook_page_id, oldest.first_at, newest.last_at, p_now, p.time_zone, 5) as usual
+                   p.facebook_page_id, oldest.first_at, newest.last_at, p_now, p.time_zone, 5
+               ) as usual
         from facebook_pages p
         cross join lateral (
             select h.last_at from webhook_hourly_counts h
@@ -17,23 +19,25 @@ as $$
             where h.page_id = p.facebook_page_id order by h.hour limit 1) oldest
         where p.status = 'active' and newest.last_at <= p_now - interval '30 minutes'
           and oldest.first_at <= p_now - interval '1 day'
-        offset 0 -- each page's habit is counted once
+        offset 0 -- evaluates the count once a page
     ), late as (
         select min(i.not_before) as since from webhook_inbox i
         where i.state = 'pending' and i.not_before <= p_now
     )
     select 'webhooks_missing', q.page_id, 'warning',
-           format('No webhook came for %s since %s; by now at least %s did at this time of other days or'
-                  ' weeks. Look at the subscription in your Meta app, at the receiver and at what is in'
-                  ' front of it; syncs bring what comes meanwhile, but late.',
-                  describe_page(q.page_id, q.name), as_utc(q.last_at), floor(q.usual)),
+           format('%s has sent no webhook since %s. At the same time of other days or weeks there'
+                  ' were at least %s by now. Check the subscription in your Meta app, the receiver,'
+                  ' and the proxy in front of it. Until then syncs load new messages, but late.',
+                  describe_page(q.page_id, q.name), as_utc(q.last_at),
+                  to_char(floor(q.usual), 'FM999,999,999,999')),
            jsonb_build_object('last_delivery_at', q.last_at, 'usual', floor(q.usual))
     from quiet q
     where q.usual >= 5
     union all
     select 'inbox_lag', null, 'error',
-           format('Webhook deliveries wait to be applied since %s. Is the receiver''s drain at work, or'
-                  ' Dagster''s drain_webhooks? `messenger-pipeline status` shows the inbox.',
+           format('Webhook deliveries have been waiting to be applied since %s. Check that the'
+                  ' receiver''s drain or Dagster''s sensor drain_webhooks is running.'
+                  ' `messenger-pipeline status` shows the inbox.',
                   as_utc(l.since)),
            jsonb_build_object('oldest_due_at', l.since)
     from late l

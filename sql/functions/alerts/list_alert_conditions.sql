@@ -1,4 +1,5 @@
--- Everything that is wrong now, at most one row a kind and page. Paused and removed pages have none.
+-- Returns everything that is wrong now, at most one row for each kind and page. Paused and removed
+-- pages have no rows.
 create or replace function :own.list_alert_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -13,8 +14,8 @@ as $$
         union all select * from find_token_conditions()
         union all
         select 'dagster_down', null, 'error',
-               format('Dagster''s daemon was last heard of at %s: nothing is synced on schedule. Start it,'
-                      ' and look that its sensor `alerts` is on.', as_utc(h.at)),
+               format('Dagster''s daemon sent its last heartbeat at %s: no scheduled sync runs.'
+                      ' Start Dagster and check that its sensor `alerts` is on.', as_utc(h.at)),
                jsonb_build_object('last_heard_of_at', h.at)
         from heartbeats h
         where h.name = 'dagster' and h.at < now() - interval '3 minutes'

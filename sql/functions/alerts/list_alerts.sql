@@ -1,7 +1,8 @@
--- The alerts that are open, errors first, newest first; without p_open_only those that are closed
--- after them.
-create or replace function :own.list_alerts(p_open_only boolean default true, p_limit integer default 1000)
-returns table (
+-- Returns up to p_limit alerts: the open ones, errors first, newest first. With p_open_only false
+-- the closed ones follow, those that closed last first.
+create or replace function :own.list_alerts(
+    p_open_only boolean default true, p_limit integer default 1000
+) returns table (
     id bigint, kind text, page_id text, page_name text, severity text, summary text, details jsonb,
     opened_at timestamptz, last_seen_at timestamptz, closed_at timestamptz, sent_at timestamptz,
     closing_sent_at timestamptz, attempts integer, last_error text

@@ -1,6 +1,7 @@
--- Notes why the alerts of one message could not be sent. They are tried again after 30 seconds, then
--- twice as long each time up to an hour, but not before p_seconds. p_sink: that it is not for what
--- is in them, so nothing else is sent for 30 seconds, or p_seconds, either.
+-- Records why the alerts of one message could not be sent. They are retried after 30 seconds, then
+-- after twice as long each time up to an hour, but not before p_seconds have passed. With p_sink
+-- the message was not the cause (the notifier's address does not answer): then no other message is
+-- sent either for 30 seconds or p_seconds, whichever is longer.
 create or replace function :own.postpone_alert_message(
     p_ids bigint[], p_error text, p_seconds double precision, p_sink boolean
 ) returns void

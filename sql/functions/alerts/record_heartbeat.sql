@@ -1,6 +1,8 @@
--- Notes that somebody is alive. After a silence of p_silence it counts as alive anew.
-create or replace function :own.record_heartbeat(p_name text, p_silence interval default '3 minutes')
-returns void
+-- Records that a process is alive. `since` is when it came up: a heartbeat after a silence of more
+-- than p_silence sets it again.
+create or replace function :own.record_heartbeat(
+    p_name text, p_silence interval default '3 minutes'
+) returns void
 language sql
 set search_path from current
 as $$

@@ -1,5 +1,5 @@
--- Notes that the alerts of one message were sent. Others that waited because nobody answered need
--- wait no longer.
+-- Records that the alerts of one message were sent. The notifier's address answers again, so the
+-- alerts that waited for it become due.
 create or replace function :own.settle_alert_message(p_ids bigint[], p_phase text)
 returns void
 language plpgsql

@@ -1,13 +1,15 @@
--- Opens an alert for each condition that has none, refreshes those that have one, and closes those
--- whose condition is gone, at two looks that are a minute apart at least. What became an error is
--- sent once more. Nothing happens, and NULLs come back, while another looks.
+-- Opens an alert for each condition that has none, refreshes the alerts whose condition persists,
+-- and closes an alert once its condition is missing from two checks that are at least a minute
+-- apart. An alert that rises from warning to error is sent again. If another caller is checking
+-- already, does nothing and returns NULLs.
 create or replace function :own.update_alerts()
 returns table (opened integer, closed integer, still_open integer)
 language plpgsql
 set search_path from current
 as $$
 begin
-    -- Also held by who claims and settles messages: rows are locked in no one order.
+    -- The functions that claim, settle and postpone messages take this lock too: none of them
+    -- locks rows in a fixed order.
     if not pg_try_advisory_xact_lock(hashtext('messenger_pipeline.alerts')) then
         return query select null::integer, null::integer, null::integer;
         return;
@@ -28,16 +30,17 @@ begin
                 then null else a.sent_at end
         from found f
         where a.closed_at is null and a.kind = f.kind
-          -- What can be hashed: "is not distinct from" cannot.
+          -- Unlike "is not distinct from" this allows a hash join.
           and coalesce(a.page_id, '') = coalesce(f.page_id, '')
         returning 1
     ), missed as (
         update alerts a
         set gone_at = coalesce(a.gone_at, now()),
             closed_at = case when a.gone_at <= now() - interval '1 minute' then now() end,
-            -- What was never sent goes on waiting for its turn.
-            not_before = case when a.gone_at <= now() - interval '1 minute' and a.sent_at is not null
-                then now() else a.not_before end
+            -- An alert that was never sent keeps its place in the queue.
+            not_before = case
+                when a.gone_at <= now() - interval '1 minute' and a.sent_at is not null then now()
+                else a.not_before end
         where a.closed_at is null
           and not exists (
               select from found f

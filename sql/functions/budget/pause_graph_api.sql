@@ -1,7 +1,9 @@
--- Pauses the calls of a scope after Meta refused one because of a limit, and returns for how many
--- seconds. p_seconds is what Meta told; NULL where it did not: 15 minutes then, twice as long each
--- time that follows within an hour of the last, up to 4 hours. Of calls that were refused at once
--- by one limit only the first counts.
+-- Pauses the calls of a scope after Meta refused one because of a limit. Returns the length of the
+-- pause in seconds.
+--
+-- p_seconds: the length that Meta stated. NULL if it stated none: then 15 minutes, doubled for each
+--   further refusal within an hour of the last pause, up to 4 hours. Of simultaneous refusals only
+--   the first lengthens the pause.
 create or replace function :own.pause_graph_api(p_scope text, p_seconds double precision)
 returns double precision
 language sql
@@ -15,9 +17,10 @@ as $$
                 when p_seconds is not null then greatest(
                     b.blocked_until, clock_timestamp() + make_interval(secs => p_seconds))
                 when b.blocked_until > clock_timestamp() then b.blocked_until
-                else clock_timestamp() + least(interval '4 hours', interval '15 minutes' * 2 ^ least(
-                    case when b.blocked_until > clock_timestamp() - interval '1 hour'
-                         then b.strikes else 0 end, 10))
+                else clock_timestamp() + least(
+                    interval '4 hours', interval '15 minutes' * 2 ^ least(
+                        case when b.blocked_until > clock_timestamp() - interval '1 hour'
+                             then b.strikes else 0 end, 10))
             end,
             strikes = case
                 when p_seconds is not null or b.blocked_until > clock_timestamp() then b.strikes

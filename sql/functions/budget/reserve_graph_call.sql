@@ -1,10 +1,10 @@
--- Takes the next place in the queue of calls to Meta for a page, all processes together, and
--- returns for how many seconds to wait before using it. Where Meta told to pause for longer than
--- p_patience seconds no place is taken: the scope that is paused, and for how long, come back.
+-- Reserves the next slot for a call to Meta on behalf of a page; all processes share one queue.
+-- Returns the seconds to wait before the call. If Meta's limit pauses a scope for longer than
+-- p_patience seconds, reserves nothing and returns the paused scope and the seconds that are left.
 --
--- p_scopes: the page's scope first, then the token's and the app's, each as in graph_api_budget.
--- p_reserve_percent: percent of the quota that calls of this kind leave to more urgent ones; the nearer the
---   usage that Meta told comes to the rest, the slower they get.
+-- p_scopes: keys of graph_api_budget: the page's scope first, then the token's and the app's.
+-- p_reserve_percent: percentage of the quota that this kind of call leaves to more urgent ones.
+--   Calls slow down as the usage that Meta reported approaches the rest.
 --
 -- Calls are spaced evenly: a burst after a pause would break a limit per second.
 create or replace function :own.reserve_graph_call(
@@ -20,7 +20,7 @@ declare
     v_interval interval;
     v_place timestamptz;
 begin
-    -- A place in a queue need not survive a crash of the server, and is asked for at each call.
+    -- A slot need not survive a crash of the server, and each call takes one.
     perform set_config('synchronous_commit', 'off', true);
     select * into v_paused from graph_api_budget
         where scope = any (p_scopes) and blocked_until > v_now
@@ -30,11 +30,12 @@ begin
                             v_paused.scope;
         return;
     end if;
-    select make_interval(secs => coalesce(max(throttle_factor(b.used_percent, p_reserve_percent)), 1)
-                                 / p_calls_per_second)
+    select make_interval(
+            secs => coalesce(max(throttle_factor(b.used_percent, p_reserve_percent)), 1)
+                    / p_calls_per_second)
         into v_interval
         from graph_api_budget b
-        -- What was told long ago is no longer so: Meta's windows roll.
+        -- Meta's windows roll: an old report no longer holds.
         where b.scope = any (p_scopes) and b.used_at > v_now - interval '10 minutes';
     insert into graph_api_budget as b (scope, last_call_at, updated_at)
     values (p_scopes[1], greatest(v_paused.blocked_until, v_now), v_now)

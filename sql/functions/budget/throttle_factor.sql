@@ -1,6 +1,6 @@
--- By how much to lengthen the time between calls when p_used percent of Meta's quota are used up
--- and p_reserve_percent percent of it are to be left to others: 1 below half of what is ours, ever more up
--- to 20 at the end of it.
+-- Returns the factor by which to lengthen the time between calls when p_used percent of Meta's
+-- quota are used up and p_reserve_percent percent are left to other calls. It is 1 below half of
+-- the remaining share, and rises to 20 at its end.
 create or replace function :own.throttle_factor(p_used integer, p_reserve_percent integer)
 returns double precision
 language sql immutable parallel safe

@@ -1,5 +1,6 @@
--- Merges conversations and their events, all or nothing: see merge_conversations. p_fence: the token
--- of the page's lease (MPL01 if it is lost); NULL for callers that need none.
+-- Merges conversations and their events, all or nothing: see merge_conversations.
+--
+-- p_fence: the fencing token of the page's lease (MPL01 if it is lost); NULL: no lease is needed.
 create or replace function :data.bulk_upsert_conversations_with_events(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (

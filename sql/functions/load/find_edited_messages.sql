@@ -1,12 +1,12 @@
--- The keys of the messages named here that are edited or unsent, by events of this call or earlier
--- ones; NULL if none is.
+-- Returns the keys of those messages in p_conversations that are edited or unsent, by events of
+-- this call or of earlier ones; NULL if there are none.
 create or replace function :own.find_edited_messages(p_page_id text, p_conversations jsonb)
 returns text[]
 language plpgsql
 set search_path from current
 as $$
 begin
-    -- Of most pages no message ever was.
+    -- On most pages no message ever was.
     if not exists (
         select from contact_interaction_events e
         where e.page_id = p_page_id and e.message_id is not null

@@ -1,4 +1,4 @@
--- Adds the conversations that are not there, of those with events. Returns their ids.
+-- Inserts the conversations that do not exist yet and have events in this call. Returns their ids.
 create or replace function :own.insert_conversations(p_page_id text, p_conversations jsonb)
 returns uuid[]
 language plpgsql
@@ -10,7 +10,8 @@ declare
 begin
     with added as (
         insert into messenger_conversations (id, page_id, sender_id, user_id, updated_at)
-        select (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid, p_page_id, i.sender_id,
+        select (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid, p_page_id,
+               i.sender_id,
                (select p.user_id from facebook_pages p where p.facebook_page_id = p_page_id),
                now()
         from jsonb_to_recordset(p_conversations) as i (sender_id text, events jsonb)

@@ -1,9 +1,9 @@
--- Adds the events that are not there. What is there already is left alone here, so that unchanged
--- costs no write.
+-- Inserts the events that do not exist yet. Existing events stay as they are (merge_stored_events
+-- merges them), so that unchanged data costs no write.
 --
 -- p_sender_ids, p_conversation_ids: as lock_conversations returns them.
--- created: {conversation_id: [events, messages among them]} of what was added.
--- any_stored: whether some event was there already.
+-- created: {conversation_id: [events, messages among them]}, counting inserted events.
+-- any_stored: whether some event existed already.
 create or replace function :own.insert_events(
     p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[]
 ) returns table (created jsonb, any_stored boolean)
@@ -22,7 +22,8 @@ begin
                case when e.metadata ? 'unsent_at' then e.metadata - content_keys()
                     else coalesce(e.metadata, '{}') end as metadata,
                (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
-        from jsonb_to_recordset(p_conversations) as i (sender_id text, as_of timestamptz, events jsonb)
+        from jsonb_to_recordset(p_conversations)
+            as i (sender_id text, as_of timestamptz, events jsonb)
         join unnest(p_sender_ids, p_conversation_ids) as k (sender_id, conversation_id)
             using (sender_id)
         cross join lateral jsonb_to_recordset(i.events) as e (
@@ -35,7 +36,7 @@ begin
         select id, conversation_id, p_page_id, event_type, event_timestamp, message_id,
                discriminator, as_of, metadata
         from incoming where message_id is not null
-        -- Naming the index spares a look into every other one.
+        -- Naming the index saves a lookup in every other one.
         on conflict (page_id, (message_key(message_id)), (event_kind(event_type)), discriminator)
             where message_id is not null do nothing
         returning conversation_id, event_type

@@ -1,4 +1,4 @@
--- The keys of the messages that the events of a call name.
+-- Returns the keys of the messages that the events in p_conversations name.
 create or replace function :own.list_message_keys(p_conversations jsonb)
 returns text[]
 language sql immutable

@@ -1,9 +1,11 @@
--- Loads conversations and their events, except the rows that PostgreSQL refuses: those are found
--- by halves, and come back with the reason, each as a conversation with the one event. Only what
--- is wrong with data itself is found so (p_classes: of SQLSTATE); any other error is raised.
--- The other arguments are those of merge_conversations. `changed` are the
--- conversations that are not as they were: [{conversation_id, sender_id, inserted}]; with a fence
--- nobody asks for them.
+-- Loads conversations and their events, except the rows that PostgreSQL rejects: bisection finds
+-- those and returns them in `refused` as [{reason, record}], each record a conversation with one
+-- event. Only errors of the SQLSTATE classes in p_classes, which are about the data itself, are
+-- handled like this; any other error is raised. The other arguments are those of
+-- merge_conversations.
+--
+-- changed: [{conversation_id, sender_id, inserted}], the conversations that changed; empty if
+--   p_fence is given, since no caller with a fence reads it.
 create or replace function :own.load_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint,
     p_classes text[] default array['22', '23', '54']
@@ -47,9 +49,10 @@ begin
            jsonb_path_query_array(jsonb_agg(l.refused), '$[*][*]'),
            jsonb_path_query_array(jsonb_agg(l.changed), '$[*][*]')
     from (
-        -- Of several conversations half, of one half of its events.
+        -- Splits several conversations in halves, or the events of a single one.
         select case when v_conversations > 1 then part.of_conversations
-                    else jsonb_build_array(jsonb_set(p_conversations -> 0, '{events}', part.of_events))
+                    else jsonb_build_array(
+                        jsonb_set(p_conversations -> 0, '{events}', part.of_events))
                end as conversations
         from (values (0), (1)) as half (number)
         cross join lateral (

@@ -1,24 +1,27 @@
--- Loads what one response of Meta's brought, all of it or nothing: conversations and events, the
--- threads' state, gaps, quarantined records, and with them the session's cursor and counters.
--- A row that PostgreSQL refuses is quarantined and the rest loads (see load_conversations); where
--- that is more than a fifth, nothing does (MPQ01).
+-- Loads the contents of one response from Meta, all or nothing: conversations and events, the
+-- states of threads, gaps, quarantined records, and with them the session's cursor and counters.
+-- Rows that PostgreSQL rejects are quarantined and the rest is loaded (see load_conversations); if
+-- more than a fifth are rejected, nothing is loaded (MPQ01).
 --
--- p_step: the responses that the session has loaded before this one. MPS01 if it is at another
---   step; MPL01 if the lease is lost. A response that is loaded already, as when the
---   acknowledgement was lost, changes nothing and answers as it did the first time.
+-- p_step: the number of responses that the session has loaded before this one. MPS01 if the session
+--   is at another step; MPL01 if the lease is lost. A response that is already loaded (its
+--   acknowledgement was lost) changes nothing and returns the same result as the first time.
 -- p_conversations: see merge_conversations.
--- p_response: {load_id,
---   threads: [{thread_id, sender_id, updated_time, message_count, newest_message_id, answered_at,
---     newest_loaded_at, newest_loaded_message_id}], threads_seen: [thread_id] (unchanged ones),
---   asked_for: [thread_id] (seen too, in a walk of any mode),
---   gaps_opened: [{thread_id, resume_cursor, newest_time, until_time, reason}] (one with a reason
---     Meta will not let be read),
---   gap_moved: {id, resume_cursor, newest_time}, {id, closed: true}, {id, cursor_died: true} or
---     {id, unreadable: true, reason},
---   quarantined: [{source, kind, identity, thread_id, reason, record}], unidentified_records, unknown_fields,
---   fetched, api_calls, api_errors, seconds, waited_seconds (since the last load); and only if the session's place in the list moves with it: cursor,
---   cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
---   cutoff_ignored}
+-- p_response: an object with these keys.
+--
+--   load_id        identifies the response, for the retry above
+--   threads        [{thread_id, sender_id, updated_time, message_count, newest_message_id,
+--                  answered_at, newest_loaded_at, newest_loaded_message_id}]
+--   threads_seen   [thread_id], unchanged threads in the list; used in full walks only
+--   asked_for      [thread_id], threads requested one by one, in a walk of any mode
+--   gaps_opened    [{thread_id, resume_cursor, newest_time, until_time, reason}]; a gap with a
+--                  reason is unreadable: Meta refuses to return it
+--   gap_moved      see move_gap
+--   quarantined    [{source, kind, identity, thread_id, reason, record}]
+--   unidentified_records, unknown_fields, fetched
+--   api_calls, api_errors, seconds, waited_seconds: the effort since the last load
+--   cursor, cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
+--   cutoff_ignored: only if the response moves the session's position in the list
 create or replace function :own.load_sync_response(
     p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb
 ) returns table (
@@ -40,10 +43,10 @@ declare
     v_quarantined jsonb := coalesce(p_response -> 'quarantined', '[]');
     v_seen text[];
 begin
-    -- What a crash of the server would undo, it undoes together with the session's step: the walk
-    -- goes on from there. The commit that ends the session makes all before it durable.
+    -- A crash of the server can undo this load, but then together with the session's step, and
+    -- the walk resumes from there. The commit that ends the session makes all of them durable.
     perform set_config('synchronous_commit', 'off', true);
-    -- The fence first: a run that stalled is told who went on with its session.
+    -- The fence first: its error tells a stalled run which run resumed the session.
     select * into v_session from sync_state s where s.sync_session_id = p_session;
     perform check_fence(v_session.page_id, p_fence);
     select * into v_session from sync_state s
@@ -60,14 +63,14 @@ begin
           and r.load_id = p_response ->> 'load_id';
         if not found then
             raise exception 'sync session % is not open at step %', p_session, p_step
-                using errcode = 'MPS01', hint = 'Another run went on with it.';
+                using errcode = 'MPS01', hint = 'Another run resumed it.';
         end if;
         return;
     end if;
 
     if jsonb_array_length(p_conversations) > 0 then
         select l.inserted,
-               -- More of a thread's history is not one more conversation that changed.
+               -- Further history of a thread does not count as another updated conversation.
                case when p_response ? 'gap_moved' then 0 else l.updated end,
                l.events_created, l.refused
         into v_inserted, v_updated, v_events, v_refused
@@ -76,26 +79,29 @@ begin
             select sum(jsonb_array_length(c -> 'events'))
             from jsonb_array_elements(p_conversations) as c)
         then
-            raise exception '% of the answer''s rows are refused, the first because of %',
-                jsonb_array_length(v_refused), v_refused #>> '{0,reason}' using errcode = 'MPQ01';
+            raise exception 'PostgreSQL rejected % rows of the response. The first error: %',
+                to_char(jsonb_array_length(v_refused), 'FM999,999,999,999'),
+                v_refused #>> '{0,reason}' using errcode = 'MPQ01';
         end if;
     end if;
     v_unchanged := greatest(v_fetched - v_inserted - v_updated, 0);
 
     insert into messenger_threads as t
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
-         newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id, last_session_id)
+         newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id,
+         last_session_id)
     select v_session.page_id, n.thread_id, n.sender_id,
            (select c.id from messenger_conversations c
             where c.page_id = v_session.page_id and c.sender_id = n.sender_id),
            n.updated_time, n.message_count,
-           n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id, p_session
+           n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id,
+           p_session
     from jsonb_to_recordset(p_response -> 'threads') as n (
         thread_id text, sender_id text, updated_time timestamptz, message_count integer,
         newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
         newest_loaded_message_id text)
     on conflict (page_id, thread_id) do update
-        -- An answer without participants does not make the thread nobody's.
+        -- A response without participants does not clear the known contact.
         set sender_id = coalesce(excluded.sender_id, t.sender_id),
             conversation_id = coalesce(excluded.conversation_id, t.conversation_id),
             updated_time = excluded.updated_time, message_count = excluded.message_count,
@@ -105,7 +111,7 @@ begin
             last_session_id = excluded.last_session_id,
             gone_at = null;
 
-    -- A full walk notes which threads it saw: what it never saw may be gone.
+    -- A full walk records which threads it saw: one that it never saw may be gone.
     v_seen := array(
         select jsonb_array_elements_text(p_response -> 'threads_seen')
         where v_session.mode = 'full'
@@ -127,7 +133,7 @@ begin
         from jsonb_to_recordset(p_response -> 'gaps_opened') as g (
             thread_id text, resume_cursor text, newest_time timestamptz, until_time timestamptz,
             reason text)
-        -- A thread that stands in two answers is planned twice.
+        -- A thread that two responses list is planned twice.
         where not exists (
             select from thread_gaps x
             where x.page_id = v_session.page_id and x.thread_id = g.thread_id
@@ -153,11 +159,14 @@ begin
         last_cursor = case when p_response ? 'cursor'
             then p_response ->> 'cursor' else s.last_cursor end,
         cursor_fingerprint = coalesce(p_response ->> 'cursor_fingerprint', s.cursor_fingerprint),
-        last_conversation_id = coalesce(p_response ->> 'last_conversation_id', s.last_conversation_id),
-        last_updated_time = coalesce((p_response ->> 'last_updated_time')::timestamptz, s.last_updated_time),
+        last_conversation_id = coalesce(
+            p_response ->> 'last_conversation_id', s.last_conversation_id),
+        last_updated_time = coalesce(
+            (p_response ->> 'last_updated_time')::timestamptz, s.last_updated_time),
         next_watermark = coalesce(s.next_watermark, (p_response ->> 'next_watermark')::timestamptz),
         cutoff = case when (p_response ->> 'cutoff_ignored')::boolean then null else s.cutoff end,
-        listed_at = coalesce(s.listed_at, case when (p_response ->> 'listed')::boolean then now() end),
+        listed_at = coalesce(
+            s.listed_at, case when (p_response ->> 'listed')::boolean then now() end),
         total_synced = s.total_synced + v_fetched,
         inserted = s.inserted + v_inserted,
         updated = s.updated + v_updated,
@@ -166,7 +175,8 @@ begin
         api_calls = s.api_calls + coalesce((p_response ->> 'api_calls')::integer, 0),
         quarantined = s.quarantined + jsonb_array_length(v_quarantined),
         failed_batches = s.failed_batches + (v_quarantined <> '[]')::integer,
-        unidentified_records = s.unidentified_records + coalesce((p_response ->> 'unidentified_records')::integer, 0),
+        unidentified_records = s.unidentified_records
+            + coalesce((p_response ->> 'unidentified_records')::integer, 0),
         worked_seconds = s.worked_seconds
             + coalesce((p_response ->> 'seconds')::double precision, 0),
         waited_seconds = s.waited_seconds

@@ -1,15 +1,15 @@
--- Merges conversations and their events, all or nothing, and returns what became of each
--- conversation. Repeating a call, or calling in another order, ends in the same rows.
+-- Merges conversations and their events, all or nothing. Returns the outcome for each conversation.
+-- Repeated calls, and calls in another order, end in the same rows.
 --
 -- p_conversations: [{sender_id, sender_name?, as_of, events: [{event_type, event_timestamp,
---   message_id?, discriminator?, as_of?, metadata}]}], one object per sender_id. as_of is when the
---   source stated this; of an event it defaults to the conversation's.
--- p_fence: the token of the page's lease (MPL01 if it is lost); NULL for callers that need none.
+--   message_id?, discriminator?, as_of?, metadata}]}], one object per sender_id. as_of is the time
+--   at which the source stated this; for an event it defaults to that of its conversation.
+-- p_fence: the fencing token of the page's lease (MPL01 if it is lost); NULL: no lease is needed.
 --
--- Locks: conversations in order of sender_id, new ones first, then events; two calls over
--- overlapping batches wait for each other but never in a circle. Only where one message is stated
--- of two contacts can they: then one of the calls fails with 40P01 and is to be repeated. What a
--- statement reads of rows that others write it reads after it locked them, in another statement.
+-- Locks conversations in order of sender_id, new ones first, then events. Calls with overlapping
+-- batches wait for each other but do not deadlock, with one exception: if sources state one message
+-- for two contacts, a call can fail with 40P01 and must be retried. Rows that other callers write
+-- are locked in one statement and read in a later one.
 create or replace function :own.merge_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
@@ -18,8 +18,8 @@ create or replace function :own.merge_conversations(
 )
 language plpgsql
 set search_path from current
--- A plan made while the tables were empty must not read them whole when they are full. (Planning
--- anew each time would do, too, but it holds for the foreign key's check of each event as well.)
+-- A plan cached while the tables were empty must not scan them when they are full. (Planning each
+-- call again would help too, but would also replan the foreign key's check of each event.)
 set enable_seqscan = off
 as $$
 declare
@@ -47,8 +47,8 @@ begin
         select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
             into v_changed, v_changed_as_of
             from merge_stored_events(p_page_id, p_conversations) m;
-        -- Every event of a new conversation may belong to another one already (a thread with
-        -- several contacts): then there is nothing to show, and no conversation.
+        -- All events of a new conversation may belong to another one already (a thread with
+        -- several contacts): then the new conversation is empty.
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
     end if;

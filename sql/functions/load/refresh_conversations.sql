@@ -1,10 +1,11 @@
--- Brings the conversations of a call up to date with their events: name, counts, last message,
--- status. Writes only what changes. Returns what became of each.
+-- Updates the conversations of a call from their events: name, counts, last message, status. Writes
+-- only changed rows. Returns the outcome for each conversation.
 --
--- p_sender_ids, p_conversation_ids: as lock_conversations returns them. p_new: those that this call
---   added. p_created: see insert_events.
--- p_changed, p_changed_as_of: conversations whose stored events changed, and when the source of
---   that stated it; they may be other contacts'.
+-- p_sender_ids, p_conversation_ids: as lock_conversations returns them.
+-- p_new: the conversations that this call inserted.
+-- p_created: see insert_events.
+-- p_changed, p_changed_as_of: conversations whose stored events changed, and when the source stated
+--   the change; other contacts' conversations may be among them.
 create or replace function :own.refresh_conversations(
     p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[], p_new uuid[],
     p_created jsonb, p_changed uuid[], p_changed_as_of timestamptz[]
@@ -21,14 +22,15 @@ begin
     with stated as (
         select c.id, c.version,
                coalesce((p_created -> c.id::text ->> 0)::integer, 0) as events,
-               c.message_count + coalesce((p_created -> c.id::text ->> 1)::integer, 0) as message_count,
+               c.message_count + coalesce((p_created -> c.id::text ->> 1)::integer, 0)
+                   as message_count,
                case when i.sender_name is not null
                      and (c.sender_name_as_of is null
                           or (i.as_of, i.sender_name collate "C")
                              > (c.sender_name_as_of, c.sender_name collate "C"))
                     then i.sender_name else c.sender_name end as sender_name,
                i.as_of,
-               -- Only a fact later than deleted_at revives.
+               -- Only a fact later than deleted_at revives the conversation.
                case when greatest(i.as_of, l.event_timestamp) > c.deleted_at
                     then 'active' else c.conversation_status end as conversation_status,
                m.text as last_message,
@@ -47,7 +49,8 @@ begin
         ) i
         join messenger_conversations c on c.id = i.conversation_id
         left join lateral (
-            -- By the index, whatever the statistics say: the time first, then who of that time.
+            -- Two steps, so that the index is used whatever the statistics say: first the latest
+            -- time, then the message among those of that time.
             select e.event_timestamp from contact_interaction_events e
             where e.conversation_id = c.id and event_kind(e.event_type) = 'message'
               and not e.metadata ? 'unsent_at'

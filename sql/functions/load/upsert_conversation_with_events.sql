@@ -1,5 +1,7 @@
--- Merges one conversation and its events. With p_expected_version the conversation must be at
--- that version (0 also stands for one that does not exist yet), else MPV01 and no change.
+-- Merges one conversation and its events. Returns the outcome.
+--
+-- p_expected_version: the version that the conversation must have (0 also stands for one that does
+--   not exist yet), else MPV01 and no change; NULL: any version.
 create or replace function :data.upsert_conversation_with_events(
     p_page_id text, p_conversation jsonb, p_events jsonb, p_expected_version integer default null
 ) returns table (
@@ -17,12 +19,12 @@ begin
         select * from merge_conversations(
             p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events)))
     loop
-        -- The call holds the row now, whoever was writing it: what it was before is sure.
+        -- The call holds the row's lock now, so its version before the call is certain.
         if v_row.version - v_row.updated::integer <> p_expected_version then
             raise exception 'the conversation of page % with % is at version %, not %',
                 p_page_id, v_row.sender_id, v_row.version - v_row.updated::integer,
                 p_expected_version
-                using errcode = 'MPV01', hint = 'Read it again and decide anew.';
+                using errcode = 'MPV01', hint = 'Read it again and retry.';
         end if;
         return query select v_row.sender_id, v_row.conversation_id, v_row.inserted, v_row.updated,
                             v_row.version, v_row.events_created;

@@ -1,4 +1,5 @@
--- True if p_locked_by now holds the lease on walking the page, for p_duration seconds.
+-- Takes the lease on walking a page for p_duration seconds. Returns whether p_locked_by holds it
+-- now.
 create or replace function :data.acquire_sync_lock(
     p_page_id text, p_locked_by text, p_duration integer default 300
 ) returns boolean

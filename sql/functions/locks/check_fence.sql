@@ -1,5 +1,6 @@
--- Raises MPL01 unless p_fence is the token of the page's lease, and keeps it so until the end of
--- the transaction. An expired lease that nobody took still counts: no one else can have written.
+-- Raises MPL01 unless p_fence is the token of the page's lease. Locks the lease, so that it does
+-- not change hands before the end of the transaction. An expired lease that no other run has taken
+-- still counts: no other run can have written.
 create or replace function :own.check_fence(p_page_id text, p_fence bigint)
 returns void
 language plpgsql
@@ -11,9 +12,9 @@ begin
         raise exception 'the lease on page % was lost', p_page_id
             using errcode = 'MPL01',
                   detail = coalesce(
-                      (select format('held by %s since %s', locked_by, locked_at)
+                      (select format('It has been held by %s since %s', locked_by, locked_at)
                        from sync_locks where page_id = p_page_id),
-                      'nobody holds it');
+                      'No run holds it');
     end if;
 end
 $$;

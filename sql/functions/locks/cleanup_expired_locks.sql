@@ -1,4 +1,4 @@
--- Removes the leases that ran out; returns how many.
+-- Deletes the expired leases. Returns their number.
 create or replace function :data.cleanup_expired_locks()
 returns integer
 language sql security definer

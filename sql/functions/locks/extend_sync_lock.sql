@@ -1,5 +1,5 @@
--- True if p_locked_by holds the lease, which then lasts p_duration seconds from now. A lease that
--- ran out but that nobody took is still held.
+-- Extends the lease to p_duration seconds from now. Returns whether p_locked_by holds it. An
+-- expired lease that no other run has taken is still held.
 create or replace function :data.extend_sync_lock(
     p_page_id text, p_locked_by text, p_duration integer default 300
 ) returns boolean

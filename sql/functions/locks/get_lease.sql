@@ -1,4 +1,4 @@
--- Who holds the lease on walking the page; no row if nobody does.
+-- Returns the holder of the lease on walking a page; no row if it is free.
 create or replace function :own.get_lease(p_page_id text)
 returns table (locked_by text, locked_at timestamptz, expires_at timestamptz)
 language sql stable

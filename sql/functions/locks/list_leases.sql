@@ -1,4 +1,4 @@
--- Leases that were not released. One that ran out a while ago has a dead run.
+-- Returns the leases that were not released. One that expired a while ago belongs to a dead run.
 create or replace function :own.list_leases()
 returns table (page_id text, locked_by text, expires_at timestamptz)
 language sql stable

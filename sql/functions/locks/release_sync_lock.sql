@@ -1,4 +1,4 @@
--- True if p_locked_by held the lease, which is free now.
+-- Releases the lease. Returns whether p_locked_by held it.
 create or replace function :data.release_sync_lock(p_page_id text, p_locked_by text)
 returns boolean
 language plpgsql security definer

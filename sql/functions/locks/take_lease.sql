@@ -1,6 +1,6 @@
--- Takes the lease on walking a page for p_seconds and returns its fencing token; NULL while
--- another holds it. Taking it again under the same name gives a new token: what was started
--- under the old one can no longer write.
+-- Takes the lease on walking a page for p_seconds and returns its fencing token; NULL while another
+-- run holds it. Taking it again under the same name returns a new token, and invalidates the old
+-- one: work that started with it can no longer write.
 create or replace function :own.take_lease(p_page_id text, p_locked_by text, p_seconds integer)
 returns bigint
 language plpgsql
@@ -9,8 +9,9 @@ as $$
 declare
     v_token bigint;
 begin
-    -- The update takes the row "for update" (token is not a key, but a holder's load has it "for
-    -- key share", which only "for update" conflicts with): no load straddles a change of holder.
+    -- A load holds the row "for key share" (see check_fence), which conflicts with "for update"
+    -- alone; the update below would not wait for it, since token is no key. So no load straddles a
+    -- change of holder.
     perform from sync_locks where page_id = p_page_id for update;
     insert into sync_locks as l (page_id, locked_by, locked_at, expires_at, token)
     values (p_page_id, p_locked_by, clock_timestamp(),

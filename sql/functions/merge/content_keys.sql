@@ -1,5 +1,5 @@
--- What a message says, as keys of metadata: the latest statement of it replaces the others.
--- stated_text is what it said before it was edited.
+-- Returns the keys of metadata that are a message's content: the latest statement replaces the
+-- earlier ones. stated_text is the text before an edit.
 create or replace function :own.content_keys()
 returns text[]
 language sql immutable parallel safe

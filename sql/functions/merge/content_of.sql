@@ -1,4 +1,4 @@
--- Of an event's metadata what its message says, without what identifies or explains it.
+-- Returns the content of a message (see content_keys), without its other metadata.
 create or replace function :own.content_of(p_metadata jsonb)
 returns jsonb
 language sql immutable parallel safe

@@ -1,13 +1,11 @@
--- Makes messages say what edits and unsends of them say, whichever came first; writes only what
--- changes. Returns the conversations whose messages changed, and when the latest that changed them
--- was stated.
+-- Applies edits and unsends to their messages, whichever arrived first. Writes only changed rows.
+-- Returns the conversations whose messages changed, and when the latest change was stated. The
+-- caller holds the locks of the messages' conversations.
 --
--- What edits and unsends say stands in events of their own, so that the order in which they and
--- their message come does not matter. An edit states the text alone, later than the content of the
--- message (as_of) or not; what it said before stays as stated_text. Of several edits the latest counts, then the one with the greater num_edit.
--- Unsending is final: the row stays, without what it said.
---
--- Whoever calls this holds the conversations of the messages.
+-- Edits and unsends are events of their own, so their order of arrival does not matter. An edit
+-- replaces the text alone, and only if it was stated no earlier than the content of the message
+-- (as_of); the text before it stays as stated_text. Of several edits the latest counts, then the
+-- one with the greater num_edit. An unsend is final: the row stays, without its content.
 create or replace function :own.merge_changes(p_page_id text, p_message_ids text[])
 returns table (conversation_id uuid, as_of timestamptz)
 language sql

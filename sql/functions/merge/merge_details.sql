@@ -1,5 +1,5 @@
--- What is no content of two statements of one event, as one: of a value that differs the greater,
--- except that source and message_id stay as they were first given.
+-- Merges the metadata of two statements of one event, content excepted. If both have a key with
+-- different values, the greater one wins; source and message_id keep the stored value.
 create or replace function :own.merge_details(p_stored jsonb, p_stated jsonb)
 returns jsonb
 language sql immutable parallel safe
@@ -10,7 +10,7 @@ return case when p_stated - array['source', 'message_id'] <@ p_stored then p_sto
         from (
             select key, value, 1 as turn from jsonb_each(p_stored)
             union all select key, value, 2 from jsonb_each(p_stated)
-        ) told
+        ) both_statements
         order by key, case when key in ('source', 'message_id') then turn end,
                  value::text collate "C" desc
     ) merged

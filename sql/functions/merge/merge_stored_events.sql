@@ -1,17 +1,19 @@
--- Merges events into rows that are there already; writes only what changes. Returns the
--- conversations whose events changed, and when the latest that changed them was stated.
+-- Merges events into rows that exist already. Writes only changed rows. Returns the conversations
+-- whose events changed, and when the latest change was stated. The caller holds the locks of the
+-- events' conversations, so nobody else changes them between reading and writing.
 --
--- The rules commute and repeat without effect (messenger_pipeline/merge.py states them in
--- Python, and a test holds the two together): of two directions the greater, an unknown one being
--- the least; of two times the finer, then the earlier; of two contents the later stated, then the
--- greater; what is no content (source, ids, what only a webhook tells) is kept from both (see
--- merge_details). An unsent message keeps no content. A content that is stated again has the time
--- of its earliest statement: to note each repetition would write every row that is read again.
--- (So a content that is taken back and comes again, told in another order, may lose.) What an edit
--- changed is put aside here; merge_changes puts it on again.
+-- The rules are commutative and idempotent. messenger_pipeline/merge.py states them in Python, and
+-- a test compares the two.
 --
--- Whoever calls this holds the conversations that the events belong to: nobody else changes them
--- between reading and writing.
+-- - direction: the greater wins; an unknown one is the least.
+-- - time: the more precise wins, then the earlier.
+-- - content: the one stated later wins, then the greater. An unsent message keeps no content.
+-- - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
+--
+-- Content that is stated again keeps the time of its earliest statement: recording each repetition
+-- would write every row that is read again. (So content that is withdrawn and restored may lose if
+-- the statements arrive in another order.) The effect of an edit is set aside here; merge_changes
+-- applies it again.
 create or replace function :own.merge_stored_events(p_page_id text, p_conversations jsonb)
 returns table (conversation_id uuid, as_of timestamptz)
 language plpgsql
@@ -24,8 +26,8 @@ declare
     v_changed uuid[] := '{}';
     v_as_of timestamptz[] := '{}';
 begin
-    -- An update changes a row once: the second statement of one event in this call has the second
-    -- turn. Mostly there is one.
+    -- One update changes a row only once, so a second statement of the same event in this call is
+    -- merged in a second turn. Usually there is one turn.
     loop
         select * into v_row from merge_stored_events_turn(p_page_id, p_conversations, v_turn);
         v_changed := v_changed || v_row.changed;

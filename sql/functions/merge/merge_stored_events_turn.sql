@@ -1,5 +1,5 @@
--- One turn of merge_stored_events: the conversations whose events changed, when what changed them
--- was stated, and whether there is another turn.
+-- Performs one turn of merge_stored_events. Returns the conversations whose events changed, when
+-- each change was stated, and whether another turn follows.
 create or replace function :own.merge_stored_events_turn(
     p_page_id text, p_conversations jsonb, p_turn integer
 ) returns table (changed uuid[], changed_as_of timestamptz[], is_more boolean)
@@ -43,7 +43,7 @@ as $$
               and message_key(e.message_id) = i.message_id
               and event_kind(e.event_type) = event_kind(i.event_type)
               and e.discriminator = i.discriminator
-            limit 1  -- so that each is looked up, and not all of the page's events are read
+            limit 1  -- forces a lookup per event instead of a scan of the page's events
         ) s
         where i.turn = p_turn
     ), merged as (

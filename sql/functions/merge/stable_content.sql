@@ -1,5 +1,6 @@
--- What of an event's metadata lasts: without the addresses of Meta's content network, which are
--- signed anew in every answer and expire. A text is somebody's words, whatever it looks like.
+-- Returns the stable part of an event's metadata, for comparison: without the URLs of Meta's
+-- content network, which are signed again in every response and expire. A message's text is left
+-- alone, whatever it looks like.
 create or replace function :own.stable_content(p_metadata jsonb)
 returns text
 language sql immutable parallel safe

@@ -1,4 +1,4 @@
--- The metadata of a message as its own statements have it, without what an edit changed.
+-- Returns a message's metadata as its own statements have it, without the effect of an edit.
 create or replace function :own.without_edit(p_metadata jsonb)
 returns jsonb
 language sql immutable parallel safe

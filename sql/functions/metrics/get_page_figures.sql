@@ -1,5 +1,5 @@
--- The registry's pages, Meta's quotas, open alerts and Dagster's heartbeat, as they are now: rows for
--- list_metrics.
+-- Returns the current figures of the registry's pages, Meta's quotas, open alerts and Dagster's
+-- heartbeat, as rows for list_metrics.
 create or replace function :own.get_page_figures()
 returns table (metric text, labels text[], value double precision)
 language sql stable
@@ -8,7 +8,7 @@ as $$
     with active as (
         select p.sync_interval, now() - coalesce(
             case when p.last_synced_at > now() - p.sync_interval then p.last_synced_at
-            -- While a full walk is open its incrementals leave last_synced_at alone.
+            -- last_synced_at ignores the incremental syncs that run during a full walk.
             else greatest(p.last_synced_at, (
                 select max(newest.started_at)
                 from (values ('full'), ('incremental')) as m (mode)
@@ -22,7 +22,7 @@ as $$
         where p.status = 'active'
     ), scopes as (
         select k.scope,
-               -- What was told long ago is no longer so: see reserve_graph_call.
+               -- An old report no longer holds: see reserve_graph_call.
                coalesce(max(b.used_percent) filter (
                    where b.used_at > now() - interval '10 minutes'), 0) / 100.0 as used,
                count(*) filter (where b.blocked_until > now()) as paused

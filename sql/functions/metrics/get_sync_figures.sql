@@ -1,5 +1,5 @@
--- What the syncs of all pages came to since the beginning, and what is open of them now: rows for
--- list_metrics. Counters are sums over sync_totals, which keeps pages that were removed.
+-- Returns the totals of all pages' syncs since the beginning, and figures of the open ones, as rows
+-- for list_metrics. Counters are sums over sync_totals, which keeps removed pages.
 create or replace function :own.get_sync_figures()
 returns table (metric text, labels text[], value double precision)
 language sql stable
@@ -27,7 +27,7 @@ as $$
         left join sync_requests r on r.sync_session_id = s.sync_session_id and r.ended_at is null
         where s.outcome is null
         union all
-        -- A counter that begins at 0 shows its first one as an increase.
+        -- Prometheus sees the first event as an increase only if the counter starts at 0.
         select z.metric, label, 0
         from (values
             ('messenger_sync_sessions_ended_total',
@@ -49,18 +49,20 @@ as $$
     union all
     select m.metric, '{}', m.value
     from (
-        select coalesce(sum(t.events_created), 0) as events, coalesce(sum(t.quarantined), 0) as refused,
+        select coalesce(sum(t.events_created), 0) as events,
+               coalesce(sum(t.quarantined), 0) as quarantined,
                coalesce(sum(t.api_calls), 0) as calls, coalesce(sum(t.waited_seconds), 0) as waited
         from sync_totals t
     ) s
     cross join lateral (values
         ('messenger_sync_events_created_total', s.events::double precision),
-        ('messenger_sync_records_quarantined_total', s.refused),
+        ('messenger_sync_records_quarantined_total', s.quarantined),
         ('messenger_graph_api_calls_total', s.calls),
         ('messenger_graph_api_waited_seconds_total', s.waited)
     ) as m (metric, value)
     union all
-    select 'messenger_sync_requests_waiting', '{}', count(*) from sync_requests where ended_at is null
+    select 'messenger_sync_requests_waiting', '{}', count(*)
+    from sync_requests where ended_at is null
     union all
     select 'messenger_thread_gaps_open', '{}', count(*) from thread_gaps where not unreadable
     union all

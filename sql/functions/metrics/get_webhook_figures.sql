@@ -1,6 +1,6 @@
--- What became of webhook deliveries since the beginning, and what waits in the inbox: rows for
--- list_metrics. Nothing here reads more than p_most deliveries of a kind, however many there are:
--- of more that wait p_most are told, and the lag is that of the last ones within five minutes.
+-- Returns the totals of webhook deliveries by outcome since the beginning, and figures of the
+-- inbox, as rows for list_metrics. No figure reads more than p_most deliveries: a larger backlog is
+-- reported as p_most, and the lag is that of the last deliveries within five minutes.
 create or replace function :own.get_webhook_figures(p_most bigint)
 returns table (metric text, labels text[], value double precision)
 language sql stable

@@ -1,10 +1,10 @@
--- Everything that the processes share and Prometheus is told, as of one moment. Labels are in the
--- order that messenger_pipeline/web/catalogue.py gives. No row is of a single page or token.
+-- Returns the figures that all processes share, for Prometheus, as of one moment. Labels are in the
+-- order of messenger_pipeline/web/catalogue.py. No row is about a single page or token.
 create or replace function :own.list_metrics(p_most bigint default 100000)
 returns table (metric text, labels text[], value double precision)
 language sql stable
 set search_path from current
-set jit = off  -- compiling takes longer than all of it
+set jit = off  -- compiling takes longer than running it
 as $$
     select * from get_sync_figures()
     union all

@@ -1,4 +1,4 @@
--- A page as alerts name it.
+-- Returns the name of a page in alert texts.
 create or replace function :own.describe_page(p_page_id text, p_name text)
 returns text
 language sql immutable parallel safe

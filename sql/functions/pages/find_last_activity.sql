@@ -1,4 +1,5 @@
--- When a sync session of a page last moved, or the page itself was changed or completed a sync.
+-- Returns the time of the last activity of a page: of its open and its latest sync sessions, or the
+-- last change of its row, which a completed sync makes too.
 create or replace function :own.find_last_activity(p_page_id text)
 returns timestamptz
 language sql stable

@@ -1,5 +1,6 @@
--- Those of these pages that are registered. Where one is not, none is registered before the end
--- of the transaction: what it leaves waiting for the page, register_page will see.
+-- Returns those of the given pages that are registered. If one is not, blocks register_page until
+-- the end of the transaction: what the transaction leaves waiting for the page, register_page will
+-- see.
 create or replace function :own.find_registered_pages(p_page_ids text[])
 returns setof text
 language plpgsql
@@ -7,10 +8,10 @@ set search_path from current
 as $$
 begin
     if exists (
-        select from unnest(p_page_ids) as asked (page_id)
+        select from unnest(p_page_ids) as requested (page_id)
         where not exists (
             select from facebook_pages p
-            where p.facebook_page_id = asked.page_id and p.status <> 'removed'))
+            where p.facebook_page_id = requested.page_id and p.status <> 'removed'))
     then
         perform pg_advisory_xact_lock_shared(hashtext('messenger_pipeline.register_page'));
     end if;

@@ -1,4 +1,4 @@
--- A page by the account's id or by the registry's id, with its encrypted token.
+-- Returns a page, by Facebook's id or the registry's, with its encrypted token.
 create or replace function :own.get_page(p_page_id text)
 returns table (
     id uuid, facebook_page_id text, platform text, user_id text, name text, time_zone text,

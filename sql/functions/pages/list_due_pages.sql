@@ -1,4 +1,4 @@
--- The active pages that are due for an incremental sync.
+-- Returns the active pages that are due for an incremental sync, longest due first.
 create or replace function :own.list_due_pages()
 returns setof text
 language sql stable

@@ -1,11 +1,13 @@
--- The pages of the registry, those whose owner must act first, then by name: p_limit of them from
--- p_offset on, and how many there are in all (a page that is not there tells none).
+-- Returns p_limit pages of the registry from p_offset on: those whose owner must act first, then by
+-- name. `found` is the number of all matching pages; beyond the last page there is no row to carry
+-- it.
 --
--- p_search: a part of the name or of Facebook's id, in capitals or not; '' finds all. It is text:
---   % and _ mean themselves.
--- p_status: only pages of this status; NULL: all that are not removed.
--- conversations, messages: counted for the rows that are returned, up to 100,000 conversations of
---   a page; conversations_more then tells that there are more.
+-- p_search: a part of the name (in any case) or of Facebook's id; '' matches every page. % and _
+--   are literal.
+-- p_status: only pages with this status; NULL: all that are not removed.
+-- conversations, messages: counted for the returned rows only, up to 100,000 conversations of a
+--   page.
+-- conversations_more: whether the count reached that limit.
 create or replace function :own.list_page_states(
     p_search text, p_status text, p_offset integer, p_limit integer
 ) returns table (
@@ -42,7 +44,7 @@ as $$
                  order by s.started_at desc),
            p.found
     from found p
-    -- Not by the index alone, which does not know the messages: hence a bound on what is read.
+    -- The message counts are in no index, so this reads rows: hence the limit.
     left join lateral (
         select count(*) as conversations, coalesce(sum(m.message_count), 0) as messages
         from (select message_count from messenger_conversations

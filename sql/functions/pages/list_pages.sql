@@ -1,4 +1,4 @@
--- The pages that are not removed, by the account's id.
+-- Returns the pages that are not removed, ordered by Facebook's id.
 create or replace function :own.list_pages()
 returns table (
     id uuid, facebook_page_id text, platform text, user_id text, name text, time_zone text,

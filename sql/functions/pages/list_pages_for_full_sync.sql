@@ -1,4 +1,4 @@
--- The active pages that are not in the middle of a full walk.
+-- Returns the active pages that have no full walk open.
 create or replace function :own.list_pages_for_full_sync()
 returns setof text
 language sql stable

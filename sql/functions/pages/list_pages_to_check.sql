@@ -1,5 +1,7 @@
--- The active pages whose token and subscription were not asked about within a day (or, where
--- something could not be asked, an hour), never yet first; of all pages or of one, whenever it was.
+-- Returns up to p_limit active pages whose token and subscription are due for a check: the last one
+-- was a day ago, or an hour ago if it failed in part, or the current token was never checked. Those
+-- that were never checked come first. With p_page_id returns that page, due or not, if it is
+-- active.
 create or replace function :own.list_pages_to_check(
     p_page_id text default null, p_limit integer default 200
 ) returns setof text

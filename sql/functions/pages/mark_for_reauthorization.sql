@@ -1,5 +1,5 @@
--- Marks a page whose owner must act, for the run that holds its lease (MPL01 if it is lost). A page
--- that was given another token meanwhile, or that is no longer active, is left as it is.
+-- Marks an active page as needing re-authorization, on behalf of the run that holds its lease. Does
+-- nothing if the page has another token by now, or is not active. MPL01 if the lease is lost.
 create or replace function :own.mark_for_reauthorization(
     p_page_id text, p_fence bigint, p_token_encrypted text, p_reason text
 ) returns void

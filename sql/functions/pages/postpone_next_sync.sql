@@ -1,6 +1,6 @@
--- Makes a page due again at its interval: a page whose syncs fail is not due at every look. Called
--- first of all by each run, so it also counts those before it that did not get as far as a session:
--- nothing moved since they were here.
+-- Makes a page due again after its sync interval, so that a page whose syncs fail is not due all
+-- the time. It is the first step of each run, and therefore counts failed starts: runs since which
+-- no session of the page has moved.
 create or replace function :own.postpone_next_sync(p_page_id text)
 returns void
 language sql

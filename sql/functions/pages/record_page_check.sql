@@ -1,8 +1,9 @@
--- Notes what Meta said of a page's token and subscription: {token_valid, token_expires_at,
--- data_access_expires_at, scopes, subscribed, subscribed_fields, error}; what is null in it was not
--- told, and stays as it was if it was said of the same token. A token that Meta says is dead
--- (p_dead: why) marks the page for re-authorization. False, and nothing done, if the page has
--- another token by now, or is no longer active.
+-- Records what Meta reported about a page's token and subscription. Returns false and changes
+-- nothing if the page has another token by now, or is not active.
+--
+-- p_check: {token_valid, token_expires_at, data_access_expires_at, scopes, subscribed,
+--   subscribed_fields, error}. A null was not reported: an earlier value for the same token stays.
+-- p_dead: why Meta rejects the token for good: marks the page as needing re-authorization.
 create or replace function :own.record_page_check(
     p_page_id text, p_token_encrypted text, p_check jsonb, p_dead text default null
 ) returns boolean
@@ -32,7 +33,7 @@ begin
             token_valid = case when excluded.token_valid is null
                     and c.token_digest = excluded.token_digest
                 then c.token_valid else excluded.token_valid end,
-            -- Where the token was asked about, a null is an answer: it never expires.
+            -- If the token was checked, a null is a result: it never expires.
             token_expires_at = case when excluded.token_valid is null
                     and c.token_digest = excluded.token_digest
                 then c.token_expires_at else excluded.token_expires_at end,

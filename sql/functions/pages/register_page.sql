@@ -1,6 +1,6 @@
--- Adds a page to the registry, or gives a known one a new token, which makes it active again.
--- A NULL name, user or platform leaves what is known. A paused page stays paused. Webhook
--- deliveries that wait for the page become due, and its open syncs are late from now on.
+-- Adds a page to the registry, or gives a known page a new token, which makes it active again. A
+-- paused page stays paused. A NULL name, user or platform keeps the stored one. Webhook deliveries
+-- that wait for the page become due. Its open syncs count as overdue from now on only.
 create or replace function :own.register_page(
     p_page_id text, p_name text, p_user_id text, p_platform text, p_token_encrypted text
 ) returns void
@@ -8,7 +8,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
-    -- After every transaction that found the page missing has recorded what waits for it.
+    -- Waits for every transaction that found the page missing: its deliveries must be visible.
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.register_page'));
     insert into facebook_pages as p (facebook_page_id, name, user_id, platform)
     values (p_page_id, p_name, p_user_id, coalesce(p_platform, 'messenger'))

@@ -1,7 +1,8 @@
--- Sets the status of a page, by the account's id, with the reason; true if the page is known. A
--- removed page keeps no token.
-create or replace function :own.set_page_status(p_page_id text, p_status text, p_reason text default null)
-returns boolean
+-- Sets the status of a page, by Facebook's id, with the reason. Returns whether the page is known.
+-- Deletes the token of a removed page.
+create or replace function :own.set_page_status(
+    p_page_id text, p_status text, p_reason text default null
+) returns boolean
 language plpgsql
 set search_path from current
 as $$

@@ -1,5 +1,6 @@
--- Records that could not be used and still wait, oldest first: of one page or all, those with
--- p_ids or all. sender_id is whose thread a message stood in, where that is known.
+-- Returns the unresolved records of quarantine, oldest first, from p_after (exclusive) on: those of
+-- one page or of all, those with p_ids or all. sender_id: the contact in whose thread a message
+-- stands, if known.
 create or replace function :own.list_quarantined(
     p_page_id text default null, p_ids bigint[] default null, p_after bigint default 0,
     p_limit integer default 100

@@ -1,5 +1,7 @@
--- Keeps records that could not be used: [{source, kind, identity, thread_id?, reason, record}].
--- One that is there already is counted once more, and is open again.
+-- Quarantines records that could not be used. A record that is there already is counted once more
+-- and is unresolved again.
+--
+-- p_records: [{source, kind, identity, thread_id?, reason, record}].
 create or replace function :own.quarantine(p_page_id text, p_records jsonb)
 returns void
 language sql

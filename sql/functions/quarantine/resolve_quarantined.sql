@@ -1,5 +1,6 @@
--- Loads what a quarantined record turned out to be, and takes it out of quarantine, in one commit.
--- False if it is not there any more. What PostgreSQL refuses is raised, and the record stays.
+-- Loads the rows that a quarantined record turned out to hold, and resolves the record, in one
+-- transaction. Returns false if it is resolved already. If PostgreSQL rejects the rows, raises its
+-- error and keeps the record.
 create or replace function :own.resolve_quarantined(p_id bigint, p_conversations jsonb)
 returns boolean
 language plpgsql

@@ -1,4 +1,5 @@
--- The rows that are stored of one page. Both counts come from indexes alone.
+-- Returns the numbers of stored conversations and events of a page. Both come from index-only
+-- scans.
 create or replace function :own.count_page_rows(p_page_id text)
 returns table (conversations bigint, events bigint)
 language sql stable
@@ -8,7 +9,7 @@ as $$
         (select count(*) from messenger_conversations where page_id = p_page_id),
         (select count(*) from contact_interaction_events
          where page_id = p_page_id and message_id is not null)
-        -- Those without an id are few, and found by their conversation.
+        -- Events without a message id are few; the index on their conversation finds them.
         + (select count(*)
            from messenger_conversations c
            join contact_interaction_events e

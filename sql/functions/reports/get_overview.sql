@@ -1,5 +1,8 @@
--- What whoever is on call looks at first. dagster_seen_at: when Dagster's daemon was last heard of;
--- NULL: never. pages: how many of each status. deliveries_a_minute: settled in the last minute.
+-- Returns the figures that the person on call looks at first.
+--
+-- pages: the number of pages of each status.
+-- deliveries_a_minute: deliveries settled in the last minute.
+-- dagster_seen_at: the last heartbeat of Dagster's daemon; NULL if it never sent one.
 create or replace function :own.get_overview()
 returns table (
     pages jsonb, open_sessions bigint, running_sessions bigint, waiting_requests bigint,

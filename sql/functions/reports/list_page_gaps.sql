@@ -1,5 +1,7 @@
--- Of each page the stretches of threads' history that are still to be read, and those that Meta
--- refuses for good. old: open for more than p_old. Most old ones first; all_old counts them all.
+-- Returns the pages with gaps: stretches of a thread's history that are still to be read (open), of
+-- them those open for more than p_old (old), and those that Meta refuses for good (unreadable).
+-- Pages with the most old gaps come first. all_old, all_open and all_unreadable are totals over all
+-- pages.
 create or replace function :own.list_page_gaps(p_old interval, p_limit integer default 20)
 returns table (
     page_id text, old bigint, open bigint, unreadable bigint, oldest timestamptz, attempts integer,

@@ -1,8 +1,10 @@
--- How far behind the active pages are, the worst first: the time since the last completed sync
--- began (of a page that has none: since it was registered) against the page's own interval.
+-- Returns how far behind the active pages are, relative to their sync interval, the worst first.
+-- The lag is the time since the start of the last completed sync, or since registration if there is
+-- none.
 --
--- stale: more than p_intervals of its intervals, and more than p_least. A page whose first walk
--- loaded something within p_least is new, not stale. all_stale counts them all.
+-- stale: the lag is more than p_intervals of the page's intervals, and more than p_least. A page
+--   whose first walk loaded something within p_least is not stale.
+-- all_stale: the number of stale pages, whether returned or not.
 create or replace function :own.list_page_lags(
     p_intervals double precision, p_least interval, p_limit integer default 20
 ) returns table (
@@ -19,7 +21,7 @@ as $$
                    and coalesce(open.updated_at > now() - p_least, false) as in_first_walk,
                open.last_error
         from facebook_pages p
-        -- Beside a full walk incremental ones complete, which last_synced_at does not show.
+        -- last_synced_at ignores the incremental syncs that complete during a full walk.
         left join lateral (
             select s.started_at from sync_state s
             where s.page_id = p.facebook_page_id and s.outcome = 'completed'
@@ -32,13 +34,16 @@ as $$
         ) open on true
         where p.status = 'active'
     ), judged as (
-        select *, lag > greatest(p_least, sync_interval * p_intervals) and not in_first_walk as stale
+        select *,
+               lag > greatest(p_least, sync_interval * p_intervals)
+                   and not in_first_walk as stale
         from lags
     )
     select page_id, name, extract(epoch from lag)::double precision,
            extract(epoch from sync_interval)::double precision, stale, last_error,
            count(*) filter (where stale) over (), count(*) over ()
     from judged
-    order by stale desc, extract(epoch from lag) / greatest(extract(epoch from sync_interval), 1) desc
+    order by stale desc,
+             extract(epoch from lag) / greatest(extract(epoch from sync_interval), 1) desc
     limit p_limit
 $$;

@@ -1,5 +1,6 @@
--- Of the sessions that are open or ended within p_span: how many of the records that they read
--- could not be used. The pages with most of those first; all_… are of all pages together.
+-- Returns for each page how many of the records that its sessions read were quarantined. It counts
+-- the sessions that are open or ended within p_span. Pages with the most quarantined records come
+-- first. all_read and all_quarantined are totals over all pages.
 create or replace function :own.list_quarantine_rates(p_span interval, p_limit integer default 20)
 returns table (
     page_id text, read bigint, quarantined bigint, all_read bigint, all_quarantined bigint
@@ -13,8 +14,9 @@ as $$
         cross join lateral (
             select r.total_synced + r.events_created + r.quarantined as read, r.quarantined
             from sync_state r
-            -- By the index on when they began: a session lasts hours, not days.
-            where r.page_id = p.facebook_page_id and r.started_at > now() - p_span - interval '1 day'
+            -- Allows the index on started_at: a session lasts hours, not days.
+            where r.page_id = p.facebook_page_id
+              and r.started_at > now() - p_span - interval '1 day'
               and (r.outcome is null or r.ended_at > now() - p_span)
         ) s
         group by p.facebook_page_id

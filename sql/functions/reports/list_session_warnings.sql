@@ -1,6 +1,6 @@
--- Pages whose last completed session of a mode could not read Meta's list to its end, or has a
--- warning: those whose list was cut first. A full session's stands until the next full one: what
--- is new tells nothing of what is old.
+-- Returns the pages whose last completed session of a mode was truncated or has a warning, the
+-- truncated ones first. The warning of a full session stands until the next full one: an
+-- incremental session does not look at old threads. all_truncated and all_warned are totals.
 create or replace function :own.list_session_warnings(p_limit integer default 20)
 returns table (
     page_id text, truncated boolean, warning text, mode text, ended_at timestamptz,

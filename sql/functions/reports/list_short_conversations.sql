@@ -1,6 +1,7 @@
--- Pages with conversations of which clearly fewer messages are stored than Meta counts: fewer than
--- p_share of them, and at least p_fewer fewer. Meta's counts are estimates. Left out is what is
--- known to be incomplete: threads with a gap, those still being walked, those that are gone.
+-- Returns the pages with conversations that have clearly fewer messages stored than Meta counts:
+-- fewer than p_share of them, and at least p_fewer fewer. Meta's counts are estimates.
+-- Conversations known to be incomplete are left out: those with a gap, those still being walked,
+-- those that are gone. all_short and all_compared are totals over all pages.
 create or replace function :own.list_short_conversations(
     p_share double precision, p_fewer integer, p_limit integer default 20
 ) returns table (
@@ -10,7 +11,7 @@ create or replace function :own.list_short_conversations(
 language sql stable
 set search_path from current
 as $$
-    -- A contact may have several threads: all of them are one conversation.
+    -- A contact may have several threads: together they are one conversation.
     with counted as (
         select t.page_id, t.conversation_id, sum(t.message_count) as of_meta
         from messenger_threads t

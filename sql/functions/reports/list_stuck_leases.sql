@@ -1,6 +1,7 @@
--- Leases that keep their pages from being synced while nothing happens: run out for p_expired and
--- never released, or renewed again and again by a run that has loaded nothing for p_idle and does
--- not wait for Meta either.
+-- Returns the leases that keep a page from being synced although nothing happens: those that
+-- expired more than p_expired ago and were never released, and those that a run keeps renewing
+-- although it has loaded nothing for p_idle and does not wait for Meta. all_stuck is the number of
+-- all of them.
 create or replace function :own.list_stuck_leases(
     p_expired interval, p_idle interval, p_limit integer default 20
 ) returns table (
@@ -14,11 +15,12 @@ as $$
         select l.*,
                case
                    when l.expires_at < clock_timestamp() - p_expired
-                       then 'ran out and was never released'
-                   when l.expires_at > clock_timestamp() and l.locked_at < clock_timestamp() - p_idle
+                       then 'expired and was never released'
+                   when l.expires_at > clock_timestamp()
+                        and l.locked_at < clock_timestamp() - p_idle
                         and coalesce(s.updated_at < clock_timestamp() - p_idle, true)
                         and coalesce(s.waiting_until < clock_timestamp(), true)
-                       then 'renewed, and nothing is loaded'
+                       then 'still renewed, but its run loads nothing'
                end as reason
         from sync_locks l
         left join lateral (

@@ -1,5 +1,5 @@
--- Fields that Meta sent and nobody asked for, as each page's last session within p_span that met
--- any tells. One look through the sessions: those that met none are passed over at little cost.
+-- Returns the fields that Meta sent and we did not request, most frequent first. It counts each
+-- page's last session within p_span that met any. all_fields is the number of all such fields.
 create or replace function :own.list_unknown_fields(p_span interval, p_limit integer default 50)
 returns table (field text, seen bigint, pages bigint, example text, all_fields bigint)
 language sql stable

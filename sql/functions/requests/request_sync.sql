@@ -1,11 +1,12 @@
--- Asks for a sync of a page, by Facebook's id, and returns the session that it will be.
+-- Requests a sync of a page, by Facebook's id. Returns the session that a run will walk.
 --
--- p_mode: see choose_sync_session. p_session: go on with this one, whatever the mode.
--- p_max_conversations: its first run ends after so many threads; NULL: at no number.
--- outcome: 'accepted'; 'in_progress': a run walks the page (locked_by, locked_at), or somebody has
---   asked before: sync_session_id is what is under way; 'unknown_session' of this page;
---   'session_ended'.
--- A request that is repeated because its acknowledgement was lost is accepted as the first time.
+-- p_request_id: makes a retry safe: a repeated request is accepted as it was the first time.
+-- p_mode: see choose_sync_session.
+-- p_session: resume this session, whatever the mode.
+-- p_max_conversations: the number of threads after which the first run ends; NULL: no limit.
+-- outcome: 'accepted'; 'in_progress': a run is walking the page (locked_by, locked_at), or a
+--   request is pending already: sync_session_id is that session; 'unknown_session': p_session is no
+--   session of this page; 'session_ended'.
 create or replace function :own.request_sync(
     p_request_id uuid, p_page_id text, p_mode text, p_session uuid, p_max_conversations integer,
     p_requested_by text
@@ -22,7 +23,7 @@ declare
     v_request uuid;
     v_outcome text;
 begin
-    -- Who asks for the same page at the same time comes after us, and so does a run that begins.
+    -- Serializes concurrent requests for the page, and a run that is starting.
     perform from facebook_pages where facebook_page_id = p_page_id for no key update;
     select r.sync_session_id, r.request_id into v_session, v_request from sync_requests r
         where r.page_id = p_page_id and r.ended_at is null;

@@ -1,7 +1,7 @@
--- The requests that a run should be made for now, each with the number of the attempt; asking again
--- at once gives none of them. A request waits until a run began with its session: one whose run
--- was lost before that is given out again, after a while, five times in all: then it ends, and its
--- session is an open one like others.
+-- Claims the requests for which a run should be launched now, each with the number of the attempt.
+-- A repeated call returns none of them until their backoff is over. A request stays pending until a
+-- run opens its session. If its runs are lost before that, it is returned again, five times in all.
+-- Then it ends, and its session remains an open one like any other.
 --
 -- p_busy: pages whose runs are not finished.
 create or replace function :own.take_sync_requests(p_busy text[])
@@ -16,15 +16,17 @@ declare
     v_most constant integer := 5;
     v_ended record;
 begin
-    -- What can no longer become a run waits no more.
+    -- End the requests that can no longer lead to a run.
     for v_ended in
         update sync_requests r
         set ended_at = now(),
-            error = case when s.outcome is not null then 'its session ended as ' || s.outcome
-                         when coalesce(p.status, '') not in ('active', 'paused')
-                             then 'the page is ' || coalesce(p.status, 'not in the registry')
-                         else format('none of %s runs began with it; the page''s last run in Dagster'
-                                     ' tells why', r.attempts) end
+            error = case when s.outcome is not null
+                             then format('The requested session has ended (%s).', s.outcome)
+                         when p.status is null then 'The page is not in the registry.'
+                         when p.status not in ('active', 'paused')
+                             then format('The page''s status is %s.', p.status)
+                         else format('None of %s runs started the requested sync. The page''s last'
+                                     ' run in Dagster shows the reason.', r.attempts) end
         from sync_state s left join facebook_pages p on p.facebook_page_id = s.page_id
         where r.ended_at is null and s.sync_session_id = r.sync_session_id
           and (s.outcome is not null or coalesce(p.status, '') not in ('active', 'paused')

@@ -1,5 +1,7 @@
--- Adds to what the syncs of a page came to: {sessions, runs, conversations, api_errors: {name:
--- count}, events_created, quarantined, api_calls, waited_seconds}, whatever there is of it.
+-- Adds to the totals of a page's syncs.
+--
+-- p_more: {sessions, runs, conversations, api_errors: {name: count}, events_created, quarantined,
+--   api_calls, waited_seconds}; each key is optional.
 create or replace function :own.add_to_sync_totals(p_page_id text, p_more jsonb)
 returns void
 language sql

@@ -1,4 +1,5 @@
--- Tells whoever listens on messenger_progress that a session changed: {"page_id", "sync_session_id"}.
+-- Notifies listeners on the channel messenger_progress that a session changed: {"page_id",
+-- "sync_session_id"}.
 create or replace function :own.announce_sync(p_page_id text, p_session uuid)
 returns void
 language sql

@@ -1,22 +1,22 @@
--- The open session of a page that is to be walked: one that is there, or a new one.
+-- Returns the page's session to walk: an open one, or a new one.
 --
--- p_mode: 'full' starts a full walk and supersedes an open one; 'incremental' walks what is new,
---   also between the runs of an open full walk, down to that walk's next watermark; 'auto' resumes
---   what is open, else decides by last_synced_at (NULL: full).
--- p_run_id: the run that is to walk it, NULL if none is there yet.
+-- p_mode: 'full' starts a full walk and supersedes an open one. 'incremental' walks what is new,
+--   down to the watermark, or, between the runs of an open full walk, down to that walk's next
+--   watermark. 'auto' resumes an open full walk, else decides by last_synced_at (NULL: full).
+-- p_run_id: the run that walks the session; NULL if there is none yet.
 --
--- Decided by the first line that fits:
+-- The first line that matches decides:
 --
---   mode         open full walk                                 page           decision
---   full         this run's own, nothing loaded (a call repeated               resume full
---                because its acknowledgement was lost)
---   full         any or none                                                   start full
---   any          begun while last_synced_at was set             reset to NULL  start full
---   auto         any                                                           resume full
---   incremental  without next_watermark: nothing read yet                      resume full
---   any          none                                           never synced   start full
---   any          any or none, with an open incremental                         resume incremental
---   any          any or none                                                   start incremental
+--   mode         open full walk                                page           decision
+--   full         this run's own, nothing loaded (the call                     resume full
+--                is a retry: its acknowledgement was lost)
+--   full         any or none                                                  start full
+--   any          started while last_synced_at was set          reset to NULL  start full
+--   auto         any                                                          resume full
+--   incremental  without next_watermark: nothing read yet                     resume full
+--   any          none                                          never synced   start full
+--   any          any or none, with an open incremental                        resume incremental
+--   any          any or none                                                  start incremental
 create or replace function :own.choose_sync_session(p_page_id text, p_mode text, p_run_id text)
 returns uuid
 language plpgsql
@@ -28,7 +28,7 @@ declare
     v_incremental uuid;
     v_decision text;
 begin
-    -- Locked: a run that begins and a request choose one after the other.
+    -- The lock serializes this choice between a starting run and a request.
     select * into v_page from facebook_pages where facebook_page_id = p_page_id for no key update;
     select * into v_full from sync_state
         where page_id = p_page_id and outcome is null and mode = 'full';

@@ -1,5 +1,6 @@
--- Ends a session whose list is read, as far as Meta lets it be, and whose gaps are closed, and moves
--- the page's watermark. False, and nothing done, while either is not so. MPL01 if the lease is lost.
+-- Completes a session and moves the page's watermark. The session's list must be read, as far as
+-- Meta allows, and its readable gaps closed; otherwise returns false and changes nothing. MPL01 if
+-- the lease is lost.
 create or replace function :own.complete_sync_session(p_session uuid, p_fence bigint)
 returns boolean
 language plpgsql
@@ -9,13 +10,14 @@ declare
     v_session sync_state;
     v_full uuid;
 begin
-    -- The page before its session, like everybody who locks both.
+    -- Every function that locks both locks the page before its session.
     perform from facebook_pages p
     where p.facebook_page_id = (
         select s.page_id from sync_state s where s.sync_session_id = p_session)
     for no key update;
     update sync_state s
-    set outcome = case when s.truncated is null then 'completed' else 'truncated' end, ended_at = now(), updated_at = now(),
+    set outcome = case when s.truncated is null then 'completed' else 'truncated' end,
+        ended_at = now(), updated_at = now(),
         last_error = null, waiting_until = null, waiting_for = null, changes = changes + 1
     where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
       and not exists (
@@ -30,8 +32,8 @@ begin
         'sessions', jsonb_build_object(v_session.mode || ' ' || v_session.outcome, 1)));
 
     if v_session.mode = 'incremental' then
-        -- Between the runs of a full walk only that walk can vouch for what is older: what this
-        -- one covered counts when it completes.
+        -- While a full walk is open only that walk knows that older history is complete. It takes
+        -- over the watermark of this session, which counts once the full walk completes.
         update sync_state s
         set next_watermark = greatest(s.next_watermark, v_session.next_watermark)
         where s.page_id = v_session.page_id and s.mode = 'full' and s.outcome is null
@@ -40,8 +42,9 @@ begin
     update facebook_pages p
     set watermark = case when v_full is null
             then greatest(p.watermark, v_session.next_watermark) else p.watermark end,
-        -- NULL asks for a full sync, or none was completed yet: only a full one that began since
-        -- answers that. What came after a session began, it need not have seen.
+        -- NULL requests a full sync (or none has completed yet): only a full session that started
+        -- after the reset fulfils that. A session may miss changes after its start, so the page is
+        -- synced as of started_at.
         last_synced_at = case
             when v_full is not null then p.last_synced_at
             when p.last_synced_at is null

@@ -1,7 +1,10 @@
--- Counts what a session's run did since its last load: {api_calls, api_errors, seconds,
--- waited_seconds}, and how the run ended, if it did ('completed', 'partial', 'failed').
-create or replace function :own.count_sync_effort(p_session uuid, p_effort jsonb, p_run_outcome text)
-returns void
+-- Adds the effort of a session's run since its last load, and how the run ended.
+--
+-- p_effort: {api_calls, api_errors, seconds, waited_seconds}.
+-- p_run_outcome: 'completed', 'partial' or 'failed'; NULL while the run continues.
+create or replace function :own.count_sync_effort(
+    p_session uuid, p_effort jsonb, p_run_outcome text
+) returns void
 language plpgsql
 set search_path from current
 as $$
@@ -13,7 +16,7 @@ begin
     set api_calls = api_calls + (p_effort ->> 'api_calls')::integer,
         worked_seconds = worked_seconds + (p_effort ->> 'seconds')::double precision,
         waited_seconds = waited_seconds + (p_effort ->> 'waited_seconds')::double precision,
-        -- Whoever watched it has heard its end.
+        -- Watchers of a session stop at its end: no further change is announced.
         changes = changes + (outcome is null)::integer
     where sync_session_id = p_session
     returning page_id, outcome into v_page_id, v_outcome;

@@ -1,7 +1,8 @@
--- Deletes up to p_limit sync sessions that ended that long ago. Returns how many. The latest of a
--- page and mode stays, and so does one whose gaps are still there.
-create or replace function :own.delete_ended_sessions(p_keep interval, p_limit integer default 10000)
-returns integer
+-- Deletes up to p_limit sync sessions that ended more than p_keep ago. Returns their number. Keeps
+-- the latest session of each page and mode, and sessions that still have gaps.
+create or replace function :own.delete_ended_sessions(
+    p_keep interval, p_limit integer default 10000
+) returns integer
 language plpgsql
 set search_path from current
 as $$

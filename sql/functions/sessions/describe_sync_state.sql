@@ -1,6 +1,6 @@
--- The state of a sync session in one word. An open one is: running; rate_limited (running, and
--- waiting for Meta); requested; what keeps its page from being synced (paused, …); backing_off
--- (until not_before); resumable.
+-- Returns the state of a sync session in one word: the outcome of an ended session. An open one is
+-- running; rate_limited (running, and waiting for Meta); requested; the page's status, such as
+-- paused, if that prevents syncing; backing_off (until not_before); or resumable.
 create or replace function :own.describe_sync_state(
     p_outcome text, p_running boolean, p_waiting_until timestamptz, p_requested boolean,
     p_page_status text, p_not_before timestamptz
@@ -15,6 +15,7 @@ return case
     when p_not_before > now() then 'backing_off'
     else 'resumable'
 end;
--- active_syncs calls it for whoever reads that.
-grant execute on function :own.describe_sync_state(text, boolean, timestamptz, boolean, text, timestamptz)
-    to public;
+-- The view active_syncs calls it with the rights of its reader.
+grant execute on function :own.describe_sync_state(
+    text, boolean, timestamptz, boolean, text, timestamptz
+) to public;

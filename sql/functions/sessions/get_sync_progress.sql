@@ -1,5 +1,5 @@
--- What somebody who watches sync sessions is told: those named, or all that are open. One that
--- does not exist has no row.
+-- Returns the progress of the sessions with these ids, or of all open ones, for display. A session
+-- that does not exist has no row.
 create or replace function :own.get_sync_progress(p_sessions uuid[] default null)
 returns table (
     sync_session_id uuid, page_id text, page_name text, mode text, state text, changes bigint,
@@ -23,7 +23,7 @@ as $$
             where g.sync_session_id = s.sync_session_id and not g.unreadable),
            s.expected, s.listed_at, s.cutoff, s.next_watermark, s.last_updated_time,
            s.worked_seconds, s.waited_seconds,
-           -- Of an open session without a run: until another may begin.
+           -- For an open session without a run: the time from which a run may resume it.
            case when s.outcome is not null then null
                 when l.page_id is not null and s.waiting_until > now() then s.waiting_until
                 when l.page_id is null and s.not_before > now() and r.id is null then s.not_before
@@ -32,7 +32,7 @@ as $$
                           else s.waiting_until > now() end then s.waiting_for end,
            case when l.page_id is not null then s.run_id end,
            s.outcome,
-           -- Why a request came to nothing is past once the session went on, or ended.
+           -- The error of an earlier request is outdated once the session has progressed or ended.
            coalesce(s.last_error, case when s.outcome is null and r.ended_at >= s.updated_at
                                        then r.error end),
            coalesce(s.truncated, s.warning),

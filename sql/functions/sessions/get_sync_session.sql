@@ -1,4 +1,4 @@
--- A session, as far as a run needs to know it.
+-- Returns a session as the runs need it.
 create or replace function :own.get_sync_session(p_session uuid)
 returns table (
     sync_session_id uuid, page_id text, mode text, run_id text, step integer, last_cursor text,

@@ -1,4 +1,4 @@
--- The sync sessions of a page, by Facebook's id, that began last, newest first.
+-- Returns the p_limit sessions of a page (by Facebook's id) that started last, newest first.
 create or replace function :own.list_last_sessions(p_page_id text, p_limit integer)
 returns table (sync_session_id uuid)
 language sql stable

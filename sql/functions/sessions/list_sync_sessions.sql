@@ -1,4 +1,4 @@
--- The sessions that changed since a time, of one page or of all, oldest first.
+-- Returns the sessions that changed since p_since, of one page or of all, oldest start first.
 create or replace function :own.list_sync_sessions(p_since timestamptz, p_page_id text default null)
 returns table (sync_session_id uuid)
 language sql stable

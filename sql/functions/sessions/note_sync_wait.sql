@@ -1,4 +1,4 @@
--- Notes that a session's run waits for so many seconds from now, and for what.
+-- Records that a session's run waits for p_seconds from now, and for what.
 create or replace function :own.note_sync_wait(
     p_session uuid, p_seconds double precision, p_waiting_for text
 ) returns void
@@ -8,7 +8,7 @@ as $$
 declare
     v_page_id text;
 begin
-    -- A note: it need not survive a crash of the server.
+    -- Only informative, so it need not survive a crash of the server.
     perform set_config('synchronous_commit', 'off', true);
     update sync_state
     set waiting_until = clock_timestamp() + make_interval(secs => p_seconds),

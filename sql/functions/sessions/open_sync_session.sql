@@ -1,8 +1,8 @@
--- The session that the holder of the page's lease is to walk: an open one resumed, or a new one. A
--- request for it ends here.
+-- Returns the session for the holder of the page's lease to walk: an open one, or a new one.
+-- Fulfils the pending request for it. MPL01 if the lease is lost.
 --
 -- p_mode: see choose_sync_session.
--- p_session: resume this one, whatever the mode; NULL if it is no longer open.
+-- p_session: resume this session, whatever the mode; returns NULL if it is not open.
 create or replace function :own.open_sync_session(
     p_page_id text, p_fence bigint, p_mode text, p_run_id text, p_session uuid default null
 ) returns uuid
@@ -13,7 +13,7 @@ declare
     v_session uuid;
 begin
     perform check_fence(p_page_id, p_fence);
-    -- A request at the same time comes before this or after it: see request_sync.
+    -- Serializes with a concurrent request: see request_sync.
     perform from facebook_pages where facebook_page_id = p_page_id for no key update;
     if p_session is not null then
         select sync_session_id into v_session from sync_state
@@ -25,7 +25,7 @@ begin
         v_session := choose_sync_session(p_page_id, p_mode, p_run_id);
     end if;
 
-    -- Gaps that an ended session left open are this one's to close.
+    -- This session takes over the gaps that ended sessions left open.
     update thread_gaps g
     set sync_session_id = v_session
     from sync_state s
@@ -36,9 +36,9 @@ begin
     where sync_session_id = v_session and ended_at is null;
     update sync_state
     set run_id = p_run_id, waiting_until = null,
-        -- Until it loads something it may be sent away again.
+        -- Still shown until the run loads something: Meta may refuse it again.
         waiting_for = case when not_before > now() then waiting_for end,
-        -- A request that waited for its first run did no work meanwhile.
+        -- The time before the first run is waiting, not work.
         started_at = case when run_id is null then now() else started_at end,
         updated_at = now(), changes = changes + 1
     where sync_session_id = v_session;

@@ -1,8 +1,9 @@
--- The open sessions that a run should resume now; asking again at once returns none of them. A
--- session that loads nothing waits longer after each attempt, up to an hour.
+-- Claims the open sessions that a run should resume now. A repeated call returns none of them until
+-- their backoff is over. The backoff of a session that loads nothing doubles with each attempt, up
+-- to an hour.
 --
--- attempt: differs from every earlier one of the session.
 -- p_busy: sessions and pages whose runs are not finished.
+-- attempt: unique among the attempts of the session.
 create or replace function :own.request_continuations(p_busy text[])
 returns table (sync_session_id uuid, page_id text, attempt text)
 language sql
@@ -15,7 +16,7 @@ as $$
     from facebook_pages p
     where s.outcome is null and s.not_before <= now()
       and p.facebook_page_id = s.page_id and p.status = 'active'
-      -- What somebody asked for has a sensor of its own.
+      -- Requested syncs have a sensor of their own.
       and not exists (
           select from sync_requests r where r.page_id = s.page_id and r.ended_at is null)
       and s.page_id <> all (p_busy) and s.sync_session_id::text <> all (p_busy)

@@ -1,4 +1,4 @@
--- Ends an open full session because another begins; NULL: there is none.
+-- Ends an open full session because a new one starts. Does nothing if p_session is NULL.
 create or replace function :own.supersede_sync_session(p_page_id text, p_session uuid)
 returns void
 language plpgsql

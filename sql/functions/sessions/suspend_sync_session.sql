@@ -1,5 +1,6 @@
--- Leaves a session open for a later run to go on with, not before p_seconds from now. After an
--- error the longer wait of a session that makes no progress stays (see request_continuations).
+-- Leaves a session open for a later run, which resumes it no earlier than p_seconds from now. After
+-- an error, or a wait for Meta, the longer backoff of a session without progress is kept (see
+-- request_continuations). MPL01 if the lease is lost.
 create or replace function :own.suspend_sync_session(
     p_session uuid, p_fence bigint, p_seconds double precision, p_error text default null,
     p_waiting_for text default null

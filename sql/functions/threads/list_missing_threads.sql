@@ -1,10 +1,14 @@
--- The threads that a full walk ought to have seen and did not, and of which no source has told
--- since it began; with each a thread that it did see. None where the walk proves nothing: its
--- list was cut, held records that name no thread, or was empty. With p_final, after the head of
--- the list was read once more, none either if they are more than a twentieth of all (and more than
--- three): so many do not vanish in a week. Then the session's warning says why.
-create or replace function :own.list_missing_threads(p_session uuid, p_fence bigint, p_final boolean)
-returns table (thread_id text, living text)
+-- Returns the threads that a full walk should have seen but did not, and that no other source
+-- mentioned since it started, each with `living`, a thread that it did see.
+--
+-- Returns none if the walk proves nothing: its list was truncated, contained records that identify
+-- no thread, or was empty. With p_final, which is for after the head of the list was read again,
+-- returns none either if more than a twentieth of all threads (and more than three) are missing: so
+-- many do not disappear in a week. The session's warning then gives the reason. MPL01 if the lease
+-- is lost.
+create or replace function :own.list_missing_threads(
+    p_session uuid, p_fence bigint, p_final boolean
+) returns table (thread_id text, living text)
 language plpgsql
 set search_path from current
 as $$
@@ -14,7 +18,7 @@ declare
     v_living text;
     v_known bigint;
     v_missing text[];
-    v_doubt text;
+    v_reason text;
 begin
     select * into v_session from sync_state where sync_session_id = p_session;
     perform check_fence(v_session.page_id, p_fence);
@@ -34,16 +38,21 @@ begin
     from messenger_threads t
     where t.page_id = v_session.page_id and t.gone_at is null;
 
-    v_doubt := case
+    v_reason := case
         when v_missing is null then null
         when v_living is null then 'the list was empty'
-        when v_session.unidentified_records > 0 then format(
-            '%s records of the list do not tell which thread they are', v_session.unidentified_records)
+        when v_session.unidentified_records = 1 then '1 record of the list has no thread id'
+        when v_session.unidentified_records > 1 then format(
+            '%s records of the list have no thread id',
+            to_char(v_session.unidentified_records, 'FM999,999,999,999'))
         when p_final and cardinality(v_missing) > greatest(3, v_known / 20) then format(
-            '%s of %s threads at once are not listed', cardinality(v_missing), v_known)
+            '%s of %s threads are missing from the list at once',
+            to_char(cardinality(v_missing), 'FM999,999,999,999'),
+            to_char(v_known, 'FM999,999,999,999'))
     end;
-    if v_doubt is not null then
-        perform warn_sync_session(p_session, p_fence, 'Nothing is marked deleted: ' || v_doubt);
+    if v_reason is not null then
+        perform warn_sync_session(
+            p_session, p_fence, format('Nothing was marked deleted: %s.', v_reason));
         return;
     end if;
     return query select missing, v_living from unnest(v_missing) as missing;

@@ -1,4 +1,5 @@
--- Stretches of history that a session has still to fetch, newest first.
+-- Returns the gaps that a session has still to fetch, newest first. Gaps that Meta refuses are left
+-- out.
 create or replace function :own.list_session_gaps(p_session uuid, p_limit integer)
 returns table (
     id bigint, thread_id text, sender_id text, resume_cursor text, newest_time timestamptz,

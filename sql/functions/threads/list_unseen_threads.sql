@@ -1,5 +1,5 @@
--- For a session without a list: known threads that it has still to ask for, newest first. A full
--- walk asks for all, another for those of which something was heard or that moved since its
+-- For a session without a list, returns the known threads that it has still to request, newest
+-- first. A full session requests all of them, an incremental one those with activity since its
 -- cutoff.
 create or replace function :own.list_unseen_threads(p_session uuid, p_limit integer)
 returns setof text

@@ -1,6 +1,6 @@
--- Notes of threads that Meta no longer has them, and marks the conversations of which no thread is
--- left as deleted. A fact later than that, from whatever source, revives them; so one that is
--- stored already keeps them as they are.
+-- Records that Meta no longer has these threads, and marks as deleted the conversations whose
+-- threads are all gone. A later fact, from any source, revives a conversation; so one that has a
+-- later fact already stays active. MPL01 if the lease is lost.
 create or replace function :own.mark_threads_gone(
     p_session uuid, p_fence bigint, p_thread_ids text[], p_gone_at timestamptz[]
 ) returns void
@@ -19,8 +19,8 @@ begin
     from unnest(p_thread_ids, p_gone_at) as g (thread_id, gone_at)
     where t.page_id = v_page_id and t.thread_id = g.thread_id
       and (t.gone_at is null or t.gone_at < g.gone_at);
-    -- In the order in which loads lock them, and before their facts are read: a load at work may
-    -- be bringing a later one.
+    -- Locks in the same order as loads, and before the events are read: a concurrent load may be
+    -- adding a later one.
     perform from messenger_conversations c
     where c.id in (select t.conversation_id from messenger_threads t
                    where t.page_id = v_page_id and t.thread_id = any (p_thread_ids))

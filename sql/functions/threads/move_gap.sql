@@ -1,6 +1,8 @@
--- Moves the stretch of history that a gap still stands for: {id, resume_cursor, newest_time} after
--- an answer, {id, closed: true} after the last, {id, cursor_died: true} to begin again from the
--- thread's top, {id, unreadable: true, reason} where Meta will not let it be read.
+-- Records the progress of a gap.
+--
+-- p_moved: {id, resume_cursor, newest_time} after a response; {id, closed: true} after the last
+--   one; {id, cursor_died: true} to restart from the top of the thread; {id, unreadable: true,
+--   reason} if Meta refuses to return the rest.
 create or replace function :own.move_gap(p_moved jsonb)
 returns void
 language plpgsql
@@ -18,7 +20,7 @@ begin
         dead_cursor_time = case when (p_moved ->> 'cursor_died')::boolean
             then g.newest_time else g.dead_cursor_time end,
         resume_cursor = p_moved ->> 'resume_cursor',
-        -- From the top again it comes through what is stored.
+        -- A restart from the top passes through what is stored: keep the deepest time.
         newest_time = least(g.newest_time, (p_moved ->> 'newest_time')::timestamptz)
     where g.id = (p_moved ->> 'id')::bigint;
 end

@@ -1,8 +1,9 @@
--- Up to p_limit deliveries that are to be applied now, longest waiting first, of no more than some
--- megabytes together (but one at least); of p_ids only, if given. Nobody else gets them until the
+-- Claims up to p_limit due deliveries, longest waiting first, with at most 8 MB of bodies together
+-- (but at least one delivery); with p_ids only those. They stay locked for other callers until the
 -- end of the transaction.
-create or replace function :own.claim_webhook_deliveries(p_limit integer, p_ids bigint[] default null)
-returns table (id bigint, body bytea, received_at timestamptz, attempts integer)
+create or replace function :own.claim_webhook_deliveries(
+    p_limit integer, p_ids bigint[] default null
+) returns table (id bigint, body bytea, received_at timestamptz, attempts integer)
 language sql
 set search_path from current
 as $$

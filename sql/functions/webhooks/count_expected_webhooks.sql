@@ -1,10 +1,12 @@
--- How many items of webhooks at least came of a page at other times like the one from p_last_at,
--- when the last came, to p_now; NULL if no such time is known. p_since: since when the page is known.
+-- Returns the least number of webhook items that a page sent in periods comparable to the one from
+-- p_last_at (the last item) to p_now; NULL if no comparable period is known.
 --
--- Times like it: at the same time of the clock, on the same weekday of up to three weeks before. Where
--- less than a week is known, on the days before that are of a kind, weekend or not, at both ends; then
--- no more than the last day is looked at. The nearest first, and no further once one had fewer than
--- p_enough.
+-- p_since: the time of the page's first counted item.
+-- p_enough: stop at the first period with fewer items than this; nearest periods come first.
+--
+-- Comparable periods have the same time of day, on the same weekday of up to three weeks before. If
+-- less than a week is known, they are on the days before, weekdays with weekdays and weekends with
+-- weekends at both ends, and only the last day of the silence is compared.
 create or replace function :own.count_expected_webhooks(
     p_page_id text, p_since timestamptz, p_last_at timestamptz, p_now timestamptz,
     p_time_zone text, p_enough integer
@@ -27,14 +29,15 @@ begin
             and (extract(isodow from p_now at time zone 'UTC') >= 6)
                 = (extract(isodow from p_now at time zone 'UTC' - make_interval(days => n)) >= 6)
             and (extract(isodow from v_from at time zone 'UTC') >= 6)
-                = (extract(isodow from v_from at time zone 'UTC' - make_interval(days => n)) >= 6) end
+                = (extract(isodow from v_from at time zone 'UTC' - make_interval(days => n)) >= 6)
+            end
     loop
         v_begins := days_earlier(v_from, v_days, p_time_zone);
         v_ends := days_earlier(p_now, v_days, p_time_zone);
         exit when v_begins < p_since;
         select coalesce(sum(h.deliveries * case
-                -- Of an hour that the span cuts, as if they had come evenly from the first to the
-                -- last: a shop that opens at half past is not missed at a quarter past.
+                -- In an hour that the period cuts, items are taken as evenly spread from the first
+                -- to the last: a shop that opens at half past is not expected at a quarter past.
                 when h.first_at >= v_begins and h.last_at <= v_ends then 1
                 when h.last_at < v_begins or h.first_at > v_ends then 0
                 else extract(epoch from least(h.last_at, v_ends) - greatest(h.first_at, v_begins))

@@ -1,4 +1,4 @@
--- The deliveries that are to be applied now and have been for p_older_than: how many, and when the
+-- Returns the number of deliveries that have been due for more than p_older_than, and when the
 -- oldest was received.
 create or replace function :own.count_waiting_deliveries(p_older_than interval default '0')
 returns table (deliveries bigint, oldest timestamptz)

@@ -1,6 +1,8 @@
--- Counts items of webhooks into the habits of their pages: [{page_id, items, first_at, last_at}], one
--- element for each page and hour in which deliveries of it were received. Last in a transaction: until
--- its end nobody else counts these pages.
+-- Adds webhook items to the hourly counts of their pages. Call it last in a transaction: until the
+-- transaction ends no other one can count items of these pages.
+--
+-- p_received: [{page_id, items, first_at, last_at}], one element for each page and hour in which
+--   its deliveries were received.
 create or replace function :own.count_webhook_items(p_received jsonb)
 returns void
 language sql
@@ -10,7 +12,7 @@ as $$
     select r.page_id, date_trunc('hour', r.first_at, 'UTC'), r.items, r.first_at, r.last_at
     from jsonb_to_recordset(p_received) as r (
         page_id text collate "C", items integer, first_at timestamptz, last_at timestamptz)
-    -- In one order, so that two drains never wait for each other in a circle.
+    -- In a fixed order, so that two drains do not deadlock.
     order by 1, 2
     on conflict (page_id, hour) do update
         set deliveries = h.deliveries + excluded.deliveries,

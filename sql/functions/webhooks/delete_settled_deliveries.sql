@@ -1,7 +1,8 @@
--- Deletes up to p_limit deliveries that were applied, or had nothing of ours, that long ago.
--- Returns how many. What failed or waits stays.
-create or replace function :own.delete_settled_deliveries(p_keep interval, p_limit integer default 10000)
-returns integer
+-- Deletes up to p_limit deliveries that were settled as done or ignored more than p_keep ago.
+-- Returns their number. Failed and pending deliveries stay.
+create or replace function :own.delete_settled_deliveries(
+    p_keep interval, p_limit integer default 10000
+) returns integer
 language plpgsql
 set search_path from current
 as $$

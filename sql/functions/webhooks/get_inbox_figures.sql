@@ -1,6 +1,5 @@
--- What became of the deliveries that were settled within p_span until now, and the seconds that
--- the applied ones took from received to applied, replayed ones left out. Of more than p_most the
--- last ones.
+-- Returns the outcomes of the deliveries that were settled within the last p_span, at most the last
+-- p_most of them, and the seconds from receipt to settlement of those applied, replays excepted.
 create or replace function :own.get_inbox_figures(p_span interval, p_most bigint default null)
 returns table (
     done bigint, ignored bigint, failed bigint,

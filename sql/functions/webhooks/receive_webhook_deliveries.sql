@@ -1,4 +1,4 @@
--- Keeps the raw bodies of deliveries, in one commit. Returns their ids, in the same order.
+-- Stores the raw bodies of deliveries in one commit. Returns their ids, in the same order.
 create or replace function :own.receive_webhook_deliveries(p_bodies bytea[])
 returns setof bigint
 language sql

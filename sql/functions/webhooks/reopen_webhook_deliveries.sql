@@ -1,6 +1,8 @@
--- Makes deliveries pending again, as if they had just come: those with p_ids, or of a state and a
--- span of time (received_at from p_since until before p_until), up to p_limit with an id greater
--- than p_after. Returns their ids.
+-- Makes deliveries pending again, as if they had just arrived. Returns their ids.
+--
+-- p_ids, p_state, p_since, p_until: which deliveries; NULL: no restriction. p_since is inclusive
+--   and p_until exclusive, of received_at.
+-- p_after, p_limit: up to p_limit deliveries with an id greater than p_after.
 create or replace function :own.reopen_webhook_deliveries(
     p_ids bigint[] default null, p_state text default null, p_since timestamptz default null,
     p_until timestamptz default null, p_after bigint default 0, p_limit integer default 1000

@@ -1,4 +1,5 @@
--- Takes out of quarantine what deliveries left there that are applied by now. Returns how many.
+-- Resolves the quarantined records of those deliveries that are applied by now. Returns their
+-- number.
 create or replace function :own.resolve_replayed_deliveries(p_ids bigint[])
 returns integer
 language plpgsql

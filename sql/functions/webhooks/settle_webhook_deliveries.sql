@@ -1,8 +1,9 @@
--- Notes what became of deliveries: [{id, state, retry_seconds?, waiting_for?, outcomes?, error?}]. A
--- pending one is tried again after retry_seconds, or when one of the pages that it waits for is
--- registered. Another attempt counts only where one failed.
+-- Records the outcome of deliveries. Call it last in a transaction: until the transaction ends no
+-- other one can count its settled deliveries.
 --
--- Last in a transaction: until its end no other drain can count what it settled.
+-- p_settled: [{id, state, retry_seconds?, waiting_for?, outcomes?, error?}]. A pending delivery is
+--   retried after retry_seconds, or when one of the pages in waiting_for is registered. It counts
+--   as another attempt only if it has an error.
 create or replace function :own.settle_webhook_deliveries(p_settled jsonb)
 returns void
 language sql
@@ -21,15 +22,15 @@ as $$
             last_error = s.error,
             settled_at = case when s.state <> 'pending' then clock_timestamp() end
         from jsonb_to_recordset(p_settled) as s (
-            id bigint, state text, retry_seconds double precision, waiting_for text[], outcomes jsonb,
-            error text)
+            id bigint, state text, retry_seconds double precision, waiting_for text[],
+            outcomes jsonb, error text)
         where i.id = s.id
         returning i.state
     )
     insert into webhook_totals as t (state, deliveries)
     select state, count(*) from settled
     group by state
-    -- In one order, so that two drains never wait for each other in a circle.
+    -- In a fixed order, so that two drains do not deadlock.
     order by state
     on conflict (state) do update set deliveries = t.deliveries + excluded.deliveries
 $$;
