@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from messenger_pipeline import runtime
 from messenger_pipeline.db.migrate import upgrade
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.project import PROJECT
+from messenger_pipeline.project import PROJECT, import_path
 from messenger_pipeline.runtime import database_urls
 from messenger_pipeline.settings import Settings
 
@@ -110,7 +110,7 @@ def child(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, **environment, **import_path()},
             cwd=home,
             start_new_session=True,
         )
