@@ -91,7 +91,7 @@ def stack(home: Path) -> Iterator[Ui]:
             return False
 
     try:
-        until(ready, "a partition of each page")
+        until(ready, "each page has a partition")
         yield ui
     finally:
         process.send_signal(signal.SIGINT)
@@ -140,6 +140,6 @@ def test_a_backfill_succeeds_within_the_limits_although_a_page_is_removed_meanwh
         assert ends == dict.fromkeys(pages, ("SUCCESS", "backfill")) | {
             gone: ("FAILURE", "backfill")
         }
-        until(lambda: gone not in ui.partitions(), "the partition of the removed page to go")
+        until(lambda: gone not in ui.partitions(), "the partition of the removed page goes")
         assert not [name for name, ends in ui.ticks().items() if "FAILURE" in ends]
     assert processes_of(home) == []

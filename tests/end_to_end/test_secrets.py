@@ -135,7 +135,7 @@ def served(ground: Ground) -> Iterator[str]:
                 try:
                     requests.get(f"{address}/readyz", timeout=5)
                     break
-                except requests.ConnectionError:
+                except (requests.ConnectionError, requests.Timeout):
                     assert time.monotonic() < deadline, said.read_text()
             yield address
         finally:

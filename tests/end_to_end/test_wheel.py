@@ -13,7 +13,10 @@ import pytest
 from tests.end_to_end.test_stack import free_port, processes_of
 
 CHECKOUT = Path(__file__).parents[2]
-WHERE = "import messenger_pipeline, graph_simulator as g; print(messenger_pipeline.__file__, g.__file__)"
+WHERE = """
+import graph_simulator, messenger_pipeline
+print(graph_simulator.__file__, messenger_pipeline.__file__)
+"""
 
 
 def run(*command: str, folder: Path) -> str:
