@@ -71,7 +71,7 @@ def test_a_page_is_added_synced_continued_and_removed(
     ended(run("pages", "list"), 0, page.id, "active")
 
     cut = run("sync", page.id, "--max-conversations", "60", "--json", **graph)
-    ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to go on.")
+    ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to continue.")
     figures = json.loads(cut.stdout)
     assert (figures["success"], figures["has_more"], figures["fetched"]) == (True, True, 60)
     ended(run("status"), 0, "active_syncs: 1", "resumable", "sync_statistics: 1")
@@ -145,7 +145,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_another(
             ["MESSENGER_HOME"],
         ),
         (["dev", "--ui-port", "99999"], {}, 2, ["--ui-port"]),
-        (["db", "upgrade", "--from", "0001"], {}, 2, ["--from goes with --sql"]),
+        (["db", "upgrade", "--from", "0001"], {}, 2, ["--from needs --sql"]),
         (
             ["sync", "1"],
             {"DAGSTER_PG_URL": "postgresql://u:hunter2@127.0.0.1:9/d"},
@@ -195,7 +195,7 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
-    ended(run("db", "downgrade", "--yes", **mine), 0, "Taken back: 0005, 0004, 0003, 0002, 0001")
+    ended(run("db", "downgrade", "--yes", **mine), 0, "Downgraded: 0005, 0004, 0003, 0002, 0001")
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
     ended(printed, 0, "create table sync_state", "commit;")
 

