@@ -185,8 +185,9 @@ def running_stack(
             _wait_for(f"{receiver_url}/readyz", children)
         command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml")]
         command += ["-h", "127.0.0.1", "-p", str(ui_port)]
+        # Dagster's default, 60 s to start a run, is too short while a busy machine starts eight.
         patient = {
-            "DAGSTER_GRPC_TIMEOUT_SECONDS": str(STARTUP_SECONDS),
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": f"{STARTUP_SECONDS:.0f}",
             **os.environ,
             **environment,
         }
