@@ -64,7 +64,9 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
     Raises PipelineError if a run fails or a message is missing, doubled or wrong.
     """
     settings = simulated_settings()
-    console.print("The demo takes about a minute on two cores. It needs no network.")
+    console.print(
+        "The demo takes about a minute on an idle machine with two cores. It needs no network."
+    )
     console.print("Starting PostgreSQL, the simulated Graph API, the receiver and Dagster …")
     began = time.monotonic()
     with (
@@ -95,7 +97,7 @@ def _play(demo: _Demo) -> None:
     demo.show(
         f"\n[bold]1. First sync: {_what_is_read_first(demo)}[/]\n"
         f"Meanwhile {_LIVE_PER_SECOND:.0f} things a second happen on the pages, and webhooks"
-        " deliver them."
+        " deliver them. A conversation that a webhook brought first counts as changed."
     )
     _sync_all(demo, since)
 
@@ -143,22 +145,35 @@ def _sync_all(demo: _Demo, since: datetime) -> None:
     demo.until(lambda: page_ids <= launch.list_partitions(), "the pages' partitions")
     # The schedule may have started some already: one run a page is enough.
     launch.submit_syncs(demo.ui_port, sorted(page_ids - launch.unfinished_pages()))
-    began = shown = time.monotonic()
+    progress = _Progress(demo)
 
     def done() -> bool:
-        nonlocal shown
         for run in launch.list_page_runs(since):
             if run.status in ("FAILURE", "CANCELED"):
                 raise PipelineError(f"The run of page {run.page_id} failed: {run.failure}")
         now = Round.of(demo.database, demo.pages, since)
         complete = now.is_complete and not launch.unfinished_pages() & page_ids
-        if complete or time.monotonic() - shown >= _PROGRESS_SECONDS:
-            shown = time.monotonic()
-            demo.show(f"  {now.progress} ({shown - began:.0f} s)")
+        progress.report(now.progress, at_once=complete)
         return complete
 
     demo.until(done, "the syncs")
     demo.show(Round.of(demo.database, demo.pages, since).table())
+
+
+class _Progress:
+    """Shows how far a round is, when that has changed and at most every three seconds."""
+
+    def __init__(self, demo: _Demo) -> None:
+        self._demo = demo
+        self._began = self._shown_at = time.monotonic()
+        self._shown = ""
+
+    def report(self, text: str, *, at_once: bool) -> None:
+        now = time.monotonic()
+        due = text != self._shown and now - self._shown_at >= _PROGRESS_SECONDS
+        if due or at_once:
+            self._shown, self._shown_at = text, now
+            self._demo.show(f"  {text} ({now - self._began:.0f} s)")
 
 
 def _wrote(session: load.SyncSession) -> bool:

@@ -48,7 +48,7 @@ class PageRound:
                 ((session.ended_at or session.updated_at) - session.started_at).total_seconds()
                 for session in self.sessions
             ),
-            1,
+            2,
         )
 
 
@@ -89,9 +89,9 @@ class Round:
     def table(self) -> Table:
         table = _table(*_ROUND_COLUMNS)
         for page in self.pages:
-            rate = f"{page.counts[0] / page.seconds:,.0f}" if page.seconds else ""
+            rate = f"{page.counts[0] / page.seconds:,.0f}" if page.seconds else "-"
             shown = [f"{count:,}" for count in page.counts]
-            table.add_row(page.page_id, page.name, *shown, f"{page.seconds:.1f}", rate)
+            table.add_row(page.page_id, page.name, *shown, f"{page.seconds:.2f}", rate)
         if len(self.pages) > 1:
             table.add_row("all", "", *(f"{count:,}" for count in self.totals))
         return table

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -84,16 +85,33 @@ def test_the_demo_stores_every_message_once_and_leaves_no_process(
     (tmp_path / ".env").write_text("MESSENGER_DATABASE_URL=postgresql://127.0.0.1:9/mine\n")
     first = demo(home)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "messages is in PostgreSQL exactly once" in first.stdout
+    assert "1. First sync: every conversation of every page" in first.stdout
     assert "deliveries acknowledged" in first.stdout
-    assert "one more sync wrote no conversation and no event" in first.stdout
+    assert "It wrote no conversation and no event" in first.stdout
+    assert "messages is stored exactly once" in first.stdout
+    assert first.stdout.count("3 of 3 pages complete") >= 3
+    assert_rows_add_up(first.stdout)
     assert processes_of(home) == []
 
     second = demo(home)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "messages is in PostgreSQL exactly once" in second.stdout
-    assert "one more sync wrote no conversation and no event" in second.stdout
+    assert "1. First sync: what is new since an earlier demo" in second.stdout
+    assert "It wrote no conversation and no event" in second.stdout
+    assert "messages is stored exactly once" in second.stdout
     assert processes_of(home) == []
+
+
+def assert_rows_add_up(output: str) -> None:
+    """In the table of each sync: conversations read are those that were new, changed and unchanged,
+    and the rate is what was read in these seconds."""
+    rows = [line.split()[-7:] for line in output.splitlines() if re.match(r"\d{15} .*\d\.\d", line)]
+    assert len(rows) == 9, output  # three pages in three rounds
+    for row in rows:
+        *counts, seconds, rate = row
+        read, new, changed, unchanged, _ = (int(count.replace(",", "")) for count in counts)
+        assert read == new + changed + unchanged
+        shown = f"{read / float(seconds):,.0f}" if float(seconds) else "-"
+        assert rate == shown
 
 
 def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_on_with(
