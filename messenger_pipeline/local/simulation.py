@@ -96,7 +96,7 @@ def register_pages(settings: Settings, data: str, graph_url: str, console: Conso
 
 
 def read_simulator(address: str, body: bytes | None = None) -> bytes:
-    """The answer of the simulator's own routes, beside its Graph API. Posts `body` if given."""
+    """The answer of one of the simulator's own routes. Posts `body` if it is given."""
     with urlopen(Request(address, data=body), timeout=120) as answer:  # noqa: S310 - ours
         content: bytes = answer.read()
     return content

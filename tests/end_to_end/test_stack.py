@@ -1,4 +1,4 @@
-"""The whole thing: daemon, webserver, run queue, runs in processes of their own, over real HTTP."""
+"""The whole stack: daemon, webserver, run queue, runs in processes of their own, real HTTP."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def free_port() -> str:
 
 
 def processes_of(home: Path) -> list[str]:
-    """The living processes that have to do with a home."""
+    """The command lines of the living processes that use a home."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         if process.info["pid"] == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
@@ -81,7 +81,7 @@ def demo(home: Path) -> "subprocess.CompletedProcess[str]":
 def test_the_demo_stores_every_message_once_and_leaves_no_process(
     home: Path, tmp_path: Path
 ) -> None:
-    """Beside settings for a database of the user's own, which it leaves alone."""
+    """It ignores the database that the user's own settings name."""
     (tmp_path / ".env").write_text("MESSENGER_DATABASE_URL=postgresql://127.0.0.1:9/mine\n")
     first = demo(home)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -114,7 +114,7 @@ def assert_rows_add_up(output: str) -> None:
         assert rate == shown
 
 
-def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_on_with(
+def test_after_a_killed_stack_the_next_one_starts_and_resumes_its_sync(
     home: Path,
 ) -> None:
     port, receiver = free_port(), free_port()
@@ -142,8 +142,8 @@ def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_
         )
 
     def state() -> dict[str, int]:
-        """Threads read and open sessions, as `status` tells."""
-        told = subprocess.run(
+        """The page's row of `status`."""
+        shown = subprocess.run(
             [*COMMAND, "status", "--json"],
             env={**os.environ, "MESSENGER_HOME": str(home / "demo")},
             capture_output=True,
@@ -151,7 +151,7 @@ def test_a_killed_stack_leaves_nothing_that_stops_the_next_and_its_work_is_gone_
             timeout=60,
             check=False,
         )
-        pages = json.loads(told.stdout)["sync_statistics"] if told.returncode == 0 else []
+        pages = json.loads(shown.stdout)["sync_statistics"] if shown.returncode == 0 else []
         return pages[0] if pages else {}
 
     def alive(stack: "subprocess.Popen[str]") -> bool:
