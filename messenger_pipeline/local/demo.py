@@ -1,4 +1,4 @@
-"""The demonstration: simulated pages synced by a real Dagster, and checked to the last message."""
+"""The demo: simulated pages, synced by a real Dagster and compared to the last message."""
 
 import os
 import shlex
@@ -32,6 +32,7 @@ _PATIENCE_SECONDS = 600.0
 _PROGRESS_SECONDS = 3.0
 _LIVE_PER_SECOND = 20.0  # messages, reactions, edits … during the first two rounds
 _LIVE_SECONDS = 6.0  # of the second round
+_QUERY = "select page_id, page_name, conversations, messages from sync_statistics"
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ def _play(demo: _Demo) -> None:
     set_live_traffic(demo.stack.graph_url, _LIVE_PER_SECOND)
     demo.show(
         f"\n[bold]1. First sync: {_what_is_read_first(demo)}[/]\n"
-        f"Meanwhile {_LIVE_PER_SECOND:.0f} things a second happen on the pages, and webhooks"
-        " deliver them. A conversation that a webhook brought first counts as changed."
+        f"Meanwhile {_LIVE_PER_SECOND:.0f} events a second (messages, reactions, edits, reads …)"
+        " happen on the pages, and webhooks deliver them.\n"
+        "A conversation that a webhook brought first counts as changed."
     )
     _sync_all(demo, since)
 
@@ -114,7 +116,7 @@ def _play(demo: _Demo) -> None:
 
     demo.show(
         "\n[bold]4. Third sync: nothing has happened since the second[/]\n"
-        "It reads the same threads again, and must write nothing."
+        "It reads recently updated threads again, and must write nothing."
     )
     again = datetime.now(UTC)
     _sync_all(demo, again)
@@ -201,7 +203,7 @@ def _live_line(demo: _Demo, since: datetime) -> str:
     traffic = get_live_traffic(demo.stack.graph_url)
     applied = inbox.figures(demo.database, datetime.now(UTC) - since + timedelta(seconds=1))
     return (
-        f"  since the start: {traffic.events:,} things happened,"
+        f"  since the start: {traffic.events:,} events happened,"
         f" {traffic.acknowledged:,} deliveries acknowledged, {applied.done:,} applied;"
         " from received to applied"
         f" {(applied.lag_median or 0) * 1000:,.0f} ms (median),"
@@ -224,7 +226,7 @@ def _where_next(home: Path) -> str:
     psql = f"{shlex.quote(_own_command())} psql --demo"
     return (
         f"The data stays in {os.path.relpath(home)}. To look at it:\n"
-        f"  {psql} -c 'table sync_statistics'\n"
+        f"  {psql} -c '{_QUERY}'\n"
         f"  {psql}\n"
         "Next: `make dev` keeps everything running, with Dagster's pages and the status page."
         " The README shows how to sync your own pages."
