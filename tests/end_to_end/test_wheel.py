@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.test_stack import free_port, processes_of
+from tests.end_to_end.test_stack import PATIENCE, free_port, processes_of
 
 CHECKOUT = Path(__file__).parents[2]
 WHERE = """
@@ -23,7 +23,7 @@ def run(*command: str, folder: Path) -> str:
     """Output of a command that must succeed, in `folder`, without the checkout in its paths."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
