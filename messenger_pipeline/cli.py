@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (run again to go on),
+"""The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (run again to continue),
 4 a sync of this page is in progress, 5 the page's owner must act.
 """
 
