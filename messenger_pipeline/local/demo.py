@@ -65,9 +65,7 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
     Raises PipelineError if a run fails or a message is missing, doubled or wrong.
     """
     settings = simulated_settings()
-    console.print(
-        "The demo takes about a minute on an idle machine with two cores. It needs no network."
-    )
+    console.print("The demo takes one to two minutes on two cores. It needs no network.")
     console.print("Starting PostgreSQL, the simulated Graph API, the receiver and Dagster …")
     began = time.monotonic()
     with (
@@ -172,8 +170,8 @@ class _Progress:
 
     def report(self, text: str, *, at_once: bool) -> None:
         now = time.monotonic()
-        due = text != self._shown and now - self._shown_at >= _PROGRESS_SECONDS
-        if due or at_once:
+        due = at_once or now - self._shown_at >= _PROGRESS_SECONDS
+        if due and text != self._shown:
             self._shown, self._shown_at = text, now
             self._demo.show(f"  {text} ({now - self._began:.0f} s)")
 
