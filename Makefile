@@ -1,4 +1,4 @@
-# Python 3.11 or newer and make are all that is needed.
+# Needs Python 3.11 or newer, and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed; name it with PYTHON=…"; exit 1; }
+	  || { echo "Python 3.11 or newer is needed. Set PYTHON=… to its command."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
@@ -28,12 +28,12 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile
 
-# Runs killed, stopped, cut off; servers restarted. As many as there are places: CRASH=10000.
+# Kills and stops runs, cuts connections, restarts servers. CRASH=10000 tries every place.
 CRASH ?= 400
 test-crash: setup
 	@MESSENGER_CRASH_KILLS=$(CRASH) $(BIN)/pytest tests/crash
 
-# A backfill of so many pages in a real stack: two minutes for 8 pages on two cores.
+# A backfill of BACKFILL pages in a real stack: two minutes for 8 pages on two cores.
 BACKFILL ?= 8
 test-backfill: setup
 	@MESSENGER_BACKFILL_PAGES=$(BACKFILL) $(BIN)/pytest tests/end_to_end/test_backfill.py

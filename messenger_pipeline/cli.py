@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (run again to go on),
+"""The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partial (run again to continue),
 4 a sync of this page is in progress, 5 the page's owner must act.
 """
 
@@ -12,6 +12,7 @@ import click
 from messenger_pipeline.commands import (
     alerts,
     processes,
+    psql,
     quarantine,
     registry,
     schema,
@@ -19,21 +20,21 @@ from messenger_pipeline.commands import (
     syncing,
     webhook,
 )
-from messenger_pipeline.commands.console import say_error
+from messenger_pipeline.commands.console import print_error
 from messenger_pipeline.errors import PipelineError, UsageError
 
 
 def main() -> None:
-    """Run a command; errors are said in words and end with their exit code."""
-    # Asked to end, a command ends as at Ctrl-C: what it started ends with it.
-    # The pool tells of each attempt to connect; the error at the end is enough.
+    """Run a command. An error is printed as a sentence and ends with its exit code."""
+    # The pool logs each attempt to connect; the error at the end is enough.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+    # A command that is terminated ends as at Ctrl-C: what it started ends with it.
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, signal.default_int_handler)
     try:
         sys.exit(cli.main(standalone_mode=False))
     except PipelineError as error:
-        say_error(str(error))
+        print_error(str(error))
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -41,20 +42,20 @@ def main() -> None:
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say_error("Interrupted.")
+        print_error("Interrupted.")
         sys.exit(130)
     except BrokenPipeError:
-        # Whoever read our output went away, as `head` does.
+        # The reader of our output ended, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="messenger-pipeline")
 def cli() -> None:
-    """Messenger conversations of Facebook pages, in PostgreSQL.
+    """Copy the Messenger conversations of Facebook pages into PostgreSQL.
 
-    Settings come from MESSENGER_… variables or .env; see the README.
+    Settings come from environment variables (MESSENGER_…) or a file .env: see docs/settings.md.
     """
 
 
@@ -63,6 +64,7 @@ for command in (
     registry.pages_group,
     syncing.sync,
     registry.status,
+    psql.psql,
     alerts.alerts,
     quarantine.quarantine_group,
     serving.serve,

@@ -1,4 +1,4 @@
-"""The command line, as its users run it: a process, its output and its exit code."""
+"""The command line as users run it: a process, its output and its exit code."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def environment(server: str, url: str, tmp_path: Path) -> dict[str, str]:
-    """Settings of a user with a database of their own."""
+    """The settings of a user who has a database."""
     return {
         "MESSENGER_DATABASE_URL": url,
         "MESSENGER_TOKEN_KEY": new_key(),
@@ -53,12 +53,12 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
 
 
 def ended(result: "subprocess.CompletedProcess[str]", code: int, *words: str) -> None:
-    """It ended with this code, these words and no traceback."""
-    said = result.stdout + result.stderr
-    assert result.returncode == code, said
-    assert "Traceback" not in said, said
+    """The command ended with this code, and printed these words and no traceback."""
+    output = result.stdout + result.stderr
+    assert result.returncode == code, output
+    assert "Traceback" not in output, output
     for word in words:
-        assert word in " ".join(said.split()), said
+        assert word in " ".join(output.split()), output
 
 
 def test_a_page_is_added_synced_continued_and_removed(
@@ -71,12 +71,12 @@ def test_a_page_is_added_synced_continued_and_removed(
     ended(run("pages", "list"), 0, page.id, "active")
 
     cut = run("sync", page.id, "--max-conversations", "60", "--json", **graph)
-    ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to go on.")
+    ended(cut, 3, "Partial: max_conversations of 60 reached. Run it again to continue.")
     figures = json.loads(cut.stdout)
     assert (figures["success"], figures["has_more"], figures["fetched"]) == (True, True, 60)
     ended(run("status"), 0, "active_syncs: 1", "resumable", "sync_statistics: 1")
-    told = json.loads(run("status", "--json").stdout)
-    assert told["active_syncs"][0]["total_synced"] == 60
+    status = json.loads(run("status", "--json").stdout)
+    assert status["active_syncs"][0]["total_synced"] == 60
 
     rest = run("sync", page.id, **graph)
     ended(rest, 0, "full sync complete: 170 conversations read")
@@ -105,7 +105,7 @@ def test_a_page_is_added_synced_continued_and_removed(
     ended(run("sync", page.id, **graph), 2, "is not in the registry")
 
 
-def test_a_page_that_is_being_walked_is_not_walked_by_another(
+def test_a_page_that_is_being_walked_is_not_walked_by_a_second_run(
     run: Run, simulate: Callable[..., Simulated], environment: dict[str, str]
 ) -> None:
     simulated = simulate()
@@ -145,7 +145,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_another(
             ["MESSENGER_HOME"],
         ),
         (["dev", "--ui-port", "99999"], {}, 2, ["--ui-port"]),
-        (["db", "upgrade", "--from", "0001"], {}, 2, ["--from goes with --sql"]),
+        (["db", "upgrade", "--from", "0001"], {}, 2, ["--from needs --sql"]),
         (
             ["sync", "1"],
             {"DAGSTER_PG_URL": "postgresql://u:hunter2@127.0.0.1:9/d"},
@@ -154,7 +154,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_another(
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_its_remedy_and_its_exit_code(
+def test_an_error_names_its_cause_and_remedy_and_has_its_exit_code(
     run: Run, arguments: list[str], settings: dict[str, str], code: int, words: list[str]
 ) -> None:
     result = run(*arguments, **settings)
@@ -171,7 +171,7 @@ def test_a_bad_token_is_not_registered(run: Run, simulate: Callable[..., Simulat
     ended(run("pages", "list"), 0, "No page is registered")
 
 
-def test_a_token_encrypted_with_another_key_is_told(
+def test_a_token_encrypted_with_another_key_is_an_error_that_says_so(
     run: Run, simulate: Callable[..., Simulated]
 ) -> None:
     simulated = simulate()
@@ -181,7 +181,7 @@ def test_a_token_encrypted_with_another_key_is_told(
     ended(result, 2, "was encrypted with another key")
 
 
-def test_a_port_in_use_is_told(run: Run) -> None:
+def test_a_port_in_use_is_an_error_that_names_it(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended(run("simulate", "--port", port), 1, f"Port {port} cannot be used", "--port")
@@ -195,12 +195,14 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
-    ended(run("db", "downgrade", "--yes", **mine), 0, "Taken back: 0005, 0004, 0003, 0002, 0001")
+    ended(run("db", "downgrade", "--yes", **mine), 0, "Downgraded: 0005, 0004, 0003, 0002, 0001")
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
     ended(printed, 0, "create table sync_state", "commit;")
 
 
-def test_a_key_that_is_printed_is_a_key(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_printed_key_is_accepted_as_a_token_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from messenger_pipeline.settings import load_settings
 
     monkeypatch.setenv("MESSENGER_TOKEN_KEY", run("key").stdout.strip())

@@ -1,4 +1,4 @@
-"""docs/operations.md: its queries run, its commands exist, and what it promises happens."""
+"""docs/operations.md: its queries run, its commands exist, and its claims are true."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ def engine(small: Simulated, connect: Connect) -> Engine:
     return connect(small)
 
 
-def test_every_query_runs_on_a_database_that_has_something_of_everything(
+def test_every_query_runs_and_shows_what_a_database_in_trouble_holds(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     small.fault("unknown_fields")
@@ -47,10 +47,10 @@ def test_every_query_runs_on_a_database_that_has_something_of_everything(
             with database.transaction() as connection:
                 cursor = connection.execute(statement.replace("%", "%%"), None)
                 found[statement] = cursor.fetchall() if cursor.description else []
-    told = {one: answer for one, answer in found.items() if one.startswith("select")}
-    # The lease, the open session, the page and the fields that nobody asked for are shown.
+    results = {one: answer for one, answer in found.items() if one.startswith("select")}
+    # The lease, the open session, the page and the unknown fields are shown.
     for table in ("sync_locks", "active_syncs", "sync_statistics", "jsonb_each_text"):
-        assert any(answer for one, answer in told.items() if table in one), table
+        assert any(answer for one, answer in results.items() if table in one), table
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -65,7 +65,7 @@ def test_every_command_exists_with_its_options(line: str) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_a_run_whose_lease_is_deleted_writes_no_more_and_another_goes_on(
+def test_a_run_whose_lease_is_deleted_cannot_write_and_another_run_resumes(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     small.fault("stall", after=1, seconds=2)
@@ -73,7 +73,7 @@ def test_a_run_whose_lease_is_deleted_writes_no_more_and_another_goes_on(
 
     def sync() -> None:
         try:
-            walk(engine, small.page.id, run_id="the one that is robbed")
+            walk(engine, small.page.id, run_id="the run that loses its lease")
         except LeaseLost as lost:
             ended.append(lost)
 
@@ -89,7 +89,7 @@ def test_a_run_whose_lease_is_deleted_writes_no_more_and_another_goes_on(
     assert stored(database) == truth(small)
 
 
-def test_a_long_pause_of_metas_is_shown_with_when_it_ends(
+def test_a_long_rate_limit_is_shown_with_its_end(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     small.fault("app_limit", after=1, seconds=300)
@@ -99,8 +99,8 @@ def test_a_long_pause_of_metas_is_shown_with_when_it_ends(
         "select state, not_before > now() + interval '1 minute', last_error is null,"
         " waiting_for is not null from active_syncs",
     ) == [("backing_off", True, True, True)]
-    [told] = list_progress(database).values()
-    assert succeeded(told) is None
-    assert "limit" in describe(told, told.updated_at)
+    [progress] = list_progress(database).values()
+    assert succeeded(progress) is None
+    assert "limit" in describe(progress, progress.updated_at)
     [(scope,)] = rows(database, "select scope from graph_api_budget where blocked_until > now()")
     assert scope.startswith("app:")

@@ -293,8 +293,8 @@ def test_the_commands_list_and_replay(
     assert f"record {ids[0]} still cannot be used: " in refused.stderr
     accept(database)
     one = run("replay", ids[0])
-    assert (one.returncode, one.stdout) == (0, "1 records resolved, 0 left.\n")
-    assert run("replay", "--page", small.page.id).stdout == "1 records resolved, 0 left.\n"
+    assert (one.returncode, one.stdout) == (0, "1 record resolved, 0 left.\n")
+    assert run("replay", "--page", small.page.id).stdout == "1 record resolved, 0 left.\n"
     assert run("list").stdout == "Nothing is quarantined.\n"
     assert stored(database) == truth(small)
 

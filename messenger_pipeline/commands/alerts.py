@@ -1,4 +1,4 @@
-"""alerts: what is wrong, or was."""
+"""alerts: what is wrong now, or was."""
 
 import click
 from pydantic_core import to_json
@@ -11,11 +11,16 @@ _COLUMNS = ("severity", "kind", "page_id", "opened_at", "closed_at", "sent_at", 
 
 
 @click.command()
-@click.option("--all", "everything", is_flag=True, help="Those that are over, too.")
-@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with everything.")
+@click.option("--all", "everything", is_flag=True, help="Include alerts that are closed.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=1000, show_default=True,
+    help="Show at most this many.",
+)  # fmt: skip
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with every column."
+)
 def alerts(everything: bool, limit: int, as_json: bool) -> None:
-    """Show what is wrong now, errors first."""
+    """Show the open alerts, errors first."""
     with open_registry() as database:
         found = list_alerts(database, open_only=not everything, limit=limit)
     if as_json:

@@ -1,4 +1,4 @@
-"""What the commands share: the terminal, and the data's database."""
+"""Shared by the commands: the terminal, and the database."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -16,8 +17,8 @@ from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database, check_reachable
 from messenger_pipeline.settings import load_settings
 
-# Piped, a table is as wide as it is. On a narrow terminal its lines go on below: an id that is cut
-# short is of no use.
+# A table that is piped has its full width. On a narrow terminal its lines wrap: an id that is cut
+# short is useless.
 _TABLE = 160
 out = Console(width=max(shutil.get_terminal_size().columns, _TABLE) if sys.stdout.isatty() else 240)
 err = Console(stderr=True)
@@ -25,7 +26,7 @@ err = Console(stderr=True)
 
 @contextmanager
 def open_registry() -> Iterator[Database]:
-    """The data's database, whose schema is current."""
+    """The database. Raises SchemaError if its schema is not current."""
     with runtime.open_database(load_settings(), timeout=10) as database:
         migrate.require_current(database)
         yield database
@@ -33,7 +34,7 @@ def open_registry() -> Iterator[Database]:
 
 @contextmanager
 def dagster_environment() -> Iterator[Database]:
-    """The data's database, with the environment set for Dagster in this process."""
+    """The database, with the environment set for Dagster in this process."""
     from messenger_pipeline.local.stack import prepare_dagster
 
     settings = load_settings()
@@ -46,12 +47,20 @@ def dagster_environment() -> Iterator[Database]:
 
 
 def shown(value: Any) -> str:
-    """A value as a table shows it."""
+    """A value as tables show it."""
     if value is None:
         return ""
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    is_count = isinstance(value, int | Decimal) and not isinstance(value, bool)
+    return f"{value:,}" if is_count else str(value)
 
 
-def say_error(text: str) -> None:
-    """Say on standard error what went wrong, or what to know."""
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """A count with its noun: 1 record, 1,200 records."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def print_error(text: str) -> None:
+    """Print an error, or what begins with Warning or Partial, on standard error."""
     click.echo(text if text.startswith(("Warning", "Partial")) else f"Error: {text}", err=True)

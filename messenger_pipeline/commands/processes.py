@@ -1,4 +1,4 @@
-"""The commands simulate, dev and demo, which run processes, and key, which they need."""
+"""simulate, dev, demo: processes for one machine; key: a key for the tokens."""
 
 from typing import Literal
 
@@ -8,8 +8,8 @@ from messenger_pipeline.commands.console import out
 from messenger_pipeline.vault import new_key
 
 
-def _list_faults(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    if not asked:
+def _list_faults(context: click.Context, _: click.Parameter, requested: bool) -> None:
+    if not requested:
         return
     from graph_simulator import FAULT_TYPES
 
@@ -24,42 +24,56 @@ def _list_faults(context: click.Context, _: click.Parameter, asked: bool) -> Non
 
 def _parse_fault(text: str) -> dict[str, str]:
     """`code_2,times=3` as {"name": "code_2", "times": "3"}."""
-    name, *given = text.split(",")
-    return {"name": name, **dict(one.partition("=")[::2] for one in given)}
+    name, *parameters = text.split(",")
+    return {"name": name, **dict(one.partition("=")[::2] for one in parameters)}
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Seed of the generated pages.")
-@click.option("--pages", "page_count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8001, show_default=True,
+    help="Listen on this port.",
+)  # fmt: skip
+@click.option(
+    "--seed", default=1, show_default=True, help="Pages, names and messages follow from it."
+)
+@click.option(
+    "--pages", "page_count", type=click.IntRange(min=1), default=3, show_default=True,
+    help="How many pages to simulate.",
+)  # fmt: skip
 @click.option(
     "--conversations", type=click.IntRange(min=1), default=300, show_default=True,
-    help="Threads of the first page. The other pages have fewer.",
+    help="Conversations of the first page; the others have fewer.",
 )  # fmt: skip
-@click.option("--latency-ms", type=click.IntRange(min=0), default=0, help="Delay of each response.")
+@click.option(
+    "--latency-ms",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Wait this many milliseconds before each answer.",
+)
 @click.option(
     "--app-secret",
-    help="Require an appsecret_proof made with this secret, and sign webhooks with it.",
+    help="Require appsecret_proof with this app secret, and sign webhooks with it.",
 )
 @click.option(
     "--cursors", type=click.Choice(["position", "offset"]), default="position", show_default=True,
-    help="What cursors encode. With offsets, a walk repeats or skips threads if the list changes.",
+    help="With offset, a list that changes while it is read repeats or omits conversations.",
 )  # fmt: skip
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME[,PARAMETER=VALUE]…",
-    help="Apply a fault, for example code_2,times=3. Every fault takes page, edge (conversations,"
-    " messages, thread, page, profile), after (calls that pass first) and times. Repeatable.",
+    help="Inject a fault, such as code_2,times=3. Each takes page, edge (conversations, messages,"
+    " thread, page, profile), after (calls that succeed first) and times. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--webhook-url", metavar="URL", help="Deliver webhooks to this address; needs --app-secret."
+    "--webhook-url", metavar="URL", help="Deliver webhooks to this address. Needs --app-secret."
 )
 @click.option(
     "--live", type=click.FloatRange(min=0), default=0, metavar="PER_SECOND", show_default=True,
-    help="Generate this many messages and other events per second, delivered by webhooks.",
+    help="Create this many messages and other events a second. Needs --webhook-url.",
 )  # fmt: skip
 @click.option(
     "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
-    help="Print every fault with its parameters and exit.",
+    help="Print every fault with its parameters, and exit.",
 )  # fmt: skip
 def simulate(
     port: int,
@@ -73,17 +87,20 @@ def simulate(
     webhook_url: str | None,
     live: float,
 ) -> None:
-    """Serve a simulated Graph API until Ctrl-C."""
+    """Serve a simulated Graph API until Ctrl-C.
+
+    It prints the settings and commands that register its pages.
+    """
     import uvicorn
 
     from graph_simulator import InvalidFault, InvalidLiveSettings, World, create_app
     from messenger_pipeline.local.stack import require_free_port
 
     if live and not webhook_url:
-        raise click.UsageError("--live delivers its events by webhooks: give --webhook-url.")
+        raise click.UsageError("--live needs --webhook-url: its events are delivered there.")
     if webhook_url and not app_secret:
         raise click.UsageError(
-            "Webhooks are signed: give --app-secret, with the value of the receiver's"
+            "--webhook-url needs --app-secret, which signs the deliveries. Give the receiver's"
             " MESSENGER_APP_SECRET."
         )
     require_free_port(port, "--port")
@@ -105,35 +122,46 @@ def simulate(
     click.echo(f"  export MESSENGER_GRAPH_URL=http://127.0.0.1:{port}")
     click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")
     if app_secret:
-        click.echo("  export MESSENGER_APP_SECRET=…  # the value of --app-secret")
+        click.echo("  export MESSENGER_APP_SECRET=…  # the one of --app-secret")
     for page in world.pages.values():
         click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
     if live:
-        click.echo(f"Live traffic: {live:g} events per second, delivered to {webhook_url}")
+        click.echo(
+            f"{live:g} events a second happen on these pages and are delivered to {webhook_url}."
+        )
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
+_ui_port = click.option(
+    "--ui-port", type=click.IntRange(1, 65535), default=3000, show_default=True,
+    help="The port of Dagster's pages.",
+)  # fmt: skip
+_conversations = click.option(
+    "--conversations", type=click.IntRange(min=1), default=3000, show_default=True,
+    help="Conversations of the first simulated page; the others have fewer.",
+)  # fmt: skip
+_pages = click.option(
+    "--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True,
+    help="How many pages to simulate.",
+)  # fmt: skip
+
+
 @click.command()
-@click.option(
-    "--ui-port",
-    type=click.IntRange(1, 65535),
-    default=3000,
-    show_default=True,
-    help="Dagster's UI.",
-)
+@_ui_port
 @click.option(
     "--port", "receiver_port", type=click.IntRange(1, 65535), default=8000, show_default=True,
-    help="The webhook receiver.",
+    help="The port of the webhook receiver and status page.",
 )  # fmt: skip
 @click.option(
-    "--real",
-    is_flag=True,
-    help="Use the database and the API of your own settings instead of simulated ones.",
+    "--real", is_flag=True, help="Use your settings' database and Meta; simulate nothing."
 )
-@click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
-@click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
+@_conversations
+@_pages
 def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_count: int) -> None:
-    """Run everything on this machine until Ctrl-C, with Dagster's UI and the receiver."""
+    """Run everything on this machine until Ctrl-C.
+
+    Starts PostgreSQL, Dagster, the webhook receiver, and a simulated Graph API with live traffic.
+    """
     from messenger_pipeline.local.dev import keep_up
 
     keep_up(
@@ -147,17 +175,14 @@ def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_c
 
 
 @click.command()
-@click.option(
-    "--ui-port",
-    type=click.IntRange(1, 65535),
-    default=3000,
-    show_default=True,
-    help="Dagster's UI.",
-)
-@click.option("--conversations", type=click.IntRange(min=1), default=3000, show_default=True)
-@click.option("--pages", "page_count", type=click.IntRange(min=1), default=5, show_default=True)
+@_ui_port
+@_conversations
+@_pages
 def demo(ui_port: int, conversations: int, page_count: int) -> None:
-    """Sync simulated pages through Dagster, check every message, and exit."""
+    """Sync simulated pages, check every message, and exit.
+
+    Uses the same processes as `dev`, with real Dagster runs. Takes one to two minutes.
+    """
     from messenger_pipeline.local.demo import demonstrate
 
     demonstrate(out, ui_port=ui_port, conversations=conversations, page_count=page_count)

@@ -6,7 +6,7 @@ import click
 from pydantic_core import to_json
 from rich.table import Table
 
-from messenger_pipeline.commands.console import open_registry, out, say_error, shown
+from messenger_pipeline.commands.console import counted, open_registry, out, print_error, shown
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.quarantine import replay
@@ -16,14 +16,16 @@ _COLUMNS = ("id", "page_id", "source", "kind", "identity", "reason", "last_seen_
 
 @click.group("quarantine")
 def quarantine_group() -> None:
-    """Records that could not be used: kept with the reason, to be replayed."""
+    """List and replay records that could not be used."""
 
 
 @quarantine_group.command("list")
-@click.option("--page", "page_id", help="Of this page only.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the record.")
+@click.option("--page", "page_id", help="Only records of this page.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line, with the record."
+)
 def quarantine_list(page_id: str | None, as_json: bool) -> None:
-    """Show the records that wait, oldest first."""
+    """Show the quarantined records, oldest first."""
     with open_registry() as database:
         found = list_quarantined(database, page_id)
         if as_json:
@@ -32,21 +34,24 @@ def quarantine_list(page_id: str | None, as_json: bool) -> None:
             return
         table = Table(*_COLUMNS, box=None)
         for record in found:
-            table.add_row(*(shown(getattr(record, column)) for column in _COLUMNS))
+            table.add_row(
+                str(record.id), *(shown(getattr(record, column)) for column in _COLUMNS[1:])
+            )
     out.print(table if table.row_count else "Nothing is quarantined.")
 
 
 @quarantine_group.command("replay")
 @click.argument("ids", nargs=-1, type=int)
-@click.option("--page", "page_id", help="All of this page.")
-@click.option("--all", "everything", is_flag=True, help="All there are.")
+@click.option("--page", "page_id", help="Replay all records of this page.")
+@click.option("--all", "everything", is_flag=True, help="Replay all records.")
 def quarantine_replay(ids: tuple[int, ...], page_id: str | None, everything: bool) -> None:
-    """Try the records with these ids again, as after an upgrade that knows them.
+    """Try records again.
 
-    Exits with 1 if some still cannot be used; they stay.
+    Use it after an upgrade that understands them. Give ids, --page or --all. Exits with 1 if some
+    still cannot be used; they stay quarantined.
     """
     if not (ids or page_id or everything):
-        raise UsageError("Which records? Give ids, --page or --all.")
+        raise UsageError("Give the records' ids, --page or --all.")
     resolved, left = 0, 0
     with open_registry() as database:
         for record in list_quarantined(database, page_id, list(ids) or None):
@@ -55,7 +60,7 @@ def quarantine_replay(ids: tuple[int, ...], page_id: str | None, everything: boo
                 resolved += 1
             else:
                 left += 1
-                say_error(f"Warning: record {record.id} still cannot be used: {reason}")
-    click.echo(f"{resolved} records resolved, {left} left.")
+                print_error(f"Warning: record {record.id} still cannot be used: {reason}")
+    click.echo(f"{counted(resolved, 'record')} resolved, {left:,} left.")
     if left:
         sys.exit(PipelineError.exit_code)

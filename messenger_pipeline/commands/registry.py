@@ -1,4 +1,4 @@
-"""pages: the registry; status: what is stored of each page."""
+"""pages: the registry of pages; status: syncs, pages and the webhook inbox."""
 
 from typing import TextIO
 
@@ -21,36 +21,39 @@ from messenger_pipeline.settings import Settings, load_settings
 
 @click.group("pages")
 def pages_group() -> None:
-    """The registry of pages."""
+    """Register, list and remove pages."""
 
 
 @pages_group.command("add")
 @click.argument("page_id")
-@click.option("--name", help="Instead of the name that Facebook gives.")
+@click.option("--name", help="The page's name. Default: the name that Meta returns.")
 @click.option("--user-id", help="The page's owner in your application.")
 @click.option(
     "--platform",
     type=click.Choice(["messenger", "instagram"]),
-    help="Of a new page messenger, of a known one as it was.",
+    help="Default: messenger for a new page; unchanged for a registered one.",
 )
 @click.option(
-    "--token-file", type=click.File(), default="-", help="Where the token is; else standard input."
+    "--token-file",
+    type=click.File(),
+    default="-",
+    help="A file with the page access token. Default: standard input.",
 )
 def pages_add(
     page_id: str, name: str | None, user_id: str | None, platform: str | None, token_file: TextIO
 ) -> None:
-    """Register a page, or give it a new token, which makes it active again.
+    """Register a page, or replace its token.
 
-    The token is checked against the API and stored encrypted.
+    A new token makes a page active again. The token is checked with Meta and stored encrypted.
     """
     if not page_id.isdigit():
-        # Not repeated: it may be the token.
-        raise UsageError("That is no page id: Facebook's are digits only.")
+        # The error does not repeat it: it may be the token.
+        raise UsageError("PAGE_ID must be Facebook's id of the page: digits only.")
     if token_file.isatty():
-        click.echo(f"Page access token of {page_id}, ended by Enter: ", nl=False, err=True)
+        click.echo(f"Type the page access token of {page_id}, then Enter: ", nl=False, err=True)
     token = token_file.readline().strip()
     if not token:
-        raise UsageError("No token given. Pipe it in, or name its file with --token-file.")
+        raise UsageError("No token given. Pipe it in, or give its file with --token-file.")
     settings = load_settings()
     with open_registry() as database:
         vault = runtime.token_vault(settings)
@@ -69,31 +72,31 @@ def pages_add(
 
 
 def _check_token(settings: Settings, page_id: str, platform: str, token: str) -> str | None:
-    """The page's name, asked for with its token, which must be let at its conversations."""
+    """The page's name. Raises PageOwnerMustAct if the token may not read its conversations."""
     with runtime.graph_api(settings).client(token) as client:
         try:
             profile = client.fetch_page(page_id).content
             client.fetch_conversations(page_id, platform, limit=1, messages=0)
         except RateLimited as error:
             raise PipelineError(
-                "Meta's limit is reached, so the token cannot be checked now, and is not kept. Give"
-                f" it again when the limit is over. Meta says: {error}"
+                "The token was not stored, because Meta's rate limit is reached and it cannot be"
+                f" checked. Try again later. Meta's answer: {error}"
             ) from error
         except ObjectRefused as error:
             raise PageOwnerMustAct(
-                f"The token gives no access to page {page_id}. Is it this page's?"
-                f" Meta says: {error}"
+                f"The token gives no access to page {page_id}. Check that it is this page's token."
+                f" Meta's answer: {error}"
             ) from error
     return profile.get("name")
 
 
 @pages_group.command("list")
 def pages_list() -> None:
-    """Show the pages."""
+    """Show the registered pages, with their status and next sync."""
     with open_registry() as database:
         found = pages.list_pages(database)
     table = Table(box=None)
-    for name in ("page", "name", "platform", "status", "last synced", "next sync", "why"):
+    for name in ("page", "name", "platform", "status", "last synced", "next sync", "reason"):
         table.add_column(name, no_wrap=name in ("page", "platform", "status"))
     for page in found:
         table.add_row(
@@ -111,7 +114,7 @@ def pages_list() -> None:
 @pages_group.command("remove")
 @click.argument("page_id")
 def pages_remove(page_id: str) -> None:
-    """Stop syncing a page and forget its token. Its conversations stay."""
+    """Stop syncing a page and delete its token. Its conversations are kept."""
     with open_registry() as database:
         pages.set_page_status(database, page_id, "removed")
     click.echo(f"Page {page_id} is removed from the registry; its conversations are kept.")
@@ -128,7 +131,7 @@ _BACKLOG = ("state", "page_id", "deliveries", "oldest", "newest", "last_error")
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every column.")
 def status(as_json: bool) -> None:
-    """Show the syncs that are open, every page with what is stored of it, and the webhook inbox."""
+    """Show open syncs, pages and the webhook inbox."""
     with open_registry() as database:
         views = {
             "active_syncs": _ACTIVE, "sync_statistics": _STATISTICS, "webhook_backlog": _BACKLOG
@@ -138,7 +141,9 @@ def status(as_json: bool) -> None:
         click.echo(to_json(found))
         return
     for view, columns in views.items():
-        table = Table(*columns, title=f"{view}: {len(found[view])}", title_justify="left", box=None)
+        table = Table(
+            *columns, title=f"{view}: {len(found[view]):,}", title_justify="left", box=None
+        )
         for row in found[view]:
             table.add_row(*(shown(row[column]) for column in columns))
         out.print(table)

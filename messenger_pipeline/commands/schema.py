@@ -11,19 +11,28 @@ from messenger_pipeline.settings import load_settings
 
 @click.group()
 def db() -> None:
-    """The database's schema."""
+    """Upgrade, check and downgrade the database schema."""
 
 
 @db.command("upgrade")
-@click.option("--sql", "as_sql", is_flag=True, help="Print the SQL instead; needs no database.")
 @click.option(
-    "--from", "start", default="base", show_default=True, help="With --sql: the revision it is at."
+    "--sql",
+    "as_sql",
+    is_flag=True,
+    help="Print the SQL script instead of running it. Needs no database.",
+)
+@click.option(
+    "--from",
+    "start",
+    default="base",
+    show_default=True,
+    help="With --sql: the revision that the database has now.",
 )
 def db_upgrade(as_sql: bool, start: str) -> None:
-    """Bring the schema up to date. Running it again changes nothing."""
+    """Upgrade the schema to the newest revision. Running it again changes nothing."""
     settings = load_settings()
     if start != "base" and not as_sql:
-        raise UsageError("--from goes with --sql; without it, the database knows where it is.")
+        raise UsageError("--from needs --sql. Without --sql the database's own revision is used.")
     if as_sql:
         click.echo(migrate.script_of_upgrade(settings.database_schema, start), nl=False)
         return
@@ -35,21 +44,23 @@ def db_upgrade(as_sql: bool, start: str) -> None:
 
 
 @db.command("downgrade")
-@click.option("--to", default="base", show_default=True, help="The revision to go back to.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--to", default="base", show_default=True, help="The revision to return to.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def db_downgrade(to: str, yes: bool) -> None:
-    """Take the schema back. Conversations, events and pages stay."""
-    if not yes and not click.confirm(f"Take the schema back to {to}? What the syncs know is lost."):
+    """Return to an older schema. Conversations, events and pages are kept."""
+    if not yes and not click.confirm(
+        f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
+    ):
         raise PipelineError("Nothing was changed.")
     settings = load_settings()
     with runtime.data_url(settings) as url:
         undone = migrate.downgrade(url, settings.database_schema, to)
-    click.echo(f"Taken back: {', '.join(undone) or 'nothing'}.")
+    click.echo(f"Downgraded: {', '.join(undone) or 'nothing'}.")
 
 
 @db.command("verify")
 def db_verify() -> None:
-    """Check the stored rows against what must always hold."""
+    """Check the stored rows. Exits with 1 if a check fails."""
     with open_registry() as database:
         found = migrate.verify(database)
     for name, fault in found.items():
@@ -60,10 +71,10 @@ def db_verify() -> None:
 
 @db.command("status")
 def db_status() -> None:
-    """Show which migrations the database has."""
+    """Show the database's schema revision and pending migrations."""
     settings = load_settings()
     with runtime.data_url(settings) as url:
         status = migrate.status(url, settings.database_schema)
-    click.echo(f"Schema at {status.current or 'nothing'}, newest is {status.newest}.")
+    click.echo(f"Schema at {status.current or 'nothing'}; the newest is {status.newest}.")
     if status.pending:
         click.echo(f"Pending: {', '.join(status.pending)}. Run `messenger-pipeline db upgrade`.")

@@ -20,22 +20,31 @@ from messenger_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from messenger_pipeline.web.app import Control
 
-_GRACE_SECONDS = 5  # for requests that are under way when asked to end: Meta waits no longer
-_WAIT_SECONDS = 5.0  # for a connection, of who uses the control API
+_GRACE_SECONDS = 5  # for requests in progress at the end: Meta waits no longer
+_WAIT_SECONDS = 5.0  # for a database connection of the control API
 _CONTROL_CONNECTIONS = 4
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0: every address.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen on this address; 0.0.0.0 is every address.",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True,
+    help="Listen on this port.",
+)  # fmt: skip
 @click.option(
     "--drain/--no-drain", default=True, show_default=True,
-    help="Apply deliveries at once; without it, Dagster's sensor alone does.",
+    help="Apply deliveries at once. With --no-drain, only Dagster's runs do.",
 )  # fmt: skip
 def serve(host: str, port: int, drain: bool) -> None:
-    """Receive webhook deliveries until told to end, and serve the control API and status page.
+    """Receive webhooks, and serve the status page.
 
-    A delivery is committed before it is answered, and applied right after.
+    Also serves the control API and metrics. Runs until Ctrl-C or SIGTERM. A delivery is committed
+    before it is answered, then applied.
     """
     settings = load_settings()
     verify_token = _require_secrets(settings)
@@ -56,21 +65,21 @@ def serve(host: str, port: int, drain: bool) -> None:
         app = create_app(commit, secrets, verify_token, process.running, control)
         logs.configure("receiver")
         click.echo(f"Receiving at http://{host}:{port}/api/webhook. Ctrl-C ends it.")
-        _say_control(control, f"http://{host}:{port}/")
+        _print_control(control, f"http://{host}:{port}/")
         config = uvicorn.Config(
             app, loop="auto", http="httptools", log_config=None, log_level="warning",
             access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False,
         )  # fmt: skip
-        # What is loaded by now stays: a search through it takes longer than a hundred answers.
+        # What is loaded by now stays: collecting it takes longer than a hundred answers.
         gc.collect()
         gc.freeze()
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            click.echo("Ended; every delivery that was answered is kept.")
+            click.echo("Ended. Every delivery that was answered is stored.")
 
 
-def _say_control(control: "Control", address: str) -> None:
+def _print_control(control: "Control", address: str) -> None:
     if control.api_key is None:
         click.echo(
             "The control API and the status page are closed: set MESSENGER_API_KEY to a long random"
@@ -85,29 +94,29 @@ def _secret(value: SecretStr | None) -> str | None:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """The socket, before anything is promised of it."""
+    """The listening socket. Raises PipelineError if the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise PipelineError(
             f"Port {port} of {host} cannot be used: {error.strerror}. Choose another with --port,"
-            " or an address of this machine with --host."
+            " or another address of this machine with --host."
         ) from None
 
 
 def _require_secrets(settings: Settings) -> str:
-    """The verify token. Raises ConfigurationError, which names all that is missing."""
+    """The verify token. Raises ConfigurationError, which names each missing setting."""
     missing = []
     if not settings.app_secret:
         missing.append(
-            "The setting MESSENGER_APP_SECRET is missing: without it nobody can tell Meta's"
-            " deliveries from forged ones. Meta shows it in your app's dashboard, Settings > Basic."
+            "The setting MESSENGER_APP_SECRET is missing: without it, forged deliveries"
+            " cannot be recognized. Copy it from your app's dashboard at Meta, Settings > Basic."
         )
     if settings.verify_token is None or not settings.verify_token.get_secret_value():
         missing.append(
-            "The setting MESSENGER_VERIFY_TOKEN is missing: make up a long random text, and give"
-            " Meta the same when you set the webhook up."
+            "The setting MESSENGER_VERIFY_TOKEN is missing: choose a long random text, and"
+            " enter the same text at Meta when you set up the webhook."
         )
     if missing or settings.verify_token is None:
         raise ConfigurationError("\n".join(missing))
@@ -116,7 +125,8 @@ def _require_secrets(settings: Settings) -> str:
 
 @contextmanager
 def _own_database(settings: Settings) -> Iterator[tuple[str, dict[str, str]]]:
-    """The data's URL, its schema current, and the environment of processes that work on it."""
+    """The database's URL, and the environment of processes that work on it. Raises SchemaError
+    if its schema is not current."""
     with runtime.data_url(settings) as url:
         with Database(url, schema=settings.database_schema, timeout=10) as database:
             migrate.require_current(database)

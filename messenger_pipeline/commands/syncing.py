@@ -1,4 +1,4 @@
-"""sync: one page, now."""
+"""sync: one page, now, in this process."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from messenger_pipeline.commands.console import dagster_environment, err, say_error
+from messenger_pipeline.commands.console import counted, dagster_environment, err, print_error
 from messenger_pipeline.db import lease, migrate, pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
@@ -29,14 +29,20 @@ _LOOK_SECONDS = 0.5
 
 @click.command()
 @click.argument("page_id")
-@click.option("--full", is_flag=True, help="Walk all threads anew, not only what is new.")
+@click.option("--full", is_flag=True, help="Read all conversations again, not only what is new.")
 @click.option(
-    "--max-conversations", type=click.IntRange(min=1), help="End after this many threads."
+    "--max-conversations",
+    type=click.IntRange(min=1),
+    help="Stop after this many conversations, at the end of an answer.",
 )
 @click.option(
-    "--max-seconds", type=click.FloatRange(min=0, min_open=True), help="End after this long."
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Stop after this many seconds, at the end of an answer.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object with the run's figures."
+)
 def sync(
     page_id: str,
     full: bool,
@@ -44,15 +50,15 @@ def sync(
     max_seconds: float | None,
     as_json: bool,
 ) -> None:
-    """Sync a page, as a Dagster run in this process.
+    """Sync a page now, as a Dagster run in this process.
 
-    Goes on with what is open, else fetches what is new. Exits with 3 if there is more to do.
+    Resumes the page's open sync, or fetches what is new. Exits with 3 if there is more to do.
     """
     try:
         with dagster_environment() as database:
             migrate.require_current(database)
             page = pages.get_page(database, page_id)
-            # Said at once, so that no failed run stands in Dagster for it.
+            # Checked before the run, so that Dagster records no failed run for it.
             lease.require_free(database, page.facebook_page_id)
             from messenger_pipeline.defs import launch  # seconds to import
 
@@ -74,18 +80,18 @@ def sync(
     else:
         click.echo(figures["summary"] + ".")
     if figures["quarantined"]:
-        say_error(
-            f"Warning: {figures['quarantined']} records could not be used; they are kept:"
-            f" `messenger-pipeline quarantine list --page {page_id}` shows them."
+        print_error(
+            f"Warning: {counted(figures['quarantined'], 'record')} could not be used."
+            f" To see why: `messenger-pipeline quarantine list --page {page_id}`."
         )
     if figures["warning"]:
-        say_error(f"Warning: {figures['warning']}")
+        print_error(f"Warning: {figures['warning']}")
     if figures["outcome"] == "truncated":
         sys.exit(PipelineError.exit_code)
     if figures["has_more"]:
-        # With --full again it would begin anew.
-        again = "Run it again without --full to go on." if full else "Run it again to go on."
-        say_error(f"Partial: {figures['stopped']}. {again}")
+        # A second --full would start over.
+        again = "Run it again without --full to continue." if full else "Run it again to continue."
+        print_error(f"Partial: {figures['stopped']}. {again}")
         sys.exit(PARTIAL)
 
 
@@ -100,12 +106,12 @@ def _summary(figures: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
-    """A bar of the page's session while the body runs, on a terminal only."""
+    """A progress bar of the page's session while the body runs, on a terminal only."""
     if not (show and err.is_terminal):
         yield
         return
-    began, ended = datetime.now(UTC), threading.Event()
-    # On a narrow terminal the sentence alone is cut short.
+    started, ended = datetime.now(UTC), threading.Event()
+    # On a narrow terminal only the sentence is cut short.
     columns = (
         TextColumn("page {task.fields[page]}", table_column=Column(no_wrap=True)),
         BarColumn(20, table_column=Column(min_width=20)),
@@ -116,12 +122,14 @@ def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
         _terminal() as console,
         Progress(*columns, console=console, transient=True, expand=True) as bar,
     ):
-        task = bar.add_task("begins", total=None, page=escape(page_id))
+        task = bar.add_task("starting", total=None, page=escape(page_id))
 
         def follow() -> None:
             while not ended.wait(_LOOK_SECONDS):
-                with suppress(DatabaseUnavailable):  # the run waits for it; so does the bar
-                    _show(bar, task, database, page_id, began)
+                with suppress(
+                    DatabaseUnavailable
+                ):  # the run waits for the database; so does the bar
+                    _show(bar, task, database, page_id, started)
 
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
@@ -134,15 +142,15 @@ def _progress(database: Database, page_id: str, show: bool) -> Iterator[None]:
 
 @contextmanager
 def _terminal() -> Iterator[Console]:
-    """The terminal that standard error is now: while the run works, Dagster leads that elsewhere,
+    """The terminal that standard error is now: during the run Dagster redirects standard error
     into the run's log."""
     with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
         yield Console(file=terminal)
 
 
-def _show(bar: Progress, task: TaskID, database: Database, page_id: str, began: datetime) -> None:
-    """What those who watch the session's events are told."""
-    moved = [one.sync_session_id for one in sessions.list_sessions(database, began, page_id)]
+def _show(bar: Progress, task: TaskID, database: Database, page_id: str, started: datetime) -> None:
+    """Show the state that the session's events report."""
+    moved = [one.sync_session_id for one in sessions.list_sessions(database, started, page_id)]
     if not moved:
         return
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""webhook: deliveries from files, and once more."""
+"""webhook: apply deliveries from files, or from the inbox again."""
 
 import json
 import sys
@@ -13,21 +13,21 @@ import click
 from pydantic_core import to_json
 from rich.table import Table
 
-from messenger_pipeline.commands.console import open_registry, out, say_error
+from messenger_pipeline.commands.console import counted, open_registry, out, print_error
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_deliveries
 
-_PORTION = 500  # bodies at a time, so that a file of any length takes the same memory
+_PORTION = 500  # bodies read at once, so that memory does not grow with a file
 _PARTIAL = 3
 _STATES = ("pending", "done", "ignored", "failed")
 
 
 @dataclass
 class _Report:
-    """What became of deliveries."""
+    """The outcomes of deliveries."""
 
     deliveries: int = 0
     states: Counter[str] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class _Report:
         types: list[str] = []
         reasons: list[str] = []
         if settled.body is not None:
-            # All of it was applied.
+            # The body is returned only if all of it was applied.
             for item in parse_delivery(settled.body, settled.received_at):
                 types += [event["event_type"] for event in item.events]
                 self.outcomes["applied"] += 1
@@ -59,17 +59,17 @@ class _Report:
 
 @click.group("webhook")
 def webhook_group() -> None:
-    """Webhook deliveries: from files, and once more."""
+    """Apply webhook deliveries from files, or from the inbox again."""
 
 
 @webhook_group.command("ingest")
 @click.argument("files", nargs=-1, required=True, type=click.File("rb"), metavar="FILE…")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def webhook_ingest(files: tuple[BinaryIO, ...], as_json: bool) -> None:
-    """Apply saved delivery bodies, as if they were received now.
+    """Apply delivery bodies from files, as if they were received now.
 
-    A file holds one body, or one a line (JSON lines); - is standard input. Their origin is not
-    checked: they need no signature. What Meta sent twice is stored once.
+    A file holds one body, or one per line (JSON lines); - is standard input. Signatures are not
+    checked. A delivery that is applied twice is stored once.
     """
     report, unreadable = _Report(), 0
     with open_registry() as database:
@@ -78,7 +78,7 @@ def webhook_ingest(files: tuple[BinaryIO, ...], as_json: bool) -> None:
             while portion := list(islice(bodies, _PORTION)):
                 readable = [(label, body) for label, body in portion if body is not None]
                 for label, _ in (one for one in portion if one[1] is None):
-                    say_error(f"{label} is no JSON; it is left out.")
+                    print_error(f"{label} is not JSON; it is skipped.")
                 unreadable += len(portion) - len(readable)
                 _ingest(database, readable, report)
     _show(report, as_json)
@@ -89,20 +89,24 @@ def webhook_ingest(files: tuple[BinaryIO, ...], as_json: bool) -> None:
 
 @webhook_group.command("replay")
 @click.argument("ids", nargs=-1, type=click.IntRange(1, 2**63 - 1))
-@click.option("--state", type=click.Choice(_STATES), help="Deliveries in this state.")
-@click.option("--since", metavar="TIME", help="Received at or after, as 2026-05-01 or with time.")
-@click.option("--until", metavar="TIME", help="Received before.")
+@click.option("--state", type=click.Choice(_STATES), help="Only deliveries in this state.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only deliveries received at or after this time, such as 2026-05-01T10:00.",
+)
+@click.option("--until", metavar="TIME", help="Only deliveries received before this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def webhook_replay(
     ids: tuple[int, ...], state: str | None, since: str | None, until: str | None, as_json: bool
 ) -> None:
-    """Apply deliveries again that are still in the inbox: by id, state, or time (UTC).
+    """Apply deliveries of the inbox again.
 
-    What is stored already does not change. What they left in quarantine is taken out if they can
-    be applied now.
+    Choose them by id, state or time (UTC). What is stored already does not change. Records that
+    these deliveries left in quarantine are resolved if they can be applied now.
     """
     if not (ids or state or since or until):
-        raise UsageError("Which deliveries? Give ids, --state, --since or --until.")
+        raise UsageError("Give the deliveries' ids, --state, --since or --until.")
     report = _Report()
     with open_registry() as database:
         portions = inbox.reopen(
@@ -117,7 +121,9 @@ def webhook_replay(
                 report.add(f"delivery {settled.id}", settled)
             inbox.resolve_replayed(database, portion)
     if ids and report.deliveries < len(set(ids)):
-        say_error(f"Warning: {len(set(ids)) - report.deliveries} of the ids are not in the inbox.")
+        print_error(
+            f"Warning: not in the inbox: {counted(len(set(ids)) - report.deliveries, 'id')}."
+        )
     _show(report, as_json)
     _exit_with(report)
 
@@ -132,8 +138,8 @@ def _ingest(database: Database, bodies: list[tuple[str, bytes]], report: _Report
 
 
 def _bodies(file: BinaryIO) -> Iterator[tuple[str, bytes | None]]:
-    """Each body with what to call it: of each line if the first is JSON, else of the whole file if
-    that is, else of each line if any is an object. None for what is no JSON."""
+    """Each body with its label: one per line if the first line is JSON, else the whole file if that
+    is JSON, else one per line if any line is an object. None for a body that is not JSON."""
     name = "standard input" if file.name in ("-", "<stdin>") else file.name
     first = file.readline()
     lines: Iterable[bytes] = _lines(first, file)
@@ -171,44 +177,48 @@ def _time(text: str | None, option: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {text} is no time: write 2026-05-01T12:30.") from None
+        raise UsageError(f"{option} {text} is not a time. Write it as 2026-05-01T12:30.") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _show(report: _Report, as_json: bool) -> None:
     if as_json:
-        told = {
+        summary = {
             "deliveries": report.deliveries,
             **{name: dict(getattr(report, name)) for name in ("states", "outcomes", "events")},
             "without_events": report.without_events,
         }
-        click.echo(to_json(told))
+        click.echo(to_json(summary))
         return
     if report.events:
         table = Table("event type", "events", box=None)
         for event_type, count in sorted(report.events.items()):
-            table.add_row(event_type, str(count))
+            table.add_row(event_type, f"{count:,}")
         out.print(table)
     if report.without_events:
         table = Table("without an event", "why", box=None)
         for one in report.without_events:
             table.add_row(one["delivery"], one["why"])
         out.print(table)
-    states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
-    click.echo(f"{report.deliveries} deliveries: {states or 'none'}.")
+    states = ", ".join(f"{count:,} {state}" for state, count in sorted(report.states.items()))
+    click.echo(f"{_deliveries(report.deliveries)}: {states or 'none'}.")
+
+
+def _deliveries(count: int) -> str:
+    return counted(count, "delivery", "deliveries")
 
 
 def _exit_with(report: _Report) -> None:
     if report.outcomes["quarantined"]:
-        say_error(
-            f"Warning: {report.outcomes['quarantined']} items could not be used; they are kept:"
-            " `messenger-pipeline quarantine list` shows them."
+        print_error(
+            f"Warning: {counted(report.outcomes['quarantined'], 'item')} could not be used."
+            " To see why: `messenger-pipeline quarantine list`."
         )
     if report.states["waiting"]:
-        say_error(
-            f"Warning: {report.states['waiting']} deliveries wait for pages that are not"
-            " registered; `messenger-pipeline status` shows which."
+        print_error(
+            f"Warning: {_deliveries(report.states['waiting'])} of pages that are not registered."
+            " To see which pages: `messenger-pipeline status`."
         )
     if report.states["pending"]:
-        say_error(f"Partial: {report.states['pending']} deliveries are to be tried again.")
+        print_error(f"Partial: {_deliveries(report.states['pending'])} will be retried.")
         sys.exit(_PARTIAL)

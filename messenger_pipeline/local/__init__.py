@@ -1,1 +1,1 @@
-"""Everything on one machine: the stack, the demonstration, development."""
+"""Everything on one machine: the stack, the demo, development."""

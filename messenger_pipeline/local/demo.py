@@ -1,6 +1,9 @@
-"""The demonstration: simulated pages synced by a real Dagster, and checked to the last message."""
+"""The demo: simulated pages, synced by a real Dagster and compared to the last message."""
 
 import os
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,42 +17,56 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sessions import SyncSession, list_sessions
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.local.simulated import (
-    compare,
-    live,
+from messenger_pipeline.local.comparison import Compared, compare
+from messenger_pipeline.local.rounds import Round, stored_table
+from messenger_pipeline.local.simulation import (
+    get_live_traffic,
     register_pages,
+    set_live_traffic,
     simulated_pages,
     simulated_settings,
     simulator_arguments,
 )
 from messenger_pipeline.local.stack import Stack, free_port, running_stack
-from messenger_pipeline.settings import Settings
 
 _PATIENCE_SECONDS = 600.0
-_LIVE_PER_SECOND = 20.0  # messages, reactions, edits … while the demonstration lasts
-_LIVE_SECONDS = 6.0  # that they go on after the syncs
+_PROGRESS_SECONDS = 3.0
+_LIVE_PER_SECOND = 20.0  # messages, reactions, edits … during the first two rounds
+_LIVE_SECONDS = 6.0  # of the second round
+_QUERY = "select page_id, page_name, conversations, messages from sync_statistics"
 
 
 @dataclass(frozen=True)
-class PageSummary:
-    """What one page's syncs did since a time, and what is stored of it now."""
+class _Demo:
+    """What the rounds share."""
 
-    page_id: str
-    name: str
-    conversations: int
-    events: int
-    new_events: int
-    seconds: float
-    fetched: int
+    console: Console
+    stack: Stack
+    database: Database
+    ui_port: int
+    pages: dict[str, str]  # the simulated pages' names by their ids
+
+    def show(self, text: str | Table) -> None:
+        self.console.print(text, soft_wrap=isinstance(text, str))
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait until `done`. Raises PipelineError after ten minutes, or if a process ended."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not done():
+            self.stack.check()
+            if time.monotonic() > deadline:
+                raise PipelineError(f"Waited {_PATIENCE_SECONDS:.0f} s for {what}. Giving up.")
+            time.sleep(0.5)
 
 
 def demonstrate(console: Console, *, ui_port: int, conversations: int, page_count: int) -> None:
-    """Sync every simulated page once while webhooks tell what happens there, and compare what
-    landed with the simulator's truth.
+    """Sync every simulated page while webhooks deliver what happens there, and compare what is
+    stored with what happened at the simulator.
 
     Raises PipelineError if a run fails or a message is missing, doubled or wrong.
     """
     settings = simulated_settings()
+    console.print("The demo takes one to two minutes on two cores. It needs no network.")
     console.print("Starting PostgreSQL, the simulated Graph API, the receiver and Dagster …")
     began = time.monotonic()
     with (
@@ -62,153 +79,163 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
         ) as stack,
         Database(stack.data, schema=settings.database_schema) as database,
     ):
-        console.print(f"Up after {time.monotonic() - began:.0f} s: http://127.0.0.1:{ui_port}")
-        since = datetime.now(UTC)
-        page_ids = [page["id"] for page in simulated_pages(stack.graph_url)]
-        live(stack.graph_url, _LIVE_PER_SECOND)
-        _sync_all(console, stack, database, ui_port, page_ids, since)
-        _go_on_live(console, stack, database, since)
-        # A thread that got a message moved to the head, perhaps past the walk: its webhook brought
-        # the message, and the next sync brings what is older.
-        _sync_all(console, stack, database, ui_port, page_ids, datetime.now(UTC))
-        summaries = [_summary(database, page_id, since) for page_id in page_ids]
-        console.print(_table(summaries))
-        found = [compare(database, stack.graph_url, page_id, since) for page_id in page_ids]
-        messages, others = (sum(one) for one in zip(*found, strict=True))
-        console.print(
-            f"[green]Every one of the simulator's {messages:,} messages is in PostgreSQL"
-            f" exactly once, as it was last told, and so is each of {others:,} reactions, edits,"
-            " reads and other events.[/]"
+        pages = {page["id"]: page["name"] for page in simulated_pages(stack.graph_url)}
+        demo = _Demo(console, stack, database, ui_port, pages)
+        demo.show(
+            f"Started after {time.monotonic() - began:.0f} s."
+            f" Dagster's pages, until the demo ends: http://127.0.0.1:{ui_port}"
         )
-        again = datetime.now(UTC)
-        _sync_all(console, stack, database, ui_port, page_ids, again)
-        if any(_wrote(one) for one in list_sessions(database, again)):
-            raise PipelineError("A further sync wrote, although nothing had changed.")
-        console.print(
-            "Nothing had changed since: one more sync wrote no conversation and no event."
-        )
-    console.print(
-        f"Ended after {time.monotonic() - began:.0f} s. {_where_next(settings)}", soft_wrap=True
+        _play(demo)
+    console.print(f"\nThe demo took {time.monotonic() - began:.0f} s. Every process has ended.")
+    console.print(_where_next(settings.home), soft_wrap=True)
+
+
+def _play(demo: _Demo) -> None:
+    """The four rounds, with live traffic during the first two."""
+    since = datetime.now(UTC)
+    set_live_traffic(demo.stack.graph_url, _LIVE_PER_SECOND)
+    demo.show(
+        f"\n[bold]1. First sync: {_what_is_read_first(demo)}[/]\n"
+        f"Meanwhile {_LIVE_PER_SECOND:.0f} events a second (messages, reactions, edits, reads …)"
+        " happen on the pages, and webhooks deliver them.\n"
+        "A conversation that a webhook brought first counts as changed."
     )
+    _sync_all(demo, since)
+
+    demo.show("\n[bold]2. Live webhooks: no sync, deliveries alone[/]")
+    _receive_live(demo, since)
+
+    # A thread that gets a message moves to the head of the list, perhaps past the walk: its webhook
+    # brings the message, and the next sync brings what is older.
+    demo.show(
+        "\n[bold]3. Second sync: what is new since the first[/]\n"
+        "It reads the threads that were updated since ten minutes before the first sync."
+    )
+    _sync_all(demo, datetime.now(UTC))
+
+    demo.show(
+        "\n[bold]4. Third sync: nothing has happened since the second[/]\n"
+        "It reads recently updated threads again, and must write nothing."
+    )
+    again = datetime.now(UTC)
+    _sync_all(demo, again)
+    if any(_wrote(one) for one in list_sessions(demo.database, again)):
+        raise PipelineError("The third sync wrote rows, although nothing had happened.")
+    demo.show("[green]It wrote no conversation and no event.[/]")
+
+    demo.show("\n[bold]What is stored now[/]")
+    found = {
+        page_id: compare(demo.database, demo.stack.graph_url, page_id, since)
+        for page_id in demo.pages
+    }
+    demo.show(stored_table(demo.database, demo.pages, found))
+    demo.show(_verdict(found))
 
 
-def _sync_all(
-    console: Console,
-    stack: Stack,
-    database: Database,
-    ui_port: int,
-    page_ids: list[str],
-    since: datetime,
-) -> None:
-    """One run of each page through the run queue; shows progress until all are complete."""
+def _what_is_read_first(demo: _Demo) -> str:
+    if any(row["last_synced_at"] for row in demo.database.rows("sync_statistics")):
+        return "what is new since an earlier demo (delete its folder to begin with nothing)"
+    return "every conversation of every page"
+
+
+def _sync_all(demo: _Demo, since: datetime) -> None:
+    """One run of each page through Dagster's queue; shows progress, and what each page brought."""
     from messenger_pipeline.defs import launch  # seconds to import
 
-    _until(stack, lambda: set(page_ids) <= launch.list_partitions(), "the partitions")
-    # A schedule's tick may have been first: one run a page is enough.
-    launch.submit_syncs(ui_port, sorted(set(page_ids) - launch.unfinished_pages()))
-    console.print(f"{len(page_ids)} runs are in Dagster's queue, one for each page.")
-    shown = time.monotonic()
+    page_ids = set(demo.pages)
+    demo.until(lambda: page_ids <= launch.list_partitions(), "the pages' partitions")
+    # The schedule may have started some already: one run a page is enough.
+    launch.submit_syncs(demo.ui_port, sorted(page_ids - launch.unfinished_pages()))
+    progress = _Progress(demo)
 
     def done() -> bool:
-        nonlocal shown
         for run in launch.list_page_runs(since):
             if run.status in ("FAILURE", "CANCELED"):
                 raise PipelineError(f"The run of page {run.page_id} failed: {run.failure}")
-        sessions = list_sessions(database, since)
-        if time.monotonic() - shown >= 3:
-            shown = time.monotonic()
-            complete = sum(1 for session in sessions if session.is_complete)
-            console.print(
-                f"  {sum(s.total_synced for s in sessions):,} conversations,"
-                f" {sum(s.events_created for s in sessions):,} events; {complete} of"
-                f" {len(page_ids)} pages complete"
-            )
-        finished = {session.page_id for session in sessions if session.is_complete}
-        return finished >= set(page_ids) and not launch.unfinished_pages() & set(page_ids)
+        now = Round.of(demo.database, demo.pages, since)
+        complete = now.is_complete and not launch.unfinished_pages() & page_ids
+        progress.report(now.progress, at_once=complete)
+        return complete
 
-    _until(stack, done, "the syncs")
+    demo.until(done, "the syncs")
+    demo.show(Round.of(demo.database, demo.pages, since).table())
+
+
+class _Progress:
+    """Shows how far a round is, when that has changed and at most every three seconds."""
+
+    def __init__(self, demo: _Demo) -> None:
+        self._demo = demo
+        self._began = self._shown_at = time.monotonic()
+        self._shown = ""
+
+    def report(self, text: str, *, at_once: bool) -> None:
+        now = time.monotonic()
+        due = at_once or now - self._shown_at >= _PROGRESS_SECONDS
+        if due and text != self._shown:
+            self._shown, self._shown_at = text, now
+            self._demo.show(f"  {text} ({now - self._began:.0f} s)")
 
 
 def _wrote(session: SyncSession) -> bool:
     return bool(session.inserted or session.updated or session.events_created)
 
 
-def _go_on_live(console: Console, stack: Stack, database: Database, since: datetime) -> None:
+def _receive_live(demo: _Demo, since: datetime) -> None:
     """Show deliveries coming in for a while, then wait until the last is applied."""
     ends = time.monotonic() + _LIVE_SECONDS
     while time.monotonic() < ends:
-        stack.check()
+        demo.stack.check()
         time.sleep(2)
-        console.print(_live_line(stack, database, since))
-    live(stack.graph_url, 0)
+        demo.show(_live_line(demo, since))
+    set_live_traffic(demo.stack.graph_url, 0)
 
     def drained() -> bool:
-        return not live(stack.graph_url).waiting and not inbox.waiting(database).deliveries
+        sent = get_live_traffic(demo.stack.graph_url).waiting == 0
+        return sent and not inbox.waiting(demo.database).deliveries
 
-    _until(stack, drained, "the last deliveries")
-    console.print(_live_line(stack, database, since))
+    demo.until(drained, "the last deliveries")
+    demo.show(_live_line(demo, since))
 
 
-def _live_line(stack: Stack, database: Database, since: datetime) -> str:
-    told = live(stack.graph_url)
-    span = datetime.now(UTC) - since + timedelta(seconds=1)
-    applied = inbox.figures(database, span)
+def _live_line(demo: _Demo, since: datetime) -> str:
+    traffic = get_live_traffic(demo.stack.graph_url)
+    applied = inbox.figures(demo.database, datetime.now(UTC) - since + timedelta(seconds=1))
     return (
-        f"  live: {told.happened:,} things happened, {told.acknowledged:,} deliveries"
-        f" acknowledged, {applied.done:,} applied; from received to applied"
-        f" {(applied.lag_median or 0) * 1000:.0f} ms in the median,"
-        f" {(applied.lag_max or 0) * 1000:.0f} ms at most"
+        f"  since the start: {traffic.events:,} events happened,"
+        f" {traffic.acknowledged:,} deliveries acknowledged, {applied.done:,} applied;"
+        " from received to applied"
+        f" {(applied.lag_median or 0) * 1000:,.0f} ms (median),"
+        f" {(applied.lag_max or 0) * 1000:,.0f} ms (longest)"
     )
 
 
-def _until(stack: Stack, done: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not done():
-        stack.check()
-        if time.monotonic() > deadline:
-            raise PipelineError(f"Waited {_PATIENCE_SECONDS:.0f} s for {what} in vain.")
-        time.sleep(0.5)
-
-
-def _summary(database: Database, page_id: str, since: datetime) -> PageSummary:
-    sessions = list_sessions(database, since, page_id)
-    [stored] = [row for row in database.rows("sync_statistics") if row["page_id"] == page_id]
-    return PageSummary(
-        page_id,
-        stored["page_name"],
-        conversations=stored["conversations"],
-        events=stored["messages"],
-        new_events=sum(session.events_created for session in sessions),
-        seconds=sum(
-            ((session.ended_at or session.updated_at) - session.started_at).total_seconds()
-            for session in sessions
-        ),
-        fetched=sum(session.total_synced for session in sessions),
-    )
-
-
-def _table(summaries: list[PageSummary]) -> Table:
-    table = Table(title="What landed", box=None, title_justify="left")
-    for name in ("page", "name"):
-        table.add_column(name, no_wrap=True)
-    for name in ("conversations", "events", "new", "seconds", "conv./s"):
-        table.add_column(name, justify="right")
-    for one in summaries:
-        table.add_row(
-            one.page_id,
-            one.name,
-            f"{one.conversations:,}",
-            f"{one.events:,}",
-            f"{one.new_events:,}",
-            f"{one.seconds:.1f}",
-            f"{one.fetched / one.seconds:,.0f}" if one.seconds else "",
-        )
-    return table
-
-
-def _where_next(settings: Settings) -> str:
-    home = Path(os.path.relpath(settings.home))
+def _verdict(found: dict[str, Compared]) -> str:
+    messages = sum(one.messages for one in found.values())
+    others = sum(one.other_events for one in found.values())
     return (
-        f"The data stays in {home}. Next: `make dev` keeps everything up, with Dagster's pages;"
-        " the README tells how to sync pages of your own."
+        f"[green]Each of the simulator's {messages:,} messages is stored exactly once, with its"
+        f" latest text, and so is each of its {others:,} reactions, edits, reads and other"
+        " events.[/]"
     )
+
+
+def _where_next(home: Path) -> str:
+    """How to look at the data, and what to do next, in lines to be typed."""
+    psql = f"{shlex.quote(_own_command())} psql --demo"
+    return (
+        f"The data stays in {os.path.relpath(home)}. To look at it:\n"
+        f"  {psql} -c '{_QUERY}'\n"
+        f"  {psql}\n"
+        "Next: `make dev` keeps everything running, with Dagster's pages and the status page."
+        " The README shows how to sync your own pages."
+    )
+
+
+def _own_command() -> str:
+    """What to type for `messenger-pipeline` in this shell."""
+    name = "messenger-pipeline"
+    started = Path(sys.argv[0])
+    if started.name != name or shutil.which(name) == str(started):
+        return name
+    return os.path.relpath(started)

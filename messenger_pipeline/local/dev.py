@@ -1,4 +1,4 @@
-"""Everything on one machine, kept up: for development, and to look at."""
+"""Everything on one machine until Ctrl-C: for development, and to look at."""
 
 import time
 
@@ -6,11 +6,11 @@ from rich.console import Console
 
 from messenger_pipeline import runtime
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.local.simulated import (
+from messenger_pipeline.local.simulation import (
     API_KEY,
     APP_SECRET,
-    live,
     register_pages,
+    set_live_traffic,
     simulated_settings,
     simulator_arguments,
 )
@@ -29,7 +29,7 @@ def keep_up(
     conversations: int,
     page_count: int,
 ) -> None:
-    """Keep the stack up until Ctrl-C. With real pages, the receiver needs its secrets."""
+    """Run the stack until Ctrl-C. For real pages the receiver runs only if its secrets are set."""
     settings = load_settings() if real else simulated_settings()
 
     def prepared(data: str, graph: str) -> None:
@@ -48,15 +48,15 @@ def keep_up(
         simulated=None if real else simulator_arguments(conversations, page_count),
         prepared=prepared,
     ) as stack:
-        console.print(f"Dagster: http://127.0.0.1:{ui_port}. Ctrl-C ends everything.")
+        console.print(f"Dagster's pages: http://127.0.0.1:{ui_port}\nCtrl-C ends everything.")
         console.print(
             f"Status page: {stack.receiver_url}/ {_key(settings)}\n"
             f"Webhooks: {stack.receiver_url}/api/webhook"
             if receives
-            else "No webhooks: MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN are not both set."
+            else "The webhook receiver is off: set MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN."
         )
         if not real:
-            live(stack.graph_url, _PER_SECOND)
+            set_live_traffic(stack.graph_url, _PER_SECOND)
             console.print(
                 "For commands in another terminal:\n"
                 f"  export MESSENGER_HOME={settings.home.resolve()}\n"
@@ -75,15 +75,15 @@ def keep_up(
 
 
 def _export_key(settings: Settings) -> str:
-    """The simulated key's line; a key of the user's own is not repeated."""
+    """The line of the simulated API key. A key that the user has set is not printed."""
     mine = settings.api_key is not None and settings.api_key.get_secret_value() == API_KEY
     return f"  export MESSENGER_API_KEY={API_KEY}\n" if mine else ""
 
 
 def _key(settings: Settings) -> str:
     if settings.api_key is None:
-        return "(closed until MESSENGER_API_KEY is set)"
-    # A simulated one is nobody's secret; a real one is known to who set it.
+        return "(off until MESSENGER_API_KEY is set)"
+    # The simulated key is no secret; the user knows a real one.
     key = settings.api_key.get_secret_value()
     return f"(the API key is {key})" if key == API_KEY else "(with your MESSENGER_API_KEY)"
 
@@ -93,6 +93,4 @@ def _fail_dead_runs(settings: Settings, data: str, console: Console) -> None:
 
     with Database(data, schema=settings.database_schema) as database:
         if dead := launch.fail_orphaned_runs(database):
-            console.print(
-                f"{dead} runs that an earlier stack left unfinished are marked as failed."
-            )
+            console.print(f"Marked as failed: {dead:,} unfinished runs of an earlier stack.")

@@ -1,6 +1,6 @@
-"""Everything on one machine: embedded PostgreSQL, simulated Graph API, Dagster with its pages.
+"""The stack on one machine: embedded PostgreSQL, simulated Graph API, receiver, Dagster.
 
-The children end when this process does, however it dies; see supervise.py.
+The child processes end when this one does, even if it is killed; see supervise.py.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ from urllib.request import urlopen
 from messenger_pipeline import runtime
 from messenger_pipeline.db.migrate import upgrade
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.project import PROJECT
+from messenger_pipeline.project import PROJECT, import_path
 from messenger_pipeline.runtime import database_urls
 from messenger_pipeline.settings import Settings
 
-STARTUP_SECONDS = 120.0
+STARTUP_SECONDS = 300.0  # 20 on an idle machine of two cores; a child that ends is noticed at once
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Child:
 
 
 def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, str]:
-    """The environment for Dagster, its home made ready from the project's dagster.yaml.
+    """The environment for Dagster; its home gets the project's dagster.yaml.
 
-    Every setting stands in it: Dagster puts a .env of its directory above the environment, so its
-    processes work in a directory that has none.
+    It holds every setting: Dagster prefers a .env in its directory to the environment, so its
+    processes run in a directory that has none.
     """
     home = (settings.dagster_home or settings.home / "dagster").resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -62,9 +62,9 @@ def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, st
 
 @contextmanager
 def stack_lock(home: Path) -> Iterator[Path]:
-    """One stack per home: waits until what is left of an earlier one is gone.
+    """One stack per home: waits until the processes of an earlier one have ended.
 
-    Yields the lock that each child holds while anything of it lives.
+    Yields the lock file that each child locks until its last process has ended.
     """
     home.mkdir(parents=True, exist_ok=True)
     path = home / "stack.lock"
@@ -73,7 +73,7 @@ def stack_lock(home: Path) -> Iterator[Path]:
             fcntl.flock(starter, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PipelineError(
-                f"Another `dev` or `demo` runs on {home}. End it first, or set MESSENGER_HOME."
+                f"Another `dev` or `demo` uses {home}. End it first, or set another MESSENGER_HOME."
             ) from None
         deadline = time.monotonic() + STARTUP_SECONDS
         while True:
@@ -83,7 +83,7 @@ def stack_lock(home: Path) -> Iterator[Path]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise PipelineError(
-                        f"Processes of an earlier stack on {home} do not end; kill them."
+                        f"Processes of an earlier `dev` or `demo` still use {home}. Kill them."
                     ) from None
                 time.sleep(0.2)
         fcntl.flock(file, fcntl.LOCK_UN)
@@ -110,7 +110,7 @@ def child(
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, **environment, **import_path()},
             cwd=home,
             start_new_session=True,
         )
@@ -146,10 +146,11 @@ def running_stack(
     simulated: list[str] | None,
     prepared: Callable[[str, str], None],
 ) -> Iterator[Stack]:
-    """The stack on `ui_port`; with `receiver_port` the webhook receiver, too, and with
-    `simulated`, the arguments of `simulate`, a Graph API that delivers to it.
+    """The stack; all its servers answer when the body runs.
 
-    `prepared` is called with the data's and the API's URL when both are up, before Dagster is.
+    Dagster's webserver is on `ui_port`. `receiver_port` adds the webhook receiver; `simulated`,
+    the arguments of `simulate`, a Graph API that delivers to it. `prepared` is called with the
+    URLs of the database and the API, before Dagster starts.
     """
     home = settings.home.resolve()
     require_free_port(ui_port, "--ui-port")
@@ -184,7 +185,13 @@ def running_stack(
             _wait_for(f"{receiver_url}/readyz", children)
         command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml")]
         command += ["-h", "127.0.0.1", "-p", str(ui_port)]
-        children.append(up.enter_context(child("dagster", command, environment, home, lock)))
+        # Dagster's default, 60 s to start a run, is too short while a busy machine starts eight.
+        patient = {
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": f"{STARTUP_SECONDS:.0f}",
+            **os.environ,
+            **environment,
+        }
+        children.append(up.enter_context(child("dagster", command, patient, home, lock)))
         _wait_for(f"http://127.0.0.1:{ui_port}/server_info", children)
         yield Stack(data, graph_url, receiver_url, children, environment)
 
@@ -217,11 +224,14 @@ def _wait_for(url: str, children: list[Child]) -> None:
                 return
         except OSError:
             time.sleep(0.2)
-    raise PipelineError(f"{children[-1].name} does not answer. Its log is {children[-1].log}.")
+    raise PipelineError(
+        f"{children[-1].name} did not answer within {STARTUP_SECONDS:.0f} s. Its log is"
+        f" {children[-1].log}."
+    )
 
 
 def _for_sqlalchemy(url: str) -> str:
-    """Dagster's storage speaks psycopg2, whatever SQLAlchemy takes postgresql:// to mean."""
+    """Dagster's storage needs psycopg2, whichever driver postgresql:// means to SQLAlchemy."""
     return "postgresql+psycopg2://" + url.partition("://")[2]
 
 

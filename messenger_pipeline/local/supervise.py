@@ -1,8 +1,8 @@
-"""Runs a command that ends when whoever started it ends, however that dies.
+"""Runs a command that ends when the process that started us ends, even if that is killed.
 
-The starter holds the other end of our standard input. When that closes, the command's whole
-process group is ended: asked first, then killed. While it runs we keep the embedded database
-server and a lock, by which the next starter knows that nothing of this one is left.
+That process holds the other end of our standard input. When it closes, the command's process
+group is interrupted, then killed. Until then we keep the embedded database server running, and
+hold a lock that tells the next stack that processes of this one are left.
 
     python -m messenger_pipeline.local.supervise HOME LOCK COMMAND…
 """
@@ -22,7 +22,7 @@ GRACE_SECONDS = 20.0
 
 def main(arguments: list[str]) -> int:
     home, lock, command = Path(arguments[0]), Path(arguments[1]), arguments[2:]
-    # The starter decides when to end. A handler, not SIG_IGN, which the command would inherit.
+    # Closing standard input ends us, Ctrl-C does not. Not SIG_IGN: the command would inherit it.
     signal.signal(signal.SIGINT, lambda *_: None)
     from messenger_pipeline.db.embedded import embedded_server
 
@@ -34,12 +34,12 @@ def main(arguments: list[str]) -> int:
             readable, _, _ = select.select([sys.stdin], [], [], 0.2)
             if readable and not os.read(sys.stdin.fileno(), 1):
                 _end(child)
-        _end(child)  # what it may have left behind
+        _end(child)  # processes that the command left in its group
         return child.returncode
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End the command's process group: asked, then killed."""
+    """End the command's process group: interrupted, then killed after 20 seconds."""
     for which in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, which)

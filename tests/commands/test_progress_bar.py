@@ -1,4 +1,4 @@
-"""The bar of `sync` on a terminal: what those who watch the events are told."""
+"""The progress bar of `sync` on a terminal shows what the events report."""
 
 import os
 import pty
@@ -16,11 +16,13 @@ from tests.test_cli import environment
 __all__ = ["environment"]  # a fixture
 
 
-def shown_on_a_terminal(command: list[str], given: dict[str, str], folder: Path) -> tuple[int, str]:
-    """Exit code and what a terminal shows of standard error."""
+def shown_on_a_terminal(
+    command: list[str], settings: dict[str, str], folder: Path
+) -> tuple[int, str]:
+    """The exit code, and what a terminal shows of standard error."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command, env={**os.environ, **given, "COLUMNS": "200", "TERM": "xterm"}, cwd=folder,
+        command, env={**os.environ, **settings, "COLUMNS": "200", "TERM": "xterm"}, cwd=folder,
         stdout=subprocess.DEVNULL, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
@@ -29,12 +31,12 @@ def shown_on_a_terminal(command: list[str], given: dict[str, str], folder: Path)
         while part := os.read(ours, 65_536):
             shown += part
     except OSError:
-        pass  # Linux's way to say that nobody writes any more
+        pass  # Linux raises it when the other end is closed
     os.close(ours)
     return process.wait(timeout=60), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
 
 
-def test_it_tells_what_is_read_how_fast_and_what_is_left(
+def test_it_shows_what_is_read_how_fast_and_what_is_left(
     environment: dict[str, str],
     simulate: Callable[..., Simulated],
     database: Database,
@@ -49,7 +51,7 @@ def test_it_tells_what_is_read_how_fast_and_what_is_left(
     assert f"page {simulated.page.id}" in shown
     counts = {int(count) for count in re.findall(r"(\d+) conversations read", shown)}
     assert any(0 < count < 300 for count in counts), shown
-    # Now it is known how many there are.
+    # The second sync knows from the first how many conversations there are.
     environment["MESSENGER_CALLS_PER_SECOND"] = "1"
     code, shown = shown_on_a_terminal([*command, "--full"], environment, tmp_path)
     assert code == 0, shown

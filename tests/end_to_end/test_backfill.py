@@ -32,7 +32,7 @@ STATE = """query ($backfill: String!) {
 TICKS = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
   schedules { name scheduleState { ticks(limit: 50) { status } } }
   sensors { name sensorState { ticks(limit: 50) { status } } } } } } }"""
-AT_WORK = {"STARTING", "STARTED", "CANCELING"}
+IN_PROGRESS = {"STARTING", "STARTED", "CANCELING"}
 
 
 class Ui:
@@ -45,9 +45,9 @@ class Ui:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = Request(self._url, body, {"Content-Type": "application/json"})  # noqa: S310
         with urlopen(request, timeout=60) as answer:  # noqa: S310 - the webserver of this stack
-            told: dict[str, Any] = json.load(answer)
-        assert "errors" not in told, told
-        found: dict[str, Any] = told["data"]
+            result: dict[str, Any] = json.load(answer)
+        assert "errors" not in result, result
+        found: dict[str, Any] = result["data"]
         return found
 
     def partitions(self) -> list[str]:
@@ -91,18 +91,18 @@ def stack(home: Path) -> Iterator[Ui]:
             return False
 
     try:
-        until(ready, "a partition of each page")
+        until(ready, "each page has a partition")
         yield ui
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
 
 
-def test_a_backfill_succeeds_within_the_limits_although_a_page_is_removed_meanwhile(
+def test_a_backfill_stays_within_the_limits_while_a_page_is_removed(
     home: Path,
 ) -> None:
-    """Never more than six runs of pages are at work, never two of one; the page that was removed
-    fails, and says why; no tick fails."""
+    """Never more than six runs of pages are in progress, never two of one page; the removed page
+    fails with the reason; no tick fails."""
     with stack(home) as ui:
         pages = ui.partitions()
         backfill, gone = ui.backfill(pages), pages[-1]
@@ -120,18 +120,18 @@ def test_a_backfill_succeeds_within_the_limits_although_a_page_is_removed_meanwh
                 (run["status"], {tag["key"]: tag["value"] for tag in run["tags"]})
                 for run in state["runsOrError"]["results"]
             ]
-            at_work = Counter(
+            in_progress = Counter(
                 tags["dagster/partition"]
                 for status, tags in runs
-                if status in AT_WORK and "dagster/partition" in tags
+                if status in IN_PROGRESS and "dagster/partition" in tags
             )
-            assert sum(at_work.values()) <= 6
-            assert max(at_work.values(), default=0) <= 1
-            told = state["partitionBackfillOrError"]
-            if told["status"] != "REQUESTED":
+            assert sum(in_progress.values()) <= 6
+            assert max(in_progress.values(), default=0) <= 1
+            progress = state["partitionBackfillOrError"]
+            if progress["status"] != "REQUESTED":
                 break
             assert time.monotonic() < deadline, runs
-        assert (told["status"], told["error"]) == ("COMPLETED_FAILED", None)
+        assert (progress["status"], progress["error"]) == ("COMPLETED_FAILED", None)
         ends = {
             tags["dagster/partition"]: (status, tags["messenger/cause"])
             for status, tags in runs
@@ -140,6 +140,6 @@ def test_a_backfill_succeeds_within_the_limits_although_a_page_is_removed_meanwh
         assert ends == dict.fromkeys(pages, ("SUCCESS", "backfill")) | {
             gone: ("FAILURE", "backfill")
         }
-        until(lambda: gone not in ui.partitions(), "the partition of the removed page to go")
+        until(lambda: gone not in ui.partitions(), "the partition of the removed page goes")
         assert not [name for name, ends in ui.ticks().items() if "FAILURE" in ends]
     assert processes_of(home) == []

@@ -1,5 +1,5 @@
-"""Secrets are planted wherever one can stand, everything is let go wrong, and they are found
-nowhere: no output, no log, no answer, no row, no file."""
+"""Secrets are set wherever a setting or input takes one, and faults are injected; then no output,
+log, answer, row or file contains any of them."""
 
 import hashlib
 import hmac
@@ -34,15 +34,15 @@ DEAD = "http://127.0.0.1:9"
 
 @dataclass
 class Ground:
-    """Where everything is planted, and what was heard."""
+    """The environment with the secrets, and the output so far."""
 
     environment: dict[str, str]
     folder: Path
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str, given: str = "", **settings: str) -> None:
-        """A command, whatever comes of it."""
-        self._hear([*COMMAND, *arguments], given, settings)
+        """Run a command; it may fail."""
+        self._record([*COMMAND, *arguments], given, settings)
 
     def run_job(self, name: str, **settings: str) -> None:
         """A Dagster job, as a run that the instance keeps."""
@@ -54,19 +54,19 @@ class Ground:
             f"    defs.resolve_job_def('{name}').execute_in_process("
             "instance=instance, raise_on_error=False)\n"
         )
-        self._hear([sys.executable, "-c", program], "", settings)
+        self._record([sys.executable, "-c", program], "", settings)
 
-    def _hear(self, command: list[str], given: str, settings: dict[str, str]) -> None:
+    def _record(self, command: list[str], given: str, settings: dict[str, str]) -> None:
         done = subprocess.run(
             command, input=given, env=self.environment | settings, cwd=self.folder,
             capture_output=True, text=True, timeout=240, check=False,
         )  # fmt: skip
-        self.said.append(done.stdout + done.stderr)
+        self.output.append(done.stdout + done.stderr)
 
 
 @pytest.fixture
 def sink() -> Iterator[str]:
-    """An address for alerts that takes none, and repeats what it was asked."""
+    """An address for alerts that refuses each, and repeats its path."""
 
     class Sink(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -120,10 +120,10 @@ def _with_password(url: str) -> str:
 
 @contextmanager
 def served(ground: Ground) -> Iterator[str]:
-    """The receiver; what it says is heard when it has ended."""
+    """The receiver; its log is part of the output when it has ended."""
     port = free_port()
-    said = ground.folder / "receiver.log"
-    with said.open("w") as output:
+    log = ground.folder / "receiver.log"
+    with log.open("w") as output:
         process = subprocess.Popen(
             [*COMMAND, "serve", "--port", port],
             env=ground.environment, cwd=ground.folder, stdout=output, stderr=output,
@@ -135,23 +135,23 @@ def served(ground: Ground) -> Iterator[str]:
                 try:
                     requests.get(f"{address}/readyz", timeout=5)
                     break
-                except requests.ConnectionError:
-                    assert time.monotonic() < deadline, said.read_text()
+                except (requests.ConnectionError, requests.Timeout):
+                    assert time.monotonic() < deadline, log.read_text()
             yield address
         finally:
             process.terminate()
             process.wait(30)
-    ground.said.append(said.read_text())
+    ground.output.append(log.read_text())
 
 
 def use_the_receiver(ground: Ground, address: str, page: str, other: str) -> None:
-    """Everything that it answers to, rightly and wrongly asked."""
+    """Every route, with right and wrong requests."""
     key = {"X-API-Key": API_KEY}
     signed = body(text(1, "m1", f"hi {page}", page=page), page=page)
 
     def ask(method: str, path: str, **options: object) -> requests.Response:
         answer = requests.request(method, address + path, timeout=30, **options)  # type: ignore[arg-type]
-        ground.said.append(f"{answer.headers}\n{answer.text}")
+        ground.output.append(f"{answer.headers}\n{answer.text}")
         return answer
 
     for name, given in (
@@ -175,7 +175,7 @@ def use_the_receiver(ground: Ground, address: str, page: str, other: str) -> Non
             f"{address}/api/conversations/sync/{session.get('sync_session_id')}{path}",
             headers=key, stream=True, timeout=30,
         ) as answer:  # fmt: skip
-            ground.said.append(next(answer.iter_lines(decode_unicode=True), ""))
+            ground.output.append(next(answer.iter_lines(decode_unicode=True), ""))
     for path in ("/", "/metrics", "/docs", "/openapi.json", "/healthz", "/readyz",
                  "/api/overview", "/api/pages", f"/nothing/{API_KEY}"):  # fmt: skip
         ask("GET", path, headers=key)
@@ -203,7 +203,7 @@ def rows_of(url: str) -> str:
     return "\n".join(found)
 
 
-def test_a_secret_is_found_nowhere(
+def test_no_output_row_or_file_contains_a_secret(
     ground: Ground, simulated: Simulated, url: str, server: str
 ) -> None:
     page, other = simulated.pages
@@ -214,7 +214,7 @@ def test_a_secret_is_found_nowhere(
     ground.run("pages", "add", page.token, given=page.id)
     ground.run("sync", page.token)
     ground.run("pages", "remove", page.token)
-    # Records that cannot be used are kept raw, with the addresses that Meta put into them.
+    # Records that cannot be used are stored raw, with the addresses that Meta put into them.
     simulated.fault("participants_page_only", times=2)
     simulated.fault("message_without_time", times=3)
     simulated.fault("code_2", times=2)
@@ -235,7 +235,7 @@ def test_a_secret_is_found_nowhere(
         one.access = "expired"
     ground.run("sync", page.id)
     ground.run_job("check_tables")
-    with psycopg.connect(url) as connection:  # all are due for their daily check once more
+    with psycopg.connect(url) as connection:  # each page's daily check is due again
         connection.execute(
             "update messenger_pipeline.page_checks set checked_at = checked_at - interval '2 days'"
         )
@@ -247,7 +247,7 @@ def test_a_secret_is_found_nowhere(
         ground.run(*command)
 
     places = {
-        "what was said": "\n".join(ground.said),
+        "the output": "\n".join(ground.output),
         "the data": rows_of(url),
         "Dagster's rows": rows_of(
             database_url(server, url.partition("?")[0].rpartition("/")[2] + "_dagster")
@@ -263,12 +263,12 @@ def test_a_secret_is_found_nowhere(
         "token key": ground.environment["MESSENGER_TOKEN_KEY"],
     }  # fmt: skip
     found = [
-        f"the {name} in {place}: …{told[max(0, told.index(secret) - 300) :][:400]}…"
+        f"the {name} in {place}: …{content[max(0, content.index(secret) - 300) :][:400]}…"
         for name, secret in secrets.items()
-        for place, told in places.items()
-        if secret in told
+        for place, content in places.items()
+        if secret in content
     ]
     assert not found, "\n\n".join(found)
-    # Everything was really there to be told.
+    # The output really has the texts in which a secret could stand.
     for word in ("is registered; its token works", "Session has expired", '"level"', "quarantine"):
-        assert word in places["what was said"], word
+        assert word in places["the output"], word

@@ -236,7 +236,7 @@ def test_a_line_that_is_not_json_is_skipped_and_reported(
     (tmp_path / "lines.jsonl").write_bytes(b"\n".join(lines))
     result = webhook("ingest", "lines.jsonl", "--json")
     label = f"lines.jsonl, line {at + 1}" if at else "lines.jsonl"
-    ended(result, 1, f"{label} is no JSON; it is left out.")
+    ended(result, 1, f"{label} is not JSON; it is skipped.")
     assert json.loads(result.stdout)["states"] == {"done": 2}
     assert texts(database) == ["text 1", "text 2"]
 
@@ -254,8 +254,8 @@ def test_a_file_that_is_not_json_is_reported_once(
 ) -> None:
     (tmp_path / "broken.json").write_bytes(body)
     result = webhook("ingest", "broken.json")
-    ended(result, 1, "broken.json is no JSON; it is left out.", "0 deliveries: none.")
-    assert result.stderr.count("is no JSON") == 1
+    ended(result, 1, "broken.json is not JSON; it is skipped.", "0 deliveries: none.")
+    assert result.stderr.count("is not JSON") == 1
     assert states(database) == []
 
 
@@ -283,13 +283,13 @@ def test_unusable_items_are_quarantined_and_reported(webhook: Run, database: Dat
     [
         (["ingest"], 2, ["Missing argument"]),
         (["ingest", "nowhere.json"], 2, ["nowhere.json"]),
-        (["replay"], 2, ["Which deliveries?"]),
+        (["replay"], 2, ["Give the deliveries' ids"]),
         (["replay", "x"], 2, ["not a valid integer"]),
         (["replay", "9" * 30], 2, ["not in the range"]),
         (["replay", "0"], 2, ["not in the range"]),
         (["replay", "--state", "lost"], 2, ["--state"]),
-        (["replay", "--since", "soon"], 2, ["--since soon is no time"]),
-        (["replay", "12345"], 0, ["1 of the ids are not in the inbox", "0 deliveries: none."]),
+        (["replay", "--since", "soon"], 2, ["--since soon is not a time"]),
+        (["replay", "12345"], 0, ["not in the inbox: 1 id.", "0 deliveries: none."]),
         (["replay", "--since", "2026-05-01"], 0, ["0 deliveries: none."]),
     ],
 )
@@ -307,11 +307,11 @@ def test_deliveries_wait_for_their_page_and_are_applied_when_it_is_registered(
 ) -> None:
     result = webhook("ingest", "-", input=text(1).decode())
     ended(
-        result, 0, f"waiting: page {PAGE} is not registered", "1 deliveries: 1 waiting.",
-        "Warning: 1 deliveries wait for pages that are not registered",
+        result, 0, f"waiting: page {PAGE} is not registered", "1 delivery: 1 waiting.",
+        "Warning: 1 delivery of pages that are not registered",
     )  # fmt: skip
     assert (states(database), texts(database)) == (["pending"], [])
-    ended(webhook("replay", "--state", "pending"), 0, "1 deliveries: 1 waiting.")
+    ended(webhook("replay", "--state", "pending"), 0, "1 delivery: 1 waiting.")
     register(database)
     assert drain_batch(database).states == {"done": 1}
     assert texts(database) == ["text 1"]
@@ -359,7 +359,7 @@ def test_replaying_a_repaired_delivery_resolves_its_quarantined_record(
     ended(webhook("replay", str(delivery_id)), 0, "1 items could not be used")
     with database.transaction() as connection:
         connection.execute("update webhook_inbox set body = %s", [text(1)])
-    ended(webhook("replay", "--state", "failed"), 0, "1 deliveries: 1 done.")
+    ended(webhook("replay", "--state", "failed"), 0, "1 delivery: 1 done.")
     assert query(database, "select resolved_at is null from quarantined_records") == [(False,)]
 
 
@@ -375,9 +375,9 @@ def test_an_event_that_postgresql_refuses_makes_the_command_partial(
             " when (new.metadata ->> 'text' = 'text 1') execute function refuse()"
         )
     result = webhook("ingest", "-", input=f"{text(1).decode()}\n{text(2).decode()}")
-    ended(result, 3, "not this one", "Partial: 1 deliveries are to be tried again.")
+    ended(result, 3, "not this one", "Partial: 1 delivery will be retried.")
     assert texts(database) == ["text 2"]
     with database.transaction() as connection:
         connection.execute("drop trigger refusing on contact_interaction_events")
-    ended(webhook("replay", "--state", "pending"), 0, "1 deliveries: 1 done.")
+    ended(webhook("replay", "--state", "pending"), 0, "1 delivery: 1 done.")
     assert texts(database) == ["text 1", "text 2"]

@@ -1,1 +1,1 @@
-"""The run-through of docs/runthrough.md: a real stack, a real browser, things that go wrong."""
+"""Records docs/runthrough.md: a real stack, a real browser, injected faults."""

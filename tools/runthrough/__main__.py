@@ -13,14 +13,13 @@ from playwright.sync_api import Page, expect
 from tools.runthrough.record import Record
 from tools.runthrough.stage import API_KEY, Stage, browser_page, kill_run, running_stage, until
 
-_SLOW = 3.0  # seconds that an answer takes
-_INTRODUCTION = """# A run-through, with things that go wrong
+_SLOW = 3.0  # seconds for each answer
+_INTRODUCTION = """# A tour, with faults
 
-What follows was recorded by `make runthrough`, which anyone can repeat
-(it needs Debian's `chromium`).
-It starts everything on one machine with simulated pages, presses what a person would press,
-kills what may be killed, and looks at what comes of it.
-Ids, ports and folders differ each time and are named here."""
+`make runthrough` recorded this tour and can record it again (it needs Debian's `chromium`).
+It starts everything on one machine with simulated pages, presses buttons as a person would,
+kills a run, lets a token expire, and shows the results.
+Ids, ports and folders differ each time; names stand for them here."""
 
 
 @click.command()
@@ -39,7 +38,7 @@ def main(folder: Path, conversations: int) -> None:
             str(home): "/tmp/run-through",  # noqa: S108 - a name in a text
         }
         record = Record(folder, names)
-        record.say(_INTRODUCTION)
+        record.add(_INTRODUCTION)
         page_id = stage.pages()[0]["id"]
         _start(stage, record, browser)
         session = _press_sync_twice(stage, record, browser, page_id)
@@ -53,10 +52,10 @@ def main(folder: Path, conversations: int) -> None:
 
 
 class _Events:
-    """What a session's event stream tells, heard in a thread."""
+    """The events of a session's stream, received in a thread."""
 
     def __init__(self, stage: Stage, session: str) -> None:
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self._stage, self._session = stage, session
         self.thread = threading.Thread(target=self._listen, daemon=True)
         self.thread.start()
@@ -67,20 +66,20 @@ class _Events:
         with requests.get(address, headers=headers, stream=True, timeout=600) as answer:
             for line in answer.iter_lines():
                 if line.startswith(b"data:"):
-                    self.heard.append(json.loads(line[5:]))
+                    self.received.append(json.loads(line[5:]))
 
 
 def _start(stage: Stage, record: Record, browser: Page) -> None:
-    record.say(
-        "## Start\n\n`messenger-pipeline dev` with a key for the status page, an address for alerts"
-        " (a sink of the script's stands in for a chat). The status page is at the receiver's `/`;"
-        " it asks for the key once."
+    record.add(
+        "## Start\n\n`messenger-pipeline dev` runs with a key for the status page and an address"
+        " for alerts (the script's own server stands in for a chat). The status page is the"
+        " receiver's `/`; it asks for the key once."
     )
     browser.goto(stage.receiver)
     browser.get_by_label("API key").fill(API_KEY)
     browser.get_by_role("button", name="Log in").click()
     expect(browser.locator("#pages tr")).to_have_count(3)
-    # The schedule has found all pages due; their first syncs end before the story begins.
+    # All pages are due at first: wait until the schedule has synced them.
     until(lambda: _idle(stage), "the first syncs", 600)
     browser.reload()
     expect(browser.locator("#figures")).to_contain_text("alive")
@@ -88,15 +87,15 @@ def _start(stage: Stage, record: Record, browser: Page) -> None:
 
 
 def _idle(stage: Stage) -> bool:
-    told = stage.ask("GET", "/api/pages").json()["pages"]
-    return all(page["lastSyncedAt"] and not page["sessions"] for page in told)
+    pages = stage.ask("GET", "/api/pages").json()["pages"]
+    return all(page["lastSyncedAt"] and not page["sessions"] for page in pages)
 
 
 def _press_sync_twice(stage: Stage, record: Record, browser: Page, page_id: str) -> str:
-    record.say(
-        "## Press Sync twice\n\n*Sync all* asks for a walk of all threads. Pressed once more, the"
-        " second request is refused: one is in progress. (The simulator is told to answer slowly,"
-        " so that there is something to watch.)"
+    record.add(
+        "## Press Sync twice\n\n*Sync all* requests a full sync. A second press is refused, because"
+        " a sync is in progress. (The simulator answers slowly here, so that there is something to"
+        " watch.)"
     )
     stage.order("faults", {"name": "stall", "page": page_id, "seconds": _SLOW, "times": 1000})
     row = browser.locator("#pages tr", has_text=page_id)
@@ -105,7 +104,7 @@ def _press_sync_twice(stage: Stage, record: Record, browser: Page, page_id: str)
     row.get_by_role("button", name="Sync all").click()
     expect(row.locator(".outcome")).to_contain_text("Sync already in progress")
     browser.screenshot(path=record.picture("409", "The second request is refused"))
-    record.say("A program that asks is told the same:")
+    record.add("The control API refuses it, too:")
     answer = stage.ask("POST", "/api/conversations/sync", json={"pageId": page_id})
     if answer.status_code != 409:
         raise AssertionError(f"expected 409, not {answer.status_code}: {answer.text}")
@@ -120,64 +119,67 @@ def _press_sync_twice(stage: Stage, record: Record, browser: Page, page_id: str)
 
 
 def _watch(record: Record, browser: Page, events: _Events) -> None:
-    record.say("## Watch it\n\nWithin seconds Dagster makes the request a run; the page follows.")
+    record.add(
+        "## Watch it\n\nWithin seconds Dagster starts a run for the request; the page shows its"
+        " progress."
+    )
     until(lambda: _share(events) > 0.25, "a quarter of the list")
-    browser.screenshot(path=record.picture("progress", "The sync at work, with its progress"))
-    record.say("The same as server-sent events, each naming its session (some of them):")
-    told = "\n".join(
+    browser.screenshot(path=record.picture("progress", "The sync in progress"))
+    record.add("The same progress as server-sent events (a selection):")
+    selection = "\n".join(
         f"id: {one['sync_session_id']}:{one['change']}\ndata: {_shown(_some(one))}\n"
-        for one in events.heard[:: max(1, len(events.heard) // 4)][:4]
+        for one in events.received[:: max(1, len(events.received) // 4)][:4]
     )
     record.show(
         'curl -N -H "X-API-Key: $MESSENGER_API_KEY"'
         " http://127.0.0.1:8000/api/conversations/sync/SESSION/events",
-        told,
+        selection,
     )
 
 
 def _share(events: _Events) -> float:
-    return float(events.heard[-1]["fraction"] or 0) if events.heard else 0.0
+    return float(events.received[-1]["fraction"] or 0) if events.received else 0.0
 
 
 def _kill(stage: Stage, record: Record, browser: Page, session: str) -> None:
-    told = stage.ask("GET", f"/api/conversations/sync/{session}").json()
-    pid = kill_run(stage, told["runId"])
-    record.names |= {told["runId"]: "RUN", str(pid): "PID"}
-    record.say("## Kill its run\n\n`kill -9` of the run's process, in the middle of the walk.")
-    record.show(f"kill -9 {pid}", f"{told['synced']:,} conversations were read by then.")
+    before = stage.ask("GET", f"/api/conversations/sync/{session}").json()
+    pid = kill_run(stage, before["runId"])
+    record.names |= {before["runId"]: "RUN", str(pid): "PID"}
+    record.add("## Kill its run\n\n`kill -9` ends the run's process in the middle of the walk.")
+    record.show(f"kill -9 {pid}", f"{before['synced']:,} conversations were read by then.")
     record.show("messenger-pipeline status", _active(stage.run("status")), "text")
-    record.say(
-        "Its lease runs out within a minute. Then the session is continued by another run, from"
-        " what the killed one had committed last."
+    record.add(
+        "Its lease expires within a minute. Then another run resumes the session from the killed"
+        " run's last commit."
     )
 
     def continued() -> dict[str, Any] | None:
         now: dict[str, Any] = stage.ask("GET", f"/api/conversations/sync/{session}").json()
-        return now if now["runId"] not in (None, told["runId"]) else None
+        return now if now["runId"] not in (None, before["runId"]) else None
 
-    after = until(continued, "a run that goes on")
+    after = until(continued, "a run that resumes it")
     record.names[after["runId"]] = "NEXT-RUN"
-    if after["synced"] < told["synced"]:
-        raise AssertionError("the continuation forgot what was committed")
+    if after["synced"] < before["synced"]:
+        raise AssertionError("the continuation lost commits")
     record.show(
         'curl -H "X-API-Key: $MESSENGER_API_KEY"'
         " http://127.0.0.1:8000/api/conversations/sync/SESSION",
         _shown(_some(after)),
     )
-    browser.screenshot(path=record.picture("continued", "Another run goes on with it"))
+    browser.screenshot(path=record.picture("continued", "Another run resumes it"))
 
 
 def _ends(stage: Stage, record: Record, browser: Page, session: str, events: _Events) -> None:
-    record.say("## It ends\n\nThe last event says how, and closes the stream:")
+    record.add("## It ends\n\nThe last event has the outcome, and ends the stream:")
     events.thread.join(600)
-    last = events.heard[-1]
+    last = events.received[-1]
     if last["state"] != "completed":
         raise AssertionError(f"the session ended as {last['state']}")
     record.show("… the same stream", f"data: {_shown(_some(last))}", "text")
     browser.screenshot(path=record.picture("completed", "The sync is complete"))
-    record.say(
-        "In Dagster the runs of the session are found by its tag: the killed one failed, the next"
-        " went on and completed it."
+    record.add(
+        "In Dagster a tag finds the runs of the session: the killed one failed, the next one"
+        " completed it."
     )
     browser.goto(f"{stage.ui}/runs?q%5B0%5D=tag%3Amessenger%2Fsession%3D{session}")
     expect(browser.get_by_text("Success").first).to_be_visible(timeout=60_000)
@@ -187,15 +189,15 @@ def _ends(stage: Stage, record: Record, browser: Page, session: str, events: _Ev
 
 
 def _expire(stage: Stage, record: Record, browser: Page, page: dict[str, Any]) -> None:
-    record.say(
-        "## A token expires\n\nThe simulator lets one page's token expire; the next sync finds out."
+    record.add(
+        "## A token expires\n\nOne page's token expires in the simulator; the next sync fails."
     )
     stage.order(f"pages/{page['id']}/token", {"state": "expired"})
     record.show(
         f"messenger-pipeline sync {page['id']}; echo $?", stage.run("sync", page["id"], code=True)
     )
     sent = until(lambda: _message(stage, page), "the alert")
-    record.say("Within half a minute an alert opens. This is sent to the chat, once:")
+    record.add("Within half a minute an alert opens, and this message is sent to the chat once:")
     record.show("… to MESSENGER_ALERT_URL", _shown(sent), "json")
     record.show("messenger-pipeline alerts", stage.run("alerts"), "text")
     browser.reload()
@@ -204,16 +206,16 @@ def _expire(stage: Stage, record: Record, browser: Page, page: dict[str, Any]) -
 
 
 def _message(stage: Stage, page: dict[str, Any], after: int = 0) -> dict[str, Any] | None:
-    told = [one for one in stage.heard[after:] if page["id"] in json.dumps(one)]
-    return told[0] if told else None
+    found = [one for one in stage.received[after:] if page["id"] in json.dumps(one)]
+    return found[0] if found else None
 
 
 def _restore(stage: Stage, record: Record, browser: Page, page: dict[str, Any]) -> None:
-    record.say(
-        "## Its owner authorizes it again\n\nThe new token is given to `pages add`: the page is"
-        " active at once, and the alert closes."
+    record.add(
+        "## Its owner authorizes it again\n\n`pages add` stores the new token: the page is active"
+        " at once, and the alert closes."
     )
-    before = len(stage.heard)
+    before = len(stage.received)
     stage.order(f"pages/{page['id']}/token", {"state": "valid"})
     record.show(
         f"messenger-pipeline pages add {page['id']} --token-file token.txt",
@@ -224,19 +226,19 @@ def _restore(stage: Stage, record: Record, browser: Page, page: dict[str, Any]) 
     record.show("messenger-pipeline alerts --all", stage.run("alerts", "--all"), "text")
     browser.reload()
     expect(browser.locator("#alerts")).to_be_hidden()
-    browser.screenshot(path=record.picture("closed", "All is well again"))
+    browser.screenshot(path=record.picture("closed", "No open alerts"))
 
 
 def _active(status: str) -> str:
     return status.partition("sync_statistics")[0].rstrip()
 
 
-def _some(told: dict[str, Any]) -> dict[str, Any]:
+def _some(state: dict[str, Any]) -> dict[str, Any]:
     names = (
         "sync_session_id", "state", "synced", "eventsCreated", "hasMore", "success", "fraction",
         "secondsLeft", "speed", "message",
     )  # fmt: skip
-    return {name: told[name] for name in names if name in told}
+    return {name: state[name] for name in names if name in state}
 
 
 def _shown(value: Any) -> str:

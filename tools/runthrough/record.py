@@ -1,4 +1,4 @@
-"""What the run-through writes down: Markdown, with what commands answered and screenshots."""
+"""The document that the run-through writes: Markdown with commands, their output, screenshots."""
 
 import re
 from pathlib import Path
@@ -7,27 +7,27 @@ _IMAGES = "images"
 
 
 class Record:
-    """A document in the making. What differs from one recording to the next is named, not shown:
-    `names` maps such texts (ids, ports, folders) to what stands for them."""
+    """A document that is being written. `names` maps texts that differ between recordings (ids,
+    ports, folders) to the names that replace them."""
 
     def __init__(self, folder: Path, names: dict[str, str]) -> None:
         self._folder = folder
         self.names = names
         self._parts: list[str] = []
 
-    def say(self, text: str) -> None:
+    def add(self, text: str) -> None:
         """A paragraph or a heading."""
         self._parts.append(text)
-        print(text.splitlines()[0], flush=True)  # noqa: T201 - whoever records it, watches
+        print(text.splitlines()[0], flush=True)  # noqa: T201 - shows how far the recording is
 
-    def show(self, command: str, answer: str, language: str = "sh") -> None:
-        """A command and what it answered."""
-        self._parts.append(f"```{language}\n$ {self._named(command)}\n{self._named(answer)}\n```")
+    def show(self, command: str, output: str, language: str = "sh") -> None:
+        """A command and its output."""
+        self._parts.append(f"```{language}\n$ {self._named(command)}\n{self._named(output)}\n```")
 
-    def picture(self, name: str, what: str) -> Path:
-        """The file for a screenshot that stands here."""
+    def picture(self, name: str, caption: str) -> Path:
+        """The file for a screenshot at this place."""
         path = self._folder / _IMAGES / f"runthrough-{name}.png"
-        self._parts.append(f"![{what}]({_IMAGES}/{path.name})")
+        self._parts.append(f"![{caption}]({_IMAGES}/{path.name})")
         return path
 
     def write(self, name: str) -> None:

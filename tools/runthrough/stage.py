@@ -1,5 +1,5 @@
-"""Where the run-through plays: a simulated stack in a folder of its own, a sink for alerts, and
-Debian's chromium."""
+"""What the run-through uses: a simulated stack in a temporary folder, a server that receives
+alerts, and Debian's chromium."""
 
 import json
 import os
@@ -26,27 +26,27 @@ Found = TypeVar("Found")
 
 @dataclass
 class Stage:
-    """A running stack; `heard` is what was sent to the alerts' address."""
+    """A running stack; `received` are the messages that were sent to the address for alerts."""
 
     home: Path
     ui: str
     receiver: str
     environment: dict[str, str]
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def graph(self) -> str:
         return self.environment["MESSENGER_GRAPH_URL"]
 
     def run(self, *arguments: str, given: str | None = None, code: bool = False) -> str:
-        """What a command of ours prints; with its exit code."""
+        """The output of a command of ours; with `code` its exit code, too."""
         done = subprocess.run(
             [sys.executable, "-m", "messenger_pipeline.cli", *arguments],
             env=self.environment, input=given, capture_output=True, text=True, check=False,
             cwd=self.home,
         )  # fmt: skip
-        said = (done.stdout + done.stderr).strip()
-        return f"{said}\n{done.returncode}" if code else said
+        output = (done.stdout + done.stderr).strip()
+        return f"{output}\n{done.returncode}" if code else output
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         """A request to the control API, with the key."""
@@ -55,15 +55,14 @@ class Stage:
             method, self.receiver + path, headers=headers, timeout=30, **options
         )
 
-    def order(self, path: str, asked: dict[str, Any]) -> None:
-        """Let the simulator do something."""
-        requests.post(f"{self.graph}/_simulator/{path}", json=asked, timeout=30).raise_for_status()
+    def order(self, path: str, body: dict[str, Any]) -> None:
+        """Post to one of the simulator's own routes."""
+        requests.post(f"{self.graph}/_simulator/{path}", json=body, timeout=30).raise_for_status()
 
     def pages(self) -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = requests.get(
-            f"{self.graph}/_simulator/pages", timeout=30
-        ).json()
-        return told
+        answer = requests.get(f"{self.graph}/_simulator/pages", timeout=30)
+        found: list[dict[str, Any]] = answer.json()
+        return found
 
 
 _PID = """
@@ -85,9 +84,9 @@ query Pid($run: ID!) {
 
 def kill_run(stage: Stage, run_id: str) -> int:
     """SIGKILL the process of a Dagster run. Returns its process id."""
-    asked = {"query": _PID, "variables": {"run": run_id}}
-    told = requests.post(f"{stage.ui}/graphql", json=asked, timeout=30).json()
-    events = told["data"]["runOrError"]["eventConnection"]["events"]
+    query = {"query": _PID, "variables": {"run": run_id}}
+    answer = requests.post(f"{stage.ui}/graphql", json=query, timeout=30).json()
+    events = answer["data"]["runOrError"]["eventConnection"]["events"]
     entries = [entry for event in events for entry in event.get("metadataEntries", [])]
     pid = next(int(entry["text"]) for entry in entries if entry["label"] == "pid")
     os.kill(pid, signal.SIGKILL)
@@ -95,21 +94,21 @@ def kill_run(stage: Stage, run_id: str) -> int:
 
 
 def until(look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
-    """What `look` finds, as soon as it does."""
+    """The first result of `look` that is true. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():
             return found
         time.sleep(0.3)
-    raise TimeoutError(f"waited {seconds:.0f} s in vain for {what}")
+    raise TimeoutError(f"{what}: not within {seconds:.0f} s")
 
 
 @contextmanager
 def running_stage(home: Path, pages: int, conversations: int) -> Iterator[Stage]:
-    """The stack of `messenger-pipeline dev`, with alerts that go to a sink of ours."""
-    heard: list[dict[str, Any]] = []
+    """The stack of `messenger-pipeline dev`, with alerts sent to a server of ours."""
+    received: list[dict[str, Any]] = []
     ui, receiver = _free_port(), _free_port()
-    with _sink(heard) as sink:
+    with _sink(received) as sink:
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("MESSENGER_", "DAGSTER_"))},
             "MESSENGER_HOME": str(home),
@@ -121,13 +120,13 @@ def running_stage(home: Path, pages: int, conversations: int) -> Iterator[Stage]
         command += ["--pages", str(pages), "--conversations", str(conversations)]
         stack = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         try:
-            told = _exports(stack)
+            exported = _exports(stack)
             yield Stage(
                 home,
                 f"http://127.0.0.1:{ui}",
                 f"http://127.0.0.1:{receiver}",
-                environment | told,
-                heard,
+                environment | exported,
+                received,
             )
         finally:
             stack.terminate()
@@ -135,25 +134,25 @@ def running_stage(home: Path, pages: int, conversations: int) -> Iterator[Stage]
 
 
 def _exports(stack: "subprocess.Popen[str]") -> dict[str, str]:
-    """The settings that `dev` tells for commands in another terminal, once it is up."""
-    told = {}
+    """The settings that `dev` prints for commands in another terminal, once it is running."""
+    exported = {}
     assert stack.stdout is not None
     for line in stack.stdout:
         name, _, value = line.strip().removeprefix("export ").partition("=")
         if line.strip().startswith("export "):
-            told[name] = value
+            exported[name] = value
         if name == "MESSENGER_CALLS_PER_SECOND":
-            return told
+            return exported
     raise RuntimeError("the stack did not start")
 
 
 @contextmanager
-def _sink(heard: list[dict[str, Any]]) -> Iterator[str]:
-    """The address of a chat's webhook, whose messages are kept."""
+def _sink(received: list[dict[str, Any]]) -> Iterator[str]:
+    """The address of a webhook like a chat's; it keeps the messages in `received`."""
 
     class Sink(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"ok")
