@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from messenger_pipeline.db.pages import PageRecord, unknown
+from messenger_pipeline.db.pages import PageRecord, unknown_page_error
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PageOwnerMustAct
 from messenger_pipeline.graph.client import GraphApi
@@ -23,7 +23,7 @@ class Engine:
 def token_of(engine: Engine, page: PageRecord) -> str:
     """A page's token, decrypted. Raises UnknownPage, PageOwnerMustAct, ConfigurationError."""
     if page.status == "removed":
-        raise unknown(page.facebook_page_id)
+        raise unknown_page_error(page.facebook_page_id)
     remedy = f"Run `messenger-pipeline pages add {page.facebook_page_id}` with a new token."
     if page.status == "needs_reauthorization":
         raise PageOwnerMustAct(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from messenger_pipeline.db import inbox
-from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import MostlyRefused
@@ -254,7 +254,7 @@ def load_answer(database: Database) -> None:
         "sender_id": CONTACT, "sender_name": None, "as_of": NOON, "events": [event],
     }  # fmt: skip
     database.call(
-        "bulk_upsert_conversations_with_events", page_id=PAGE, conversations=encoded([row])
+        "bulk_upsert_conversations_with_events", page_id=PAGE, conversations=encode([row])
     )
 
 

@@ -48,7 +48,7 @@ def check_rows(url: str, bodies: int, body_bytes: int) -> None:
 def wait_until_drained(url: str) -> None:
     with Database(url) as database:
         for _ in range(600):
-            if not inbox.waiting(database).deliveries:
+            if not inbox.count_due(database).deliveries:
                 return
             time.sleep(0.1)
     raise Failed("the drain does not empty the inbox within a minute")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.alerts import ToSend
+from messenger_pipeline.db.alerts import ClaimedAlert
 
 _MAX_CHARACTERS = 1_800  # of a text: Discord accepts 2,000
 _MAX_PAGES = 10  # page ids in a message for many alerts
@@ -15,7 +15,7 @@ _COLORS = {"error": "danger", "warning": "warning"}
 _HEADINGS = {"error": "Error", "warning": "Warning"}
 
 
-def message_for(alerts: Sequence[ToSend]) -> dict[str, Any]:
+def message_for(alerts: Sequence[ClaimedAlert]) -> dict[str, Any]:
     """The message for one alert, or for several of one kind and phase."""
     text = _text_of_one(alerts[0]) if len(alerts) == 1 else _text_of_many(alerts)
     severity = "error" if any(one.severity == "error" for one in alerts) else "warning"
@@ -26,7 +26,7 @@ def message_for(alerts: Sequence[ToSend]) -> dict[str, Any]:
     }
 
 
-def _text_of_one(alert: ToSend) -> str:
+def _text_of_one(alert: ClaimedAlert) -> str:
     heading = _HEADINGS[alert.severity]
     summary = _escape(alert.summary)
     match alert.phase:
@@ -38,7 +38,7 @@ def _text_of_one(alert: ToSend) -> str:
             return f"*{heading}, already resolved*: {summary}"
 
 
-def _text_of_many(alerts: Sequence[ToSend]) -> str:
+def _text_of_many(alerts: Sequence[ClaimedAlert]) -> str:
     """The number of alerts, the first page ids, and the summary of the first alert."""
     first = alerts[0]
     heading = {"opened": _HEADINGS[first.severity], "closed": "Resolved"}.get(
@@ -53,7 +53,7 @@ def _text_of_many(alerts: Sequence[ToSend]) -> str:
     )
 
 
-def _fields(alerts: Sequence[ToSend]) -> list[dict[str, Any]]:
+def _fields(alerts: Sequence[ClaimedAlert]) -> list[dict[str, Any]]:
     opened = min(one.opened_at for one in alerts)
     facts = {"Kind": alerts[0].kind, "Since": _time(opened)}
     closed = [one.closed_at for one in alerts if one.closed_at]

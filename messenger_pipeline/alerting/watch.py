@@ -30,7 +30,7 @@ class WatchResult:
     """The result of one evaluation. `counts` is None if another process was evaluating; `failure`
     is the reason why not all messages were sent."""
 
-    counts: alerts.Looked | None
+    counts: alerts.AlertCounts | None
     sent: int
     failure: str | None
 
@@ -52,7 +52,11 @@ def send_messages(database: Database, notifier: Notifier) -> tuple[int, str | No
         except NotificationFailed as error:
             reason = str(error)
             alerts.postpone_message(
-                database, claimed, reason, seconds=error.retry_after, sink=error.unavailable
+                database,
+                claimed,
+                reason,
+                seconds=error.retry_after,
+                notifier_down=error.unavailable,
             )
             return sent, reason
         alerts.settle_message(database, claimed)

@@ -11,6 +11,7 @@ import click
 
 from messenger_pipeline import runtime
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
+from messenger_pipeline.db.pool import own_schema
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.local.simulation import simulated_settings
 from messenger_pipeline.settings import load_settings
@@ -33,8 +34,8 @@ def psql(demo: bool, arguments: tuple[str, ...]) -> None:
     program = _find_psql(prefer_bundled=settings.embedded)
     with runtime.data_url(settings) as url:
         address, environment = _without_password(url)
-        if settings.database_schema != "public":
-            environment["PGOPTIONS"] = f"-c search_path={settings.database_schema}"
+        schemas = f"{settings.database_schema},{own_schema(settings.database_schema)}"
+        environment["PGOPTIONS"] = f"-c search_path={schemas}"
         # Ctrl-C cancels a query in psql; it must not end this process before psql ends.
         signal.signal(signal.SIGINT, lambda *_: None)
         done = subprocess.run(

@@ -5,6 +5,7 @@ import click
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry
 from messenger_pipeline.db import migrate
+from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.settings import load_settings
 
@@ -29,7 +30,11 @@ def db() -> None:
     help="With --sql: the revision that the database has now.",
 )
 def db_upgrade(as_sql: bool, start: str) -> None:
-    """Upgrade the schema to the newest revision. Running it again changes nothing."""
+    """Upgrade the schema to the newest revision. Running it again changes nothing.
+
+    It replaces only what an upgrade of messenger-pipeline made, then checks the stored rows. A
+    failed check is reported, with exit code 1; the upgrade stays.
+    """
     settings = load_settings()
     if start != "base" and not as_sql:
         raise UsageError("--from needs --sql. Without --sql the database's own revision is used.")
@@ -39,8 +44,11 @@ def db_upgrade(as_sql: bool, start: str) -> None:
     with runtime.data_url(settings) as url:
         applied = migrate.upgrade(url, settings.database_schema)
         newest = migrate.status(url, settings.database_schema).newest
-    done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
-    click.echo(f"Schema at {newest}: {done}; functions and views are current; checks passed.")
+        done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
+        click.echo(f"Schema at {newest}: {done}; functions and views are current.")
+        with Database(url, schema=settings.database_schema) as database:
+            found = migrate.verify(database)
+    _report(found)
 
 
 @db.command("downgrade")
@@ -62,11 +70,7 @@ def db_downgrade(to: str, yes: bool) -> None:
 def db_verify() -> None:
     """Check the stored rows. Exits with 1 if a check fails."""
     with open_registry() as database:
-        found = migrate.verify(database)
-    for name, fault in found.items():
-        click.echo(f"{'FAILED' if fault else 'ok':6} {name}{': ' + fault if fault else ''}")
-    if any(found.values()):
-        raise PipelineError(f"{sum(map(bool, found.values()))} of {len(found)} checks failed.")
+        _report(migrate.verify(database))
 
 
 @db.command("status")
@@ -78,3 +82,11 @@ def db_status() -> None:
     click.echo(f"Schema at {status.current or 'nothing'}; the newest is {status.newest}.")
     if status.pending:
         click.echo(f"Pending: {', '.join(status.pending)}. Run `messenger-pipeline db upgrade`.")
+
+
+def _report(found: dict[str, str | None]) -> None:
+    """Print what each check found. Raises PipelineError if one failed."""
+    for name, fault in found.items():
+        click.echo(f"{'FAILED' if fault else 'ok':6} {name}{': ' + fault if fault else ''}")
+    if any(found.values()):
+        raise PipelineError(f"{sum(map(bool, found.values()))} of {len(found)} checks failed.")

@@ -35,7 +35,7 @@ class _Report:
     outcomes: Counter[str] = field(default_factory=Counter)
     without_events: list[dict[str, str]] = field(default_factory=list)
 
-    def add(self, label: str, settled: inbox.Settled) -> None:
+    def add(self, label: str, settled: inbox.DeliveryOutcome) -> None:
         self.deliveries += 1
         waits = settled.waiting_for and settled.state == "pending"
         self.states["waiting" if waits else settled.state] += 1

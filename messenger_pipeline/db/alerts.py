@@ -32,7 +32,7 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Looked:
+class AlertCounts:
     """The numbers of alerts that a check opened, closed and left open."""
 
     opened: int
@@ -41,7 +41,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class ToSend:
+class ClaimedAlert:
     """An alert for the next message."""
 
     id: int
@@ -61,11 +61,11 @@ def list_alerts(database: Database, open_only: bool = True, limit: int = 1000) -
     return database.call("list_alerts", Alert, open_only=open_only, limit=limit)
 
 
-def update_alerts(database: Database) -> Looked | None:
+def update_alerts(database: Database) -> AlertCounts | None:
     """Check all conditions, and open, refresh and close alerts. Returns None if another process is
     checking already."""
     [(opened, closed, still_open)] = database.call("update_alerts")
-    return None if opened is None else Looked(opened, closed, still_open)
+    return None if opened is None else AlertCounts(opened, closed, still_open)
 
 
 def record_heartbeat(database: Database, name: str) -> None:
@@ -73,29 +73,36 @@ def record_heartbeat(database: Database, name: str) -> None:
     database.call("record_heartbeat", name=name)
 
 
-def claim_message(database: Database) -> list[ToSend]:
+def claim_message(database: Database) -> list[ClaimedAlert]:
     """Claim the alerts for the next message. No other caller gets them for five minutes."""
-    return database.call("claim_alert_message", ToSend)
+    return database.call("claim_alert_message", ClaimedAlert)
 
 
-def settle_message(database: Database, told: list[ToSend]) -> None:
+def settle_message(database: Database, claimed: list[ClaimedAlert]) -> None:
     """Record that a message was sent."""
-    ids = [one.id for one in told]
-    database.call("settle_alert_message", ids=ids, phase=told[0].phase)
+    ids = [one.id for one in claimed]
+    database.call("settle_alert_message", ids=ids, phase=claimed[0].phase)
 
 
 def postpone_message(
-    database: Database, told: list[ToSend], error: str, *, seconds: float, sink: bool
+    database: Database,
+    claimed: list[ClaimedAlert],
+    error: str,
+    *,
+    seconds: float,
+    notifier_down: bool,
 ) -> None:
     """Record why a message could not be sent. It is retried after `seconds` at the earliest.
 
-    `sink`: the message was not the cause, so other messages wait too.
+    `notifier_down`: the message was not the cause, so other messages wait too.
     """
-    ids = [one.id for one in told]
-    database.call("postpone_alert_message", ids=ids, error=error, seconds=seconds, sink=sink)
+    ids = [one.id for one in claimed]
+    database.call(
+        "postpone_alert_message", ids=ids, error=error, seconds=seconds, notifier_down=notifier_down
+    )
 
 
 def delete_old(database: Database) -> tuple[int, int]:
     """Delete old hourly webhook counts and old closed alerts. Returns how many of each."""
-    [(habits, alerts)] = database.call("delete_old_alerts")
-    return habits, alerts
+    [(hourly_counts, alerts)] = database.call("delete_old_alerts")
+    return hourly_counts, alerts

@@ -85,7 +85,7 @@ def database_url(server_url: str, name: str) -> str:
     with psycopg.connect(server_url, autocommit=True) as connection:
         found = connection.execute("select from pg_database where datname = %s", [name])
         if found.rowcount == 0:
-            # Another process may be making it now; told in either of two ways.
+            # Another process may be making it now; either of two errors.
             with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))

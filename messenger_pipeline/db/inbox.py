@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Connection, Database, call
 
 ANNOUNCEMENTS = "messenger_changes"
@@ -23,7 +23,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Settled:
+class DeliveryOutcome:
     """A delivery and its outcome. `body` is set only if it is done and has no `outcomes`."""
 
     id: int
@@ -49,7 +49,7 @@ class LoadedEvents:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class DueDeliveries:
     """The number of due deliveries, and when the oldest was received."""
 
     deliveries: int
@@ -95,19 +95,19 @@ def load_events(
         connection,
         "load_webhook_events",
         LoadedEvents,
-        pages=encoded(pages),
-        received=encoded(received),
+        pages=encode(pages),
+        received=encode(received),
     )
     return rows[0]
 
 
 def quarantine(connection: Connection, page_id: str, records: list[dict[str, Any]]) -> None:
-    call(connection, "quarantine", page_id=page_id, records=encoded(records))
+    call(connection, "quarantine", page_id=page_id, records=encode(records))
 
 
 def settle(connection: Connection, settled: list[dict[str, Any]]) -> None:
     """Record the outcomes of deliveries; see the SQL function settle_webhook_deliveries."""
-    call(connection, "settle_webhook_deliveries", settled=encoded(settled))
+    call(connection, "settle_webhook_deliveries", settled=encode(settled))
 
 
 def reopen(
@@ -128,8 +128,8 @@ def reopen(
         after = max(batch)
 
 
-def get_deliveries(database: Database, ids: list[int]) -> list[Settled]:
-    return database.call("get_webhook_deliveries", Settled, ids=ids)
+def get_deliveries(database: Database, ids: list[int]) -> list[DeliveryOutcome]:
+    return database.call("get_webhook_deliveries", DeliveryOutcome, ids=ids)
 
 
 def resolve_replayed(database: Database, ids: list[int]) -> int:
@@ -137,13 +137,15 @@ def resolve_replayed(database: Database, ids: list[int]) -> int:
     return int(database.value("resolve_replayed_deliveries", ids=ids))
 
 
-def waiting(database: Database, older_than: timedelta = timedelta(0)) -> Waiting:
+def count_due(database: Database, older_than: timedelta = timedelta(0)) -> DueDeliveries:
     """Count the deliveries that have been due for more than `older_than`."""
-    rows: list[Waiting] = database.call("count_waiting_deliveries", Waiting, older_than=older_than)
+    rows: list[DueDeliveries] = database.call(
+        "count_waiting_deliveries", DueDeliveries, older_than=older_than
+    )
     return rows[0]
 
 
-def figures(database: Database, span: timedelta) -> InboxFigures:
+def get_figures(database: Database, span: timedelta) -> InboxFigures:
     """Return the figures of the deliveries that were settled within the last `span`."""
     rows: list[InboxFigures] = database.call("get_inbox_figures", InboxFigures, span=span)
     return rows[0]

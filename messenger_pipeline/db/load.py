@@ -43,7 +43,7 @@ class Loaded:
         )
 
 
-def encoded(value: Any) -> Jsonb:
+def encode(value: Any) -> Jsonb:
     """Encode a value as a JSON argument of a SQL function."""
     body = to_json(value, inf_nan_mode="strings")
     if b"\\u0000" in body:  # rare, and this test is much faster than the substitution
@@ -53,10 +53,10 @@ def encoded(value: Any) -> Jsonb:
     return Jsonb(body, dumps=bytes)
 
 
-def encoded_response(response: dict[str, Any]) -> EncodedResponse:
+def encode_response(response: dict[str, Any]) -> EncodedResponse:
     """Encode a response for the load. The key `conversations` is optional."""
     rest = {name: value for name, value in response.items() if name != "conversations"}
-    return EncodedResponse(encoded(response.get("conversations", [])), encoded(rest))
+    return EncodedResponse(encode(response.get("conversations", [])), encode(rest))
 
 
 def load_response(

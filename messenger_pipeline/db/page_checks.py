@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 
@@ -43,7 +43,7 @@ def record_page_check(
             "record_page_check",
             page_id=page.facebook_page_id,
             token_encrypted=page.token_encrypted,
-            check=encoded(asdict(check)),
+            check=encode(asdict(check)),
             dead=dead,
         )
     )

@@ -35,11 +35,11 @@ def get_page(database: Database, page_id: str) -> PageRecord:
     """Return a page by Facebook's id or the registry's. Raises UnknownPage."""
     found: list[PageRecord] = database.call("get_page", PageRecord, page_id=page_id)
     if not found:
-        raise unknown(page_id)
+        raise unknown_page_error(page_id)
     return found[0]
 
 
-def unknown(page_id: str) -> UnknownPage:
+def unknown_page_error(page_id: str) -> UnknownPage:
     """Return the error for a page that is not, or no longer, in the registry."""
     if not re.fullmatch(r"[\d-]{1,40}|[0-9a-fA-F-]{36}", page_id):
         # Not repeated in the error: it may be a token, pasted by mistake.
@@ -88,7 +88,7 @@ def set_page_status(
     """
     page = get_page(database, page_id)
     if page.status == "removed":
-        raise unknown(page_id)
+        raise unknown_page_error(page_id)
     found = page.facebook_page_id
     database.call("set_page_status", page_id=found, status=status, reason=reason)
 

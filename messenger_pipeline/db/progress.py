@@ -66,15 +66,13 @@ def list_progress(
     return {row.sync_session_id: row for row in rows}
 
 
-def note_wait(database: Database, session: UUID, seconds: float, waiting_for: str) -> None:
+def record_wait(database: Database, session: UUID, seconds: float, waiting_for: str) -> None:
     """Record that the session's run waits for `seconds` from now."""
-    database.call("note_sync_wait", session=session, seconds=seconds, waiting_for=waiting_for)
+    database.call("record_sync_wait", session=session, seconds=seconds, waiting_for=waiting_for)
 
 
-def count_effort(
+def add_effort(
     database: Database, session: UUID, effort: dict[str, Any], run_outcome: str | None
 ) -> None:
     """Add the effort of a run since its last load, and how the run ended (None: it continues)."""
-    database.call(
-        "count_sync_effort", session=session, effort=Jsonb(effort), run_outcome=run_outcome
-    )
+    database.call("add_sync_effort", session=session, effort=Jsonb(effort), run_outcome=run_outcome)

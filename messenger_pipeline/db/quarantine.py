@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Database
 
 
@@ -44,7 +44,5 @@ def resolve_quarantined(database: Database, record: Quarantined, rows: list[Any]
 
     Raises DatabaseError if PostgreSQL rejects the rows.
     """
-    resolved: bool = database.value(
-        "resolve_quarantined", id=record.id, conversations=encoded(rows)
-    )
+    resolved: bool = database.value("resolve_quarantined", id=record.id, conversations=encode(rows))
     return resolved

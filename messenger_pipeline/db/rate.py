@@ -45,7 +45,7 @@ class Budget:
 class Pacer:
     """Waits before each of a run's calls, and reports usage and pauses to the shared budget.
 
-    `say` is called before each noticeable wait with its seconds and its reason.
+    `on_wait` is called before each noticeable wait with its seconds and its reason.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Pacer:
         database: Database,
         budget: Budget,
         stop: threading.Event,
-        say: Callable[[float, str], None] = lambda _seconds, _what: None,
+        on_wait: Callable[[float, str], None] = lambda _seconds, _what: None,
     ) -> None:
         self._database = database
         self._budget = budget
         self._scopes = budget.scopes
         self._stop = stop
-        self._say = say
+        self._on_wait = on_wait
         self._limit: str | None = None
         self._recorded: dict[str, int] = {}
         self.waited = 0.0
@@ -85,12 +85,12 @@ class Pacer:
             self.waited += seconds
             if seconds >= _REPORTED_SECONDS:
                 limit = self._limit or "quota, which is nearly used up"
-                self._say(seconds, f"Meta's {limit}")
+                self._on_wait(seconds, f"Meta's {limit}")
             self._limit = None
             if self._stop.wait(seconds):
-                raise Stopped("told to terminate")
+                raise Stopped("stop requested")
 
-    def tell(self, app: int, page: int) -> None:
+    def record_usage(self, app: int, page: int) -> None:
         """Record the used percentage of the app's and the page's quota."""
         changed = {
             kind: percent
@@ -101,7 +101,7 @@ class Pacer:
         if changed:
             self._recorded |= changed
             self._database.call(
-                "note_graph_usage",
+                "record_graph_usage",
                 scopes=[self._scopes[kind] for kind in changed],
                 percents=list(changed.values()),
             )

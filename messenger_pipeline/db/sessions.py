@@ -72,10 +72,10 @@ class Continuation:
 
 @dataclass(frozen=True)
 class MissingThread:
-    """A thread that a full walk did not see. `living` is one that it did see."""
+    """A thread that a full walk did not see. `probe_thread_id` is one that it did see."""
 
     thread_id: str
-    living: str | None
+    probe_thread_id: str | None
 
 
 @dataclass(frozen=True)

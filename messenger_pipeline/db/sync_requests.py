@@ -22,7 +22,7 @@ class RequestOutcome:
 
 
 @dataclass(frozen=True)
-class SyncRequested:
+class ClaimedRequest:
     """A request for which a run should be launched now."""
 
     id: int
@@ -55,10 +55,10 @@ def request_sync(
     return rows[0]
 
 
-def take_requests(database: Database, busy: list[str]) -> list[SyncRequested]:
+def claim_requests(database: Database, busy: list[str]) -> list[ClaimedRequest]:
     """Claim the requests for which a run should be launched now.
 
     `busy` holds the pages whose runs are not finished. A claimed request is not returned again
     until its backoff is over.
     """
-    return database.call("take_sync_requests", SyncRequested, busy=busy)
+    return database.call("claim_sync_requests", ClaimedRequest, busy=busy)

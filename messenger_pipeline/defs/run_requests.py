@@ -3,7 +3,7 @@
 import dagster as dg
 
 from messenger_pipeline.db.sessions import Continuation
-from messenger_pipeline.db.sync_requests import SyncRequested
+from messenger_pipeline.db.sync_requests import ClaimedRequest
 from messenger_pipeline.defs.jobs import sync_config
 from messenger_pipeline.defs.tags import CAUSE, MODE, SESSION
 
@@ -44,7 +44,7 @@ def continuation_request(continuation: Continuation) -> dg.RunRequest:
     )
 
 
-def requested_run(request: SyncRequested) -> dg.RunRequest:
+def requested_run(request: ClaimedRequest) -> dg.RunRequest:
     """A run for a sync that a user requested, before all other queued runs."""
     session = str(request.sync_session_id)
     return dg.RunRequest(

@@ -9,7 +9,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 
 from messenger_pipeline.db.pages import list_pages
 from messenger_pipeline.db.sessions import list_leases, request_continuations
-from messenger_pipeline.db.sync_requests import take_requests
+from messenger_pipeline.db.sync_requests import claim_requests
 from messenger_pipeline.defs.assets import facebook_pages
 from messenger_pipeline.defs.decisions import pages_in_progress, partition_changes, reason_dead
 from messenger_pipeline.defs.jobs import sync_page_job
@@ -85,7 +85,7 @@ def requested_syncs(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     with pipeline.database() as database:
-        requests = take_requests(database, sorted(pages_in_progress(runs)))
+        requests = claim_requests(database, sorted(pages_in_progress(runs)))
     if not requests:
         return dg.SkipReason("No requested sync can start now.")
     # A page that was registered a moment ago has no partition yet.

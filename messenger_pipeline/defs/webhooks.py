@@ -54,7 +54,7 @@ def webhook_deliveries(
     start = time.monotonic()
     with stop_on_signal() as stop, pipeline.engine() as engine:
         total = drain_inbox(engine, stop, start + config.max_seconds)
-        waiting = inbox.waiting(engine.database)
+        waiting = inbox.count_due(engine.database)
     if stop.is_set():
         # Dagster cancelled the run. Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
@@ -81,7 +81,7 @@ def drain_inbox(engine: Engine, stop: threading.Event, deadline: float) -> Drain
     return total
 
 
-def metadata_of(total: DrainResult, waiting: inbox.Waiting, seconds: float) -> dict[str, Any]:
+def metadata_of(total: DrainResult, waiting: inbox.DueDeliveries, seconds: float) -> dict[str, Any]:
     """A run's figures. Dagster plots the numbers over time."""
     now = datetime.now(UTC)
     lag = (now - total.oldest).total_seconds() if total.oldest else 0.0
@@ -130,7 +130,7 @@ def webhook_inbox(
     context: dg.SensorEvaluationContext, pipeline: Pipeline
 ) -> dg.RunRequest | dg.SkipReason:
     with pipeline.database() as database:
-        waiting = inbox.waiting(database, _RECEIVER_DELAY)
+        waiting = inbox.count_due(database, _RECEIVER_DELAY)
     if not waiting.deliveries:
         return dg.SkipReason("No delivery is due.")
     unfinished = dg.RunsFilter(job_name=drain_job.name, statuses=UNFINISHED)

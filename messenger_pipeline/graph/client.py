@@ -206,7 +206,7 @@ class GraphClient:
         date = _date(response.headers.get("Date"))
         usage = parse_usage(response.headers)
         # Error answers have usage headers too.
-        self._pace.tell(usage.app, max(usage.page, usage.business))
+        self._pace.record_usage(usage.app, max(usage.page, usage.business))
         try:
             content = self._content(response, body, parse)
         except GraphError as error:

@@ -12,7 +12,7 @@ class Pace(Protocol):
     def wait(self) -> None:
         """Wait for the next turn."""
 
-    def tell(self, app: int, page: int) -> None:
+    def record_usage(self, app: int, page: int) -> None:
         """Record how many percent of the app's and the page's quota are used up."""
 
     def pause(self, scope: str, seconds: float | None) -> float:
@@ -29,7 +29,7 @@ class Unpaced:
     def wait(self) -> None:
         pass
 
-    def tell(self, app: int, page: int) -> None:
+    def record_usage(self, app: int, page: int) -> None:
         pass
 
     def pause(self, scope: str, seconds: float | None) -> float:

@@ -192,7 +192,7 @@ def _receive_live(demo: _Demo, since: datetime) -> None:
 
     def drained() -> bool:
         sent = get_live_traffic(demo.stack.graph_url).waiting == 0
-        return sent and not inbox.waiting(demo.database).deliveries
+        return sent and not inbox.count_due(demo.database).deliveries
 
     demo.until(drained, "the last deliveries")
     demo.show(_live_line(demo, since))
@@ -200,7 +200,7 @@ def _receive_live(demo: _Demo, since: datetime) -> None:
 
 def _live_line(demo: _Demo, since: datetime) -> str:
     traffic = get_live_traffic(demo.stack.graph_url)
-    applied = inbox.figures(demo.database, datetime.now(UTC) - since + timedelta(seconds=1))
+    applied = inbox.get_figures(demo.database, datetime.now(UTC) - since + timedelta(seconds=1))
     return (
         f"  since the start: {traffic.events:,} events happened,"
         f" {traffic.acknowledged:,} deliveries acknowledged, {applied.done:,} applied;"

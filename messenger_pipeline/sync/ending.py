@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from messenger_pipeline.db.pages import mark_for_reauthorization
-from messenger_pipeline.db.progress import count_effort
+from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.sessions import suspend_session
 from messenger_pipeline.errors import (
     DatabaseError,
@@ -34,7 +34,7 @@ def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
         # Missing counts are no reason to fail, and must not hide the error.
         with suppress(DatabaseError):
             session_id = run.session.sync_session_id
-            count_effort(run.database, session_id, run.take_effort(), outcome)
+            add_effort(run.database, session_id, run.take_effort(), outcome)
 
 
 def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:

@@ -68,7 +68,7 @@ def prepare_response(
         **run.take_effort(),
         **moves,
     }
-    return PreparedResponse(load_id, load.encoded_response(response), fetched, len(rejects))
+    return PreparedResponse(load_id, load.encode_response(response), fetched, len(rejects))
 
 
 def prepare_threads(

@@ -16,7 +16,7 @@ from uuid import UUID
 from messenger_pipeline.db import sessions
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pages import PageRecord, get_page, postpone_next_sync
-from messenger_pipeline.db.progress import count_effort
+from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import SessionMoved
@@ -115,7 +115,7 @@ def _complete(run: SyncRun) -> None:
     """Complete the session. Raises SessionMoved if PostgreSQL lost the last load."""
     session_id = run.session.sync_session_id
     # Before: whoever sees the session completed then sees all of its effort.
-    count_effort(run.database, session_id, run.take_effort(), None)
+    add_effort(run.database, session_id, run.take_effort(), None)
     sessions.complete_session(run.database, session_id, run.fence)
     # Read the session instead of the call's answer: the call may have been retried.
     if sessions.get_session(run.database, session_id).outcome is None:

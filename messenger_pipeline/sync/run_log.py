@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import list_progress, note_wait
+from messenger_pipeline.db.progress import list_progress, record_wait
 from messenger_pipeline.db.sessions import SyncSession
 from messenger_pipeline.sync.sync_run import SyncRun
 
@@ -74,7 +74,7 @@ def wait_reporter(database: Database, session: SyncSession) -> Callable[[float, 
 
     def report_wait(seconds: float, what: str) -> None:
         _log.info("waiting %.0f s for %s", seconds, what, extra={"seconds": round(seconds, 1)})
-        note_wait(database, session.sync_session_id, seconds, what)
+        record_wait(database, session.sync_session_id, seconds, what)
 
     return report_wait
 

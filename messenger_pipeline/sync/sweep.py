@@ -34,7 +34,7 @@ def sweep(run: SyncRun) -> None:
     missing = sessions.list_missing_threads(run.database, session_id, run.fence, final=True)
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        if not _confirm(run, [one.thread_id for one in batch], batch[0].living):
+        if not _confirm(run, [one.thread_id for one in batch], batch[0].probe_thread_id):
             _warn(
                 run,
                 "Nothing more is marked deleted: Meta also refuses threads that it lists. Check"
@@ -43,11 +43,11 @@ def sweep(run: SyncRun) -> None:
             return
 
 
-def _confirm(run: SyncRun, missing: list[str], living: str | None) -> bool:
+def _confirm(run: SyncRun, missing: list[str], probe_thread_id: str | None) -> bool:
     """Request each thread by its id, and mark those that Meta refuses as gone.
 
-    `living` is a thread that the walk has seen. If Meta refuses that one too, its refusals prove
-    nothing: returns False, and nothing is marked.
+    `probe_thread_id` is a thread that the walk has seen. If Meta refuses that one too, its refusals
+    prove nothing: returns False, and nothing is marked.
     """
     gone: dict[str, datetime] = {}
     found = []
@@ -60,8 +60,8 @@ def _confirm(run: SyncRun, missing: list[str], living: str | None) -> bool:
         run.check_limits()
     if gone:
         try:
-            assert living is not None, "a walk that saw nothing has no candidates"
-            run.client.fetch_thread(living, messages=0)
+            assert probe_thread_id is not None, "a walk that saw nothing has no candidates"
+            run.client.fetch_thread(probe_thread_id, messages=0)
         except ObjectRefused:
             return False
         sessions.mark_threads_gone(run.database, run.session.sync_session_id, run.fence, gone)

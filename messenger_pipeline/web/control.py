@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from messenger_pipeline.db.overview import list_last_sessions
-from messenger_pipeline.db.pages import PageRecord, get_page, unknown
+from messenger_pipeline.db.pages import PageRecord, get_page, unknown_page_error
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
 from messenger_pipeline.db.sync_requests import RequestOutcome, request_sync
@@ -102,7 +102,7 @@ def _find_page(database: Database, request: SyncRequest) -> PageRecord:
             raise
         page = get_page(database, request.facebook_page_id)
     if page.status == "removed":
-        raise unknown(page_id)
+        raise unknown_page_error(page_id)
     if request.facebook_page_id not in ("", page.facebook_page_id, str(page.id)):
         raise HTTPException(
             422, "pageId and facebookPageId name two different pages; send one of them."

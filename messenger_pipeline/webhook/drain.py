@@ -93,7 +93,7 @@ def drain_batch(
             return _drain_singly(database, [one.id for one in claimed])
 
 
-def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.Settled]:
+def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryOutcome]:
     """Apply these deliveries, together with any other drain, and return their state. Those that
     wait for a page or for their next attempt are still pending."""
     while True:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from messenger_pipeline.db.load import encoded
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.engine import Engine, token_of
@@ -40,7 +40,7 @@ def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Eve
         "events": [],
     }
     engine.database.call(
-        "bulk_upsert_conversations_with_events", page_id=page_id, conversations=encoded([named])
+        "bulk_upsert_conversations_with_events", page_id=page_id, conversations=encode([named])
     )
 
 

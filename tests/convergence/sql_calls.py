@@ -127,7 +127,7 @@ def load_response(
         "fetched": len(threads),
         "api_calls": 1,
     }
-    return load.load_response(database, *session, step, load.encoded_response(response))
+    return load.load_response(database, *session, step, load.encode_response(response))
 
 
 def wait_until_blocked(database: Database, by: Connection) -> None:

@@ -77,7 +77,7 @@ def apply_in_another_order(database: Database, simulated: Simulated, bodies: lis
 
     def drain() -> None:
         try:
-            while not done.is_set() or inbox.waiting(database).deliveries:
+            while not done.is_set() or inbox.count_due(database).deliveries:
                 drain_batch(database, limit=7)
         except BaseException as error:
             failures.append(error)

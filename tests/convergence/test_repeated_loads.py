@@ -78,7 +78,7 @@ def test_another_load_at_a_wrong_step_raises_session_moved(
 
 def test_a_load_without_an_id_is_never_treated_as_a_repeated_one(database: Database) -> None:
     session = open_session(database)
-    response = load.encoded_response(
+    response = load.encode_response(
         {"conversations": conversations(1), "threads": [], "gaps_opened": []}
     )
     load.load_response(database, *session, 0, response)

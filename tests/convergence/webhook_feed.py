@@ -126,7 +126,7 @@ class PageCopy:
     def _load(self, response: ListResponse) -> None:
         threads: list[Thread] = parse_threads(self._renamed(response.body)).records
         plan = plan_threads(threads, {}, Page(self._id, "initial_sync"), response.date)
-        encoded = load.encoded_response(
+        encoded = load.encode_response(
             {
                 "load_id": f"{self._id}:{self._step}",
                 "conversations": plan.conversations,

@@ -105,8 +105,8 @@ class Writer:
             session=self.session,
             fence=self.fence,
             step=self.step,
-            conversations=load.encoded(write.rows),
-            response=load.encoded(response),
+            conversations=load.encode(write.rows),
+            response=load.encode(response),
         )
 
     def _upsert(self, write: Write) -> Callable[[Connection], list[Any]]:

@@ -13,7 +13,7 @@ from tests.crash.recovery import differences_after, finish_walk
 from tests.crash.scenarios import Scenario
 
 # Functions of the call budget write nothing of the page.
-_BUDGET_FUNCTIONS = ("reserve_graph_call", "note_graph_usage")
+_BUDGET_FUNCTIONS = ("reserve_graph_call", "record_graph_usage")
 
 
 def relevant(points: list[Point]) -> list[Point]:

@@ -109,7 +109,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one(database: Database) -> None:
 
 def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: Database) -> None:
     slow = replace(PAGE, calls_per_second=1)
-    pacer(database).tell(app=0, page=70)
+    pacer(database).record_usage(app=0, page=70)
 
     def interval(reserve_percent: int) -> float:
         query(database, "update graph_api_budget set last_call_at = now() returning 1")
@@ -120,7 +120,7 @@ def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: D
 
 
 def test_what_was_told_long_ago_slows_nothing(database: Database) -> None:
-    pacer(database).tell(app=99, page=99)
+    pacer(database).record_usage(app=99, page=99)
     query(
         database,
         "update graph_api_budget set used_at = now() - interval '1 hour' returning 1",
@@ -131,7 +131,7 @@ def test_what_was_told_long_ago_slows_nothing(database: Database) -> None:
 
 
 def test_use_of_the_app_slows_every_page(database: Database) -> None:
-    pacer(database).tell(app=90, page=0)
+    pacer(database).record_usage(app=90, page=0)
     slow = replace(OTHER, calls_per_second=1)
     reserve(database, slow)
     assert reserve(database, slow)[0] > 4
@@ -159,5 +159,5 @@ def test_being_told_to_stop_ends_the_wait(database: Database) -> None:
     stop.set()
     pace = Pacer(database, replace(PAGE, calls_per_second=0.0001), stop)
     pace.wait()
-    with pytest.raises(Stopped, match="told to terminate"):
+    with pytest.raises(Stopped, match="stop requested"):
         pace.wait()  # hours away

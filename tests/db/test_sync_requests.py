@@ -11,13 +11,13 @@ import pytest
 from messenger_pipeline.db import pages
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database, call
-from messenger_pipeline.db.progress import SessionProgress, count_effort, list_progress
+from messenger_pipeline.db.progress import SessionProgress, add_effort, list_progress
 from messenger_pipeline.db.sessions import open_session, request_continuations
 from messenger_pipeline.db.sync_requests import (
+    ClaimedRequest,
     RequestOutcome,
-    SyncRequested,
+    claim_requests,
     request_sync,
-    take_requests,
 )
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
@@ -56,7 +56,7 @@ def count(database: Database, what: str) -> int:
     return int(rows(database, f"select count(*) from {what}")[0][0])
 
 
-def run_of(engine: Engine, request: SyncRequested) -> Any:
+def run_of(engine: Engine, request: ClaimedRequest) -> Any:
     return walk(
         engine,
         request.page_id,
@@ -72,7 +72,7 @@ def test_what_is_asked_for_is_walked_by_the_run_that_is_made_of_it(
     session = accepted(database, small.page.id)
     assert shown(database, session).state == "requested"
 
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     assert (request.page_id, request.sync_session_id) == (small.page.id, session)
     result = run_of(engine, request)
 
@@ -82,7 +82,7 @@ def test_what_is_asked_for_is_walked_by_the_run_that_is_made_of_it(
     assert (ended.state, ended.total_synced) == ("completed", 130)
     assert ended.changes > 3
     assert ended.worked_seconds > 0
-    count_effort(database, session, {"api_calls": 0, "seconds": 1, "waited_seconds": 0}, None)
+    add_effort(database, session, {"api_calls": 0, "seconds": 1, "waited_seconds": 0}, None)
     assert shown(database, session).changes == ended.changes  # its end was told
 
 
@@ -139,7 +139,7 @@ def test_an_open_session_is_resumed_under_its_id_and_a_full_one_begins_anew(
     assert cut.has_more
     resumed = accepted(database, small.page.id)
     assert str(resumed) == cut.sync_session_id
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     run_of(engine, request)
 
     cut = walk(engine, small.page.id, mode="full", max_conversations=100)
@@ -165,7 +165,7 @@ def test_a_limit_asked_for_ends_the_first_run_and_the_session_goes_on_by_itself(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     session = accepted(database, small.page.id, max_conversations=30)
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     result = run_of(engine, request)
     assert result.has_more
     assert shown(database, session).state == "resumable"
@@ -179,7 +179,7 @@ def test_a_run_that_came_first_serves_the_request(
     session = accepted(database, small.page.id)
     result = walk(engine, small.page.id, run_id="a scheduled run")
     assert result.sync_session_id == str(session)
-    assert take_requests(database, []) == []
+    assert claim_requests(database, []) == []
     assert rows(database, "select run_id, error from sync_requests") == [("a scheduled run", None)]
 
 
@@ -187,14 +187,14 @@ def test_a_request_is_given_out_once_and_again_only_after_its_run_was_lost(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     accepted(database, small.page.id)
-    assert take_requests(database, [small.page.id]) == []  # a run of the page is not finished
-    [first] = take_requests(database, [])
-    assert take_requests(database, []) == []
+    assert claim_requests(database, [small.page.id]) == []  # a run of the page is not finished
+    [first] = claim_requests(database, [])
+    assert claim_requests(database, []) == []
     # No continuation is made of it meanwhile either.
     assert request_continuations(database, []) == []
     with database.transaction() as connection:
         connection.execute("update sync_requests set not_before = now()")
-    [again] = take_requests(database, [])
+    [again] = claim_requests(database, [])
     assert (again.id, again.attempt) == (first.id, first.attempt + 1)
 
 
@@ -205,7 +205,7 @@ def test_a_request_for_a_page_that_cannot_be_synced_any_more_ends_with_the_reaso
     session = accepted(database, small.page.id)
     before = shown(database, session).changes
     pages.set_page_status(database, small.page.id, status)
-    assert take_requests(database, []) == []
+    assert claim_requests(database, []) == []
     told = shown(database, session)
     assert (told.state, told.last_error) == (status, f"The page's status is {status}.")
     assert told.changes > before
@@ -216,7 +216,7 @@ def test_why_a_request_came_to_nothing_is_past_once_its_session_goes_on(
 ) -> None:
     session = accepted(database, small.page.id)
     pages.set_page_status(database, small.page.id, "needs_reauthorization")
-    take_requests(database, [])
+    claim_requests(database, [])
     assert shown(database, session).last_error
     pages.set_page_status(database, small.page.id, "active")
     for limit in (30, None):
@@ -230,14 +230,14 @@ def test_a_request_that_no_run_can_begin_with_ends_after_five(
     session = accepted(database, small.page.id)
     other = replace(engine, vault=TokenVault([new_key()]))  # the token cannot be decrypted
     for attempt in range(1, 6):
-        [request] = take_requests(database, [])
+        [request] = claim_requests(database, [])
         assert request.attempt == attempt
         with pytest.raises(PipelineError):
             run_of(other, request)
         rows(database, "update sync_requests set not_before = now() returning 1")
-    assert take_requests(database, [small.page.id]) == []  # its run may still begin
+    assert claim_requests(database, [small.page.id]) == []  # its run may still begin
     assert ask(database, small.page.id).outcome == "in_progress"
-    assert take_requests(database, []) == []
+    assert claim_requests(database, []) == []
     told = shown(database, session)
     assert told.state == "resumable"
     assert "None of 5 runs started the requested sync" in (told.last_error or "")
@@ -287,7 +287,7 @@ def test_a_request_whose_session_was_superseded_ends(
 ) -> None:
     session = accepted(database, small.page.id)
     walk(engine, small.page.id, mode="full")
-    assert take_requests(database, []) == []
+    assert claim_requests(database, []) == []
     assert shown(database, session).state == "superseded"
 
 
@@ -296,7 +296,7 @@ def test_effort_waits_and_errors_are_those_that_the_api_saw(
 ) -> None:
     small.fault("code_2", times=2)
     session = accepted(database, small.page.id)
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     result = run_of(engine, request)
 
     told = shown(database, session)

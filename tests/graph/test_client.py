@@ -148,7 +148,7 @@ class Turns(Unpaced):
     def wait(self) -> None:
         self.turns += 1
 
-    def tell(self, app: int, page: int) -> None:
+    def record_usage(self, app: int, page: int) -> None:
         self.usage.append((app, page))
 
     def pause(self, scope: str, seconds: float | None) -> float:

@@ -41,7 +41,7 @@ def deliver(
     database.call(
         "bulk_upsert_conversations_with_events",
         page_id=simulated.page.id,
-        conversations=load.encoded([conversation]),
+        conversations=load.encode([conversation]),
     )
 
 

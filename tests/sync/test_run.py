@@ -305,7 +305,7 @@ def test_a_run_whose_lease_was_taken_cannot_write(
         response = {"conversations": [], "threads": [], "fetched": 1}
         with pytest.raises(LeaseLost, match="the lease on page"):
             load.load_response(
-                database, session.sync_session_id, fence, 1, load.encoded_response(response)
+                database, session.sync_session_id, fence, 1, load.encode_response(response)
             )
     assert stored(database) == before
 
@@ -470,7 +470,7 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
     plan = plan_threads([bare], known, Page(page_id, "initial_sync"), datetime.now(UTC))
     with held_lease(database, page_id, "run") as fence:
         moved = {"threads": plan.threads}
-        load.load_response(database, session_id, fence, step, load.encoded_response(moved))
+        load.load_response(database, session_id, fence, step, load.encode_response(moved))
     walk(engine, page_id)
     assert stored(database) == truth(small)
 

@@ -12,7 +12,7 @@ from messenger_pipeline.db import pages
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sessions import open_session
-from messenger_pipeline.db.sync_requests import take_requests
+from messenger_pipeline.db.sync_requests import claim_requests
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.web.errors import MAX_BODY_BYTES
 from tests.conftest import Simulated
@@ -61,7 +61,7 @@ def test_a_requested_sync_reports_its_status_until_it_has_ended(
 
     waiting = control.request("GET", body["links"]["self"]).json()
     assert (waiting["success"], waiting["hasMore"], waiting["state"]) == (None, True, "requested")
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     walk(engine, small.page.id, session=request.sync_session_id)
     assert stored(database) == truth(small)
 
@@ -169,7 +169,7 @@ def test_a_request_resumes_the_open_session(
     assert cut.has_more
     answer = request_sync(control, small.page.id)
     assert (answer.status_code, answer.json()["sync_session_id"]) == (202, cut.sync_session_id)
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     walk(engine, small.page.id, session=request.sync_session_id)
     body = control.request("GET", f"{SYNC}/{cut.sync_session_id}").json()
     assert (body["success"], body["synced"]) == (True, 60)
@@ -183,7 +183,7 @@ def test_a_session_can_be_resumed_by_id_until_it_has_ended(
         control, small.page.id, resumeSession=cut.sync_session_id, mode="full", maxConversations=9
     )
     assert (answer.status_code, answer.json()["sync_session_id"]) == (202, cut.sync_session_id)
-    [request] = take_requests(database, [])
+    [request] = claim_requests(database, [])
     assert request.max_conversations == 9
     walk(engine, small.page.id, session=request.sync_session_id)
     ended = request_sync(control, small.page.id, resumeSession=cut.sync_session_id)

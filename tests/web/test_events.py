@@ -16,7 +16,7 @@ import pytest
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.notifications import APPLICATION_NAME
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import note_wait
+from messenger_pipeline.db.progress import record_wait
 from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.db.sync_requests import request_sync
 from messenger_pipeline.engine import Engine
@@ -204,7 +204,7 @@ def test_the_end_of_a_wait_is_an_event_without_a_notification(
     with held_lease(database, small.page.id, "run-1") as fence:
         session = open_session(database, small.page.id, fence, "auto", "run-1", None)
         assert session
-        note_wait(database, session.sync_session_id, 2, "Meta's limit of calls to the app")
+        record_wait(database, session.sync_session_id, 2, "Meta's limit of calls to the app")
         with open_stream(control, str(session.sync_session_id)) as stream:
             events = iter(stream)
             waiting = next(events)
@@ -252,9 +252,9 @@ def test_frequent_changes_are_merged_into_fewer_events(
             def change() -> int:
                 for made in itertools.count():
                     if time.monotonic() - began > 2:
-                        note_wait(database, session.sync_session_id, 600, "the last one")
+                        record_wait(database, session.sync_session_id, 600, "the last one")
                         return made
-                    note_wait(database, session.sync_session_id, 600, f"change {made}")
+                    record_wait(database, session.sync_session_id, 600, f"change {made}")
                 return 0
 
             changing = pool.submit(change)

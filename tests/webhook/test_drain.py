@@ -32,7 +32,7 @@ def page(database: Database) -> Database:
     return database
 
 
-def deliver(database: Database, *bodies: bytes) -> list[inbox.Settled]:
+def deliver(database: Database, *bodies: bytes) -> list[inbox.DeliveryOutcome]:
     return drain_deliveries(database, inbox.receive(database, bodies))
 
 

@@ -51,7 +51,7 @@ def drain_all(database: Database) -> None:
             )
 
 
-def deliver(database: Database, bodies: list[bytes]) -> list[inbox.Settled]:
+def deliver(database: Database, bodies: list[bytes]) -> list[inbox.DeliveryOutcome]:
     ids = inbox.receive(database, bodies)
     drain_all(database)
     return inbox.get_deliveries(database, ids)

@@ -26,8 +26,8 @@ _ERROR_RATE = 0.2
 )
 def webhook_lag(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
-        waiting = inbox.waiting(database)
-        figures = inbox.figures(database, _SPAN)
+        waiting = inbox.count_due(database)
+        figures = inbox.get_figures(database, _SPAN)
     lag = datetime.now(UTC) - waiting.oldest if waiting.oldest else timedelta(0)
     return finding(
         passed=lag <= _LATE,
@@ -57,7 +57,7 @@ def webhook_lag(pipeline: Pipeline) -> dg.AssetCheckResult:
 )
 def webhook_quarantine_rate(pipeline: Pipeline) -> dg.AssetCheckResult:
     with pipeline.database() as database:
-        figures = inbox.figures(database, _SPAN)
+        figures = inbox.get_figures(database, _SPAN)
     settled = figures.done + figures.ignored + figures.failed
     rate = figures.failed / settled if settled else 0.0
     return finding(

@@ -1,12 +1,12 @@
 -- Claims the alerts for the next message, those that have waited longest first, and returns them.
 -- No other caller gets them for p_seconds. The message is about one alert. Where the waiting alerts
--- of one kind and those sent in the last ten minutes are together more than p_most, it is about all
+-- of one kind and those sent in the last ten minutes are together more than p_limit, it is about all
 -- waiting alerts of that kind and phase.
 --
 -- phase: opened; closed (the opening was sent); passed (it opened and closed before a message could
 --   be sent). Alerts that closed more than a day ago are not sent.
 create or replace function :own.claim_alert_message(
-    p_seconds double precision default 300, p_most integer default 10
+    p_seconds double precision default 300, p_limit integer default 10
 ) returns table (
     id bigint, phase text, kind text, page_id text, severity text, summary text,
     opened_at timestamptz, closed_at timestamptz, attempts integer
@@ -32,7 +32,7 @@ begin
     ), first as (
         select d.*, (select count(*) from due o where o.kind = d.kind and o.phase = d.phase)
                     + (select count(*) from alerts s
-                       where s.kind = d.kind and s.sent_at > now() - interval '10 minutes') > p_most
+                       where s.kind = d.kind and s.sent_at > now() - interval '10 minutes') > p_limit
                     as together
         from due d
         order by d.not_before, d.id limit 1

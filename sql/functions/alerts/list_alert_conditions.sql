@@ -16,7 +16,7 @@ as $$
         select 'dagster_down', null, 'error',
                format('Dagster''s daemon sent its last heartbeat at %s: no scheduled sync runs.'
                       ' Start Dagster and check that its sensor `alerts` is on.', as_utc(h.at)),
-               jsonb_build_object('last_heard_of_at', h.at)
+               jsonb_build_object('last_heartbeat_at', h.at)
         from heartbeats h
         where h.name = 'dagster' and h.at < now() - interval '3 minutes'
     ) c

@@ -1,6 +1,6 @@
 -- Returns the figures that all processes share, for Prometheus, as of one moment. Labels are in the
 -- order of messenger_pipeline/web/catalogue.py. No row is about a single page or token.
-create or replace function :own.list_metrics(p_most bigint default 100000)
+create or replace function :own.list_metrics(p_limit bigint default 100000)
 returns table (metric text, labels text[], value double precision)
 language sql stable
 set search_path from current
@@ -10,6 +10,6 @@ as $$
     union all
     select * from get_page_figures()
     union all
-    select * from get_webhook_figures(p_most)
+    select * from get_webhook_figures(p_limit)
     order by 1, 2
 $$;

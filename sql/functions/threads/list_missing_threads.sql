@@ -1,5 +1,5 @@
 -- Returns the threads that a full walk should have seen but did not, and that no other source
--- mentioned since it started, each with `living`, a thread that it did see.
+-- mentioned since it started, each with `probe_thread_id`, a thread that it did see.
 --
 -- Returns none if the walk proves nothing: its list was truncated, contained records that identify
 -- no thread, or was empty. With p_final, which is for after the head of the list was read again,
@@ -8,14 +8,14 @@
 -- is lost.
 create or replace function :own.list_missing_threads(
     p_session uuid, p_fence bigint, p_final boolean
-) returns table (thread_id text, living text)
+) returns table (thread_id text, probe_thread_id text)
 language plpgsql
 set search_path from current
 as $$
 #variable_conflict use_column
 declare
     v_session sync_state;
-    v_living text;
+    v_probe text;
     v_known bigint;
     v_missing text[];
     v_reason text;
@@ -34,13 +34,13 @@ begin
                        and e.created_at >= v_session.started_at)),
            (array_agg(t.thread_id order by t.updated_time desc) filter (
                where t.last_session_id = p_session))[1]
-    into v_known, v_missing, v_living
+    into v_known, v_missing, v_probe
     from messenger_threads t
     where t.page_id = v_session.page_id and t.gone_at is null;
 
     v_reason := case
         when v_missing is null then null
-        when v_living is null then 'the list was empty'
+        when v_probe is null then 'the list was empty'
         when v_session.unidentified_records = 1 then '1 record of the list has no thread id'
         when v_session.unidentified_records > 1 then format(
             '%s records of the list have no thread id',
@@ -55,6 +55,6 @@ begin
             p_session, p_fence, format('Nothing was marked deleted: %s.', v_reason));
         return;
     end if;
-    return query select missing, v_living from unnest(v_missing) as missing;
+    return query select missing, v_probe from unnest(v_missing) as missing;
 end
 $$;

@@ -1,6 +1,6 @@
 -- Returns the outcomes of the deliveries that were settled within the last p_span, at most the last
--- p_most of them, and the seconds from receipt to settlement of those applied, replays excepted.
-create or replace function :own.get_inbox_figures(p_span interval, p_most bigint default null)
+-- p_limit of them, and the seconds from receipt to settlement of those applied, replays excepted.
+create or replace function :own.get_inbox_figures(p_span interval, p_limit bigint default null)
 returns table (
     done bigint, ignored bigint, failed bigint,
     lag_median double precision, lag_max double precision
@@ -16,5 +16,5 @@ as $$
                filter (where state = 'done' and not_before <= received_at)
     from (select state, received_at, not_before, settled_at from webhook_inbox
           where settled_at > now() - p_span
-          order by settled_at desc limit p_most) i
+          order by settled_at desc limit p_limit) i
 $$;

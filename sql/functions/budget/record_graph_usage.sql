@@ -1,5 +1,5 @@
 -- Records the percentage of Meta's quota that is used up in each scope, from the latest response.
-create or replace function :own.note_graph_usage(p_scopes text[], p_percents integer[])
+create or replace function :own.record_graph_usage(p_scopes text[], p_percents integer[])
 returns void
 language sql
 set search_path from current

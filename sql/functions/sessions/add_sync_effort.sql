@@ -2,7 +2,7 @@
 --
 -- p_effort: {api_calls, api_errors, seconds, waited_seconds}.
 -- p_run_outcome: 'completed', 'partial' or 'failed'; NULL while the run continues.
-create or replace function :own.count_sync_effort(
+create or replace function :own.add_sync_effort(
     p_session uuid, p_effort jsonb, p_run_outcome text
 ) returns void
 language plpgsql

@@ -4,7 +4,7 @@
 -- Then it ends, and its session remains an open one like any other.
 --
 -- p_busy: pages whose runs are not finished.
-create or replace function :own.take_sync_requests(p_busy text[])
+create or replace function :own.claim_sync_requests(p_busy text[])
 returns table (
     id bigint, page_id text, sync_session_id uuid, max_conversations integer, attempt integer
 )

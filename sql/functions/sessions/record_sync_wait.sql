@@ -1,5 +1,5 @@
 -- Records that a session's run waits for p_seconds from now, and for what.
-create or replace function :own.note_sync_wait(
+create or replace function :own.record_sync_wait(
     p_session uuid, p_seconds double precision, p_waiting_for text
 ) returns void
 language plpgsql
