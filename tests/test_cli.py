@@ -14,7 +14,7 @@ from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.vault import new_key
 from tests.conftest import Simulated
-from tests.db.test_load import query
+from tests.db.test_load import conversation, event, query, upsert
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -195,9 +195,23 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
-    ended(run("db", "downgrade", "--yes", **mine), 0, "Downgraded: 0005, 0004, 0003, 0002, 0001")
+    ended(run("db", "downgrade", "--yes", **mine), 0, "Downgraded: 0001.")
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
-    ended(printed, 0, "create table sync_state", "commit;")
+    ended(printed, 0, 'create table "public".sync_state', "commit;")
+
+
+def test_a_failed_check_is_reported_after_an_upgrade_and_does_not_undo_it(
+    run: Run, url: str, database: Database
+) -> None:
+    upsert(database, "10", conversation("20", event("m_1")))
+    query(database, "update messenger_conversations set message_count = 7 returning 1")
+    mine = {"MESSENGER_DATABASE_URL": url}
+    ended(
+        run("db", "upgrade", **mine), 1, "Schema at 0001: nothing to apply",
+        "FAILED message_counts_are_true: 1 conversation", "ok schema_is_whole",
+        "1 of 4 checks failed",
+    )  # fmt: skip
+    ended(run("db", "status", **mine), 0, "Schema at 0001")
 
 
 def test_a_printed_key_is_accepted_as_a_token_key(

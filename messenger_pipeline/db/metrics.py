@@ -31,7 +31,7 @@ class SampleReader:
 
     def __init__(self, url: str, schema: str) -> None:
         self._url = url
-        self._statement = sql.SQL("select * from {}()").format(
+        self._statement = sql.SQL("select metric, labels, value from {}()").format(
             sql.Identifier(own_schema(schema), "list_metrics")
         )
         self._query: asyncio.Task[list[Sample] | PipelineError] | None = None

@@ -37,6 +37,7 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPC01": VerificationError,
     "MPQ01": MostlyRefused,
     "MPX01": UpgradeRefused,
+    "2BP01": UpgradeRefused,  # dependent objects still exist
     "3F000": SchemaError,  # undefined schema
     "42P01": SchemaError,  # undefined table
     "42883": SchemaError,  # undefined function
@@ -91,10 +92,12 @@ def _ours(error: psycopg.Error) -> PipelineError:
         text += ". Connect as the owner of the schema, or have the owner grant the privilege"
     if state == "55P03":  # lock not available
         text += ". Another transaction holds a lock: retry when it has ended"
-    # Only our own details: PostgreSQL's quote the row that it rejected.
-    if state.startswith("MP") and error.diag.message_detail:
-        detail = error.diag.message_detail
+    # Our own details, and those that name objects: PostgreSQL's others quote the rejected row.
+    detail = error.diag.message_detail
+    if detail and (state.startswith("MP") or kind is UpgradeRefused):
         text += f". {detail}" if kind is UpgradeRefused else f" ({detail})"
+    if state == "2BP01":
+        text += ". Drop what is built on it, run the command again, and create it anew"
     if kind is SchemaError:
         text += ". Run `messenger-pipeline db upgrade`."
     return kind(text)

@@ -1,5 +1,5 @@
 -- Drops and creates a function or view that cannot be replaced in place, and grants again what was
--- granted on it. MPX01 where something of somebody else's is built on it.
+-- granted on it. 2BP01 where something of somebody else's is built on it.
 create or replace function :own.replace_object(
     p_kind text, p_schema regnamespace, p_name text, p_definition text
 ) returns void
@@ -10,7 +10,6 @@ declare
     v_oid oid := (select find_objects(p_kind, p_schema, p_name));
     v_grants jsonb := list_grants(p_kind, v_oid);
     v_name text := describe_object(p_kind, v_oid);
-    v_detail text;
     v_grant record;
 begin
     execute format('drop %s %s', p_kind, v_name);
@@ -30,10 +29,5 @@ begin
             describe_object(p_kind, v_oid), v_grant.grantee,
             case when v_grant.grantable then ' with grant option' else '' end);
     end loop;
-exception when dependent_objects_still_exist then
-    get stacked diagnostics v_detail = pg_exception_detail;
-    raise exception 'the % % changes its columns, and something is built on it', p_kind, v_name
-        using errcode = 'MPX01', detail = v_detail
-            || '. Drop that, upgrade, and create it again.';
 end
 $$;

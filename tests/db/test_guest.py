@@ -1,19 +1,25 @@
 """A guest in somebody's database: an upgrade touches only what is ours, and what the owner adds
 stops nothing."""
 
+import asyncio
 from typing import Any
 
 import psycopg
 import pytest
 
-from messenger_pipeline.db import migrate
+from messenger_pipeline.db import inbox, migrate
+from messenger_pipeline.db.metrics import SampleReader
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import DatabaseError, SchemaError, UpgradeRefused
-from tests.conftest import Simulated
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.vault import TokenVault, new_key
+from messenger_pipeline.webhook.drain import drain_batch
+from tests.conftest import Simulated, register
 from tests.db.test_load import conversation, event, query, upsert
 from tests.db.test_migrate import described
 from tests.walking import Connect, Simulate, stored, truth, walk
+from tests.webhook.bodies import body, text
 
 TABLES = [
     "facebook_pages", "messenger_conversations", "contact_interaction_events", "sync_state",
@@ -156,6 +162,13 @@ def test_what_is_built_on_a_view_that_must_change_is_named(url: str) -> None:
     assert execute(url, "select * from report") == [(1,)]
 
 
+def test_what_is_built_on_our_tables_is_named_when_a_downgrade_would_drop_it(url: str) -> None:
+    execute(url, "create view report as select page_id from sync_state")
+    with pytest.raises(UpgradeRefused, match=r"view report depends on table .*sync_state"):
+        migrate.downgrade(url, "public")
+    assert migrate.status(url, "public").current == "0001"
+
+
 def test_a_function_of_another_signature_is_replaced(url: str) -> None:
     whole = described(url)
     execute(
@@ -275,6 +288,30 @@ def test_a_role_without_create_on_the_database_is_given_our_schema(empty_url: st
     with Database(deployer) as database:
         upsert(database, "10", conversation("20", event("m_1")))
         assert set(migrate.verify(database).values()) == {None}
+
+
+def test_everything_works_in_a_data_schema_of_another_name(
+    empty_url: str, simulate: Simulate
+) -> None:
+    execute(empty_url, 'create schema "user"')
+    migrate.upgrade(empty_url, "user")
+    simulated, vault = simulate(conversations=20), TokenVault([new_key()])
+    with Database(empty_url, schema="user") as database:
+        register(database, vault, simulated)
+        engine = Engine(database, GraphApi(simulated.url, "v26.0"), vault, 1000.0)
+        assert walk(engine, simulated.page.id).outcome == "completed"
+        assert stored(database) == truth(simulated)
+        inbox.receive(
+            database, [body(text(1, "m1", "hello", page=simulated.page.id), page=simulated.page.id)]
+        )
+        assert drain_batch(database).states == {"done": 1}
+        assert set(migrate.verify(database).values()) == {None}
+    samples = asyncio.run(SampleReader(empty_url, "user").read())
+    assert ("messenger_webhook_deliveries_settled_total", ["done"], 1.0) in [
+        (one.metric, one.labels, one.value) for one in samples
+    ]
+    schemas = "select nspname::text from pg_namespace where nspname ~ 'user|messenger' order by 1"
+    assert execute(empty_url, schemas) == [("user",), ("user_pipeline",)]
 
 
 # -- Columns more -------------------------------------------------------------------------------
