@@ -21,13 +21,16 @@ def checkout(tmp_path: Path) -> Path:
     """A folder with the project's files for Dagster, and no .env."""
     for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
         shutil.copy(PROJECT / name, tmp_path)
+    (tmp_path / "messenger_pipeline").symlink_to(PROJECT / "messenger_pipeline")
     return tmp_path
 
 
-def run(checkout: Path, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    checkout: Path, program: str, *arguments: str, **settings: str
+) -> "subprocess.CompletedProcess[str]":
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DAGSTER_", "MESSENGER_"))}
     return subprocess.run(
-        [sys.executable, "-m", "dagster", *arguments],
+        [str(Path(sys.executable).parent / program), *arguments],
         env={**kept, **settings}, cwd=checkout, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
 
@@ -52,21 +55,27 @@ def test_the_instance_of_dagster_yaml_stores_in_postgresql(instance: dg.DagsterI
 def test_dagster_dev_without_a_storage_url_ends_with_the_remedy_in_one_sentence(
     checkout: Path, settings: dict[str, str], sentence: str
 ) -> None:
-    ended = run(checkout, "dev", "-w", "workspace.yaml", **settings)
+    ended = run(checkout, "dagster", "dev", "-w", "workspace.yaml", **settings)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith(f"Error: {sentence}")
     assert "Traceback" not in ended.stderr
     assert "hunter2" not in ended.stderr
 
 
-def test_the_definitions_validate_in_a_checkout_without_any_setting_but_a_home(
-    checkout: Path,
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("dagster definitions validate", "All code locations passed validation"),
+        ("dg check defs", "All definitions loaded successfully"),
+        ("dg list defs --json", "messenger_conversations"),
+    ],
+)
+def test_the_definitions_load_by_habit_in_a_checkout_without_any_setting(
+    checkout: Path, command: str, said: str
 ) -> None:
-    home = checkout / "home"
-    home.mkdir()
-    ended = run(checkout, "definitions", "validate", DAGSTER_HOME=str(home))
+    ended = run(checkout, *command.split())
     assert ended.returncode == 0, ended.stderr
-    assert "All code locations passed validation" in ended.stderr + ended.stdout
+    assert said in ended.stderr + ended.stdout
 
 
 def test_dg_loads_the_same_code_location_as_the_workspace() -> None:
