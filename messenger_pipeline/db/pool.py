@@ -95,7 +95,7 @@ def _ours(error: psycopg.Error) -> PipelineError:
     # Our own details, and those that name objects: PostgreSQL's others quote the rejected row.
     detail = error.diag.message_detail
     if detail and (state.startswith("MP") or kind is UpgradeRefused):
-        text += f". {detail}" if kind is UpgradeRefused else f" ({detail})"
+        text += f". {detail.rstrip('.')}"
     if state == "2BP01":
         text += ". Drop what is built on it, run the command again, and create it anew"
     if kind is SchemaError:

@@ -17,7 +17,7 @@ NAMES = subset(["first", "incremental", "full"])
 LOAD = Point("load_sync_response", 2, 1, "before")
 STATE = (
     "select sync_session_id, run_id, step, last_cursor, total_synced, events_created, outcome,"
-    " not_before, attempts, stalls, last_error, updated_at from sync_state order by started_at"
+    " not_before, idle_attempts, last_error, updated_at from sync_state order by started_at"
 )
 PAGE = "select status, status_reason, watermark, last_synced_at, next_sync_at from facebook_pages"
 LEASE = "select locked_by, token, locked_at, expires_at from sync_locks"

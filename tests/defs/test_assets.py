@@ -21,7 +21,8 @@ def test_the_columns_are_those_of_the_database(table: str, database: Database) -
         for name, kind, nullable in query(
             database,
             "select column_name, data_type, is_nullable from information_schema.columns"
-            " where table_schema = 'public' and table_name = %s order by ordinal_position",
+            " where table_schema in ('public', 'messenger_pipeline') and table_name = %s"
+            " order by ordinal_position",
             table,
         )
     ]

@@ -11,12 +11,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from graph_simulator import FAULT_TYPES
-from messenger_pipeline.commands.processes import simulate
+from messenger_pipeline.cli import cli
 from tests.graph_simulator.webhook_sink import Sink, free_port, wait_until
 
 
 def test_list_faults_prints_parameters_and_descriptions() -> None:
-    result = CliRunner().invoke(simulate, ["--list-faults"])
+    result = CliRunner().invoke(cli, ["simulate", "--list-faults"])
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert [line.split(",")[0] for line in lines[::2]] == sorted(FAULT_TYPES)
@@ -35,7 +35,7 @@ def test_list_faults_prints_parameters_and_descriptions() -> None:
 def test_an_invalid_fault_is_wrong_usage_and_its_error_names_it(
     fault: str, words: list[str]
 ) -> None:
-    result = CliRunner().invoke(simulate, ["--port", str(free_port()), "--fault", fault])
+    result = CliRunner().invoke(cli, ["simulate", "--port", str(free_port()), "--fault", fault])
     assert result.exit_code == 2
     for word in ["--fault", *words]:
         assert word in result.output
@@ -44,8 +44,8 @@ def test_an_invalid_fault_is_wrong_usage_and_its_error_names_it(
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        (["--live", "20"], "give --webhook-url"),
-        (["--webhook-url", "http://127.0.0.1:1/"], "give --app-secret"),
+        (["--live", "20"], "--live needs --webhook-url"),
+        (["--webhook-url", "http://127.0.0.1:1/"], "--webhook-url needs --app-secret"),
         (["--webhook-url", "there", "--app-secret", "s"], "not an http or https address"),
         (["--webhook-url", "http://127.0.0.1:1/", "--app-secret", "s", "--live", "inf"], "finite"),
     ],
@@ -53,7 +53,7 @@ def test_an_invalid_fault_is_wrong_usage_and_its_error_names_it(
 def test_undeliverable_webhooks_are_wrong_usage_with_a_remedy(
     options: list[str], remedy: str
 ) -> None:
-    result = CliRunner().invoke(simulate, ["--port", str(free_port()), *options])
+    result = CliRunner().invoke(cli, ["simulate", "--port", str(free_port()), *options])
     assert result.exit_code == 2
     assert remedy in " ".join(result.output.split())
 

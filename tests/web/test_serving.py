@@ -49,7 +49,7 @@ def test_open_streams_end_within_seconds_of_sigterm(
         took = [stream.result()[1] - began for stream in streams]
     assert process.returncode == 0, output
     assert max(took) < 3
-    assert "every delivery that was answered is kept" in output
+    assert "Every delivery that was answered is stored" in output
     for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
         assert word not in output
 

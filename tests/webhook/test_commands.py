@@ -155,7 +155,7 @@ def test_serve_receives_and_applies_deliveries_until_sigterm(
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
     assert "Traceback" not in output
-    assert "every delivery that was answered is kept" in output
+    assert "Every delivery that was answered is stored" in output
 
 
 def test_serve_without_its_drain_leaves_deliveries_pending(
@@ -356,7 +356,7 @@ def test_replaying_a_repaired_delivery_resolves_its_quarantined_record(
     register(database)
     [delivery_id] = inbox.receive(database, [b"broken"])
     assert drain_batch(database).states == {"failed": 1}
-    ended(webhook("replay", str(delivery_id)), 0, "1 items could not be used")
+    ended(webhook("replay", str(delivery_id)), 0, "1 item could not be used")
     with database.transaction() as connection:
         connection.execute("update webhook_inbox set body = %s", [text(1)])
     ended(webhook("replay", "--state", "failed"), 0, "1 delivery: 1 done.")
