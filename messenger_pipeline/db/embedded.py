@@ -59,7 +59,7 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
         try:
             yield server.get_uri()
         finally:
-            # Whoever gets the lock for itself was the last user.
+            # A process that gets the exclusive lock is the last user.
             with suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 server.stop()

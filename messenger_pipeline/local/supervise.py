@@ -2,7 +2,7 @@
 
 That process holds the other end of our standard input. When it closes, the command's process
 group is interrupted, then killed. Until then we keep the embedded database server running, and
-hold a lock that tells the next stack that processes of this one are left.
+hold a lock, by which the next stack sees that processes of this one are left.
 
     python -m messenger_pipeline.local.supervise HOME LOCK COMMAND…
 """

@@ -114,7 +114,7 @@ def _open_run(
 def _complete(run: SyncRun) -> None:
     """Complete the session. Raises SessionMoved if PostgreSQL lost the last load."""
     session_id = run.session.sync_session_id
-    # Before: whoever sees the session completed then sees all of its effort.
+    # Before completion: a reader of the completed session then sees all of its effort.
     add_effort(run.database, session_id, run.take_effort(), None)
     sessions.complete_session(run.database, session_id, run.fence)
     # Read the session instead of the call's answer: the call may have been retried.

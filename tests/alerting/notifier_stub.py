@@ -1,4 +1,4 @@
-"""A notifier over real HTTP that can be told to fail."""
+"""A notifier over real HTTP that can be made to fail."""
 
 import json
 import threading

@@ -16,7 +16,7 @@ def expire(database: Database) -> None:
     query(database, "update sync_locks set expires_at = clock_timestamp() returning 1")
 
 
-def test_one_holds_the_lease_and_the_other_is_told_who(database: Database) -> None:
+def test_a_second_run_learns_who_holds_the_lease(database: Database) -> None:
     with (
         held_lease(database, "10", "one"),
         pytest.raises(SyncInProgress, match="by run one since"),
@@ -96,7 +96,7 @@ def test_a_lease_is_renewed_while_it_is_held(database: Database) -> None:
 
 
 def test_no_load_straddles_a_change_of_holder(database: Database) -> None:
-    """Whoever takes an expired lease waits for a load that began under it."""
+    """A run that takes an expired lease waits for a load that began under it."""
     order = []
 
     def take() -> None:

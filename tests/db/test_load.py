@@ -127,7 +127,7 @@ def test_a_message_and_what_happened_to_it_stay_separate_events(database: Databa
     assert query(database, "select message_count from messenger_conversations") == [(1,)]
 
 
-def test_events_without_a_message_id_are_told_apart_by_time(database: Database) -> None:
+def test_events_without_a_message_id_are_identified_by_time(database: Database) -> None:
     read = event("", event_type="read", text=None)
     read["message_id"] = None
     later: EventRow = {**read, "event_timestamp": T + timedelta(milliseconds=1)}
@@ -246,7 +246,7 @@ def test_an_unsent_message_is_no_conversations_last(database: Database) -> None:
     )
 
 
-def test_a_message_told_of_two_contacts_stays_the_firsts_whose_row_follows_it(
+def test_a_message_stated_of_two_contacts_stays_with_the_first(
     database: Database,
 ) -> None:
     upsert(database, "10", conversation("20", event("m_1", text="old")))
@@ -260,7 +260,7 @@ def test_a_message_told_of_two_contacts_stays_the_firsts_whose_row_follows_it(
     assert migrate.run_check(database, "message_counts_are_true") is None
 
 
-def test_loads_that_tell_messages_of_two_contacts_in_opposite_order_both_succeed(
+def test_loads_of_messages_of_two_contacts_in_opposite_order_both_succeed(
     database: Database,
 ) -> None:
     """The one case where two loads can wait for each other in a circle: the one that gives way is
@@ -286,7 +286,7 @@ def test_loads_that_tell_messages_of_two_contacts_in_opposite_order_both_succeed
     assert query(database, "select count(*) from contact_interaction_events") == [(1500,)]
 
 
-def test_what_postgres_refuses_is_told_without_what_it_says(database: Database) -> None:
+def test_an_error_of_postgres_does_not_quote_the_refused_row(database: Database) -> None:
     with database.transaction() as connection:
         connection.execute(
             "alter table contact_interaction_events add constraint poison"
@@ -294,8 +294,8 @@ def test_what_postgres_refuses_is_told_without_what_it_says(database: Database) 
         )
     with pytest.raises(DatabaseError, match="poison") as caught:
         upsert(database, "10", conversation("20", event("m_1", text="a PRIVATE diagnosis")))
-    told = "".join(traceback.format_exception(caught.value))
-    assert "PRIVATE" not in told.replace('text="a PRIVATE', "")
+    printed = "".join(traceback.format_exception(caught.value))
+    assert "PRIVATE" not in printed.replace('text="a PRIVATE', "")
 
 
 # -- Convergence ----------------------------------------------------------------------------------
@@ -355,10 +355,10 @@ def test_any_order_repetition_and_batching_ends_in_the_rows_that_the_rules_give(
     database: Database, given: list[tuple[str, EventRow]], chance: random.Random
 ) -> None:
     page_id = f"page-{next(_pages)}"
-    told = given + chance.choices(given, k=len(given) // 2)
-    chance.shuffle(told)
-    while told:
-        batch, told = told[: (size := chance.randint(1, 5))], told[size:]
+    batches = given + chance.choices(given, k=len(given) // 2)
+    chance.shuffle(batches)
+    while batches:
+        batch, batches = batches[: (size := chance.randint(1, 5))], batches[size:]
         groups: dict[str, list[EventRow]] = {}
         for sender, row in batch:
             groups.setdefault(sender, []).append(json.loads(to_json(row)))

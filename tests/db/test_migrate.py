@@ -136,7 +136,7 @@ def test_the_schema_can_live_apart_from_public(empty_url: str) -> None:
     assert migrate.downgrade(empty_url, "apart") == list(reversed(REVISIONS))
 
 
-def test_a_database_without_the_schema_is_told_from_one_with_it(empty_url: str) -> None:
+def test_a_database_without_the_schema_gets_the_remedy(empty_url: str) -> None:
     with Database(empty_url) as database:
         with pytest.raises(SchemaError, match="db upgrade"):
             migrate.require_current(database)

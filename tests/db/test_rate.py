@@ -80,7 +80,7 @@ def test_a_short_pause_is_waited_for(database: Database) -> None:
     assert paused is None
 
 
-def test_a_pause_that_nobody_told_the_length_of_doubles(database: Database) -> None:
+def test_consecutive_pauses_of_unknown_length_double(database: Database) -> None:
     pace = pacer(database)
     lengths = []
     for _ in range(7):
@@ -119,7 +119,7 @@ def test_use_of_the_quota_slows_calls_and_the_less_urgent_ones_first(database: D
     assert 1 < live < incremental < backfill <= 20
 
 
-def test_what_was_told_long_ago_slows_nothing(database: Database) -> None:
+def test_an_old_usage_report_slows_nothing(database: Database) -> None:
     pacer(database).record_usage(app=99, page=99)
     query(
         database,
@@ -154,7 +154,7 @@ def test_more_use_and_less_urgency_never_speed_up(database: Database, data: Any)
     assert throttle_factor(used, data.draw(st.integers(reserve_percent, 120))) >= here
 
 
-def test_being_told_to_stop_ends_the_wait(database: Database) -> None:
+def test_a_stop_request_ends_the_wait(database: Database) -> None:
     stop = threading.Event()
     stop.set()
     pace = Pacer(database, replace(PAGE, calls_per_second=0.0001), stop)

@@ -1,4 +1,4 @@
-"""Syncs that somebody asks for, from the row to the run, with real walks between."""
+"""Requested syncs, from the row to the run, with real walks."""
 
 import threading
 from contextlib import ExitStack
@@ -66,7 +66,7 @@ def run_of(engine: Engine, request: ClaimedRequest) -> Any:
     )
 
 
-def test_what_is_asked_for_is_walked_by_the_run_that_is_made_of_it(
+def test_a_requested_sync_is_walked_by_its_run(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     session = accepted(database, small.page.id)
@@ -83,10 +83,10 @@ def test_what_is_asked_for_is_walked_by_the_run_that_is_made_of_it(
     assert ended.changes > 3
     assert ended.worked_seconds > 0
     add_effort(database, session, {"api_calls": 0, "seconds": 1, "waited_seconds": 0}, None)
-    assert shown(database, session).changes == ended.changes  # its end was told
+    assert shown(database, session).changes == ended.changes  # its end was announced
 
 
-def test_of_many_who_ask_at_once_one_is_accepted_and_all_learn_the_session(
+def test_one_of_many_concurrent_requests_is_accepted_and_all_learn_the_session(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     barrier, found = threading.Barrier(8), []
@@ -105,7 +105,7 @@ def test_of_many_who_ask_at_once_one_is_accepted_and_all_learn_the_session(
     assert rows(database, "select count(*) from sync_state") == [(1,)]
 
 
-def test_asked_again_because_the_answer_was_lost_it_is_accepted_again(
+def test_a_repeated_request_is_accepted_again(
     engine: Engine, small: Simulated, database: Database
 ) -> None:
     asked = {
@@ -206,9 +206,12 @@ def test_a_request_for_a_page_that_cannot_be_synced_any_more_ends_with_the_reaso
     before = shown(database, session).changes
     pages.set_page_status(database, small.page.id, status)
     assert claim_requests(database, []) == []
-    told = shown(database, session)
-    assert (told.state, told.last_error) == (status, f"The page's status is {status}.")
-    assert told.changes > before
+    shown_session = shown(database, session)
+    assert (shown_session.state, shown_session.last_error) == (
+        status,
+        f"The page's status is {status}.",
+    )
+    assert shown_session.changes > before
 
 
 def test_why_a_request_came_to_nothing_is_past_once_its_session_goes_on(
@@ -238,9 +241,9 @@ def test_a_request_that_no_run_can_begin_with_ends_after_five(
     assert claim_requests(database, [small.page.id]) == []  # its run may still begin
     assert ask(database, small.page.id).outcome == "in_progress"
     assert claim_requests(database, []) == []
-    told = shown(database, session)
-    assert told.state == "resumable"
-    assert "None of 5 runs started the requested sync" in (told.last_error or "")
+    shown_session = shown(database, session)
+    assert shown_session.state == "resumable"
+    assert "None of 5 runs started the requested sync" in (shown_session.last_error or "")
     assert ask(database, small.page.id).outcome == "accepted"
 
 
@@ -299,13 +302,13 @@ def test_effort_waits_and_errors_are_those_that_the_api_saw(
     [request] = claim_requests(database, [])
     result = run_of(engine, request)
 
-    told = shown(database, session)
-    assert told.api_calls == result.api_calls == len(small.calls())
-    assert 0 < told.worked_seconds <= result.duration_seconds + 0.1
+    shown_session = shown(database, session)
+    assert shown_session.api_calls == result.api_calls == len(small.calls())
+    assert 0 < shown_session.worked_seconds <= result.duration_seconds + 0.1
     [(calls, errors, conversations, sessions, runs)] = rows(
         database,
         "select api_calls, api_errors, conversations, sessions, runs from sync_totals",
     )
-    assert (calls, errors) == (told.api_calls, {"2": 2})
+    assert (calls, errors) == (shown_session.api_calls, {"2": 2})
     assert conversations == {"inserted": 130, "updated": 0, "unchanged": 0}
     assert (sessions, runs) == ({"full completed": 1}, {"completed": 1})

@@ -46,7 +46,7 @@ begin
     -- A crash of the server can undo this load, but then together with the session's step, and
     -- the walk resumes from there. The commit that ends the session makes all of them durable.
     perform set_config('synchronous_commit', 'off', true);
-    -- The fence first: its error tells a stalled run which run resumed the session.
+    -- The fence first: its error names the run that resumed the session.
     select * into v_session from sync_state s where s.sync_session_id = p_session;
     perform check_fence(v_session.page_id, p_fence);
     select * into v_session from sync_state s
