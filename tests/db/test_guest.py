@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.metrics import SampleReader
@@ -278,9 +279,8 @@ def test_no_function_of_ours_resolves_names_by_the_callers_search_path(url: str)
 
 def test_a_role_without_create_on_the_database_is_given_our_schema(empty_url: str) -> None:
     create_role(empty_url, "deployer")
-    execute(empty_url, "alter role deployer login", "grant create on schema public to deployer")
-    deployer = empty_url.replace("postgres:@", "deployer:@")
-    assert deployer != empty_url
+    execute(empty_url, "grant usage, create on schema public to deployer")
+    deployer = make_conninfo(empty_url, options="-c role=deployer")
     with pytest.raises(DatabaseError, match="permission denied for database"):
         migrate.upgrade(deployer, "public")
     execute(empty_url, "create schema messenger_pipeline authorization deployer")
