@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     database_url: PostgresUrl | None = None
     listen_url: PostgresUrl | None = None
     database_schema: str = Field(
-        "public", pattern=r"^[a-z_][a-z0-9_]*$", description="give a name such as messenger"
+        "public", pattern=r"^[a-z_][a-z0-9_]{0,49}$", description="give a name such as messenger"
     )
     graph_url: Annotated[str, AfterValidator(_http_url)] = "https://graph.facebook.com"
     graph_version: str = Field(

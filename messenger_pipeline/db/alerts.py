@@ -64,8 +64,8 @@ def list_alerts(database: Database, open_only: bool = True, limit: int = 1000) -
 def update_alerts(database: Database) -> AlertCounts | None:
     """Check all conditions, and open, refresh and close alerts. Returns None if another process is
     checking already."""
-    [(opened, closed, still_open)] = database.call("update_alerts")
-    return None if opened is None else AlertCounts(opened, closed, still_open)
+    [counts] = database.call("update_alerts", AlertCounts)
+    return None if counts.opened is None else counts
 
 
 def record_heartbeat(database: Database, name: str) -> None:

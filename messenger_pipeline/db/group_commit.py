@@ -76,7 +76,7 @@ class GroupCommit:
         self._require_running()
         with translated():
             connection = await psycopg.AsyncConnection.connect(
-                self.url, autocommit=True, connect_timeout=_CONNECT_TIMEOUT
+                self.url, autocommit=True, client_encoding="utf8", connect_timeout=_CONNECT_TIMEOUT
             )
             async with connection:
                 # Stores nothing, but proves that the function exists and may be called.
@@ -147,6 +147,7 @@ class GroupCommit:
                 connection = await psycopg.AsyncConnection.connect(
                     self.url,
                     autocommit=True,
+                    client_encoding="utf8",
                     prepare_threshold=None,
                     connect_timeout=_CONNECT_TIMEOUT,
                     application_name="messenger-pipeline receiver",

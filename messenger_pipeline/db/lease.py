@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from messenger_pipeline.db.pool import Database
@@ -12,10 +13,16 @@ SECONDS = 60
 """Short, so that a dead run soon frees its page. A lease is renewed three times within it."""
 
 
+@dataclass(frozen=True)
+class _Holder:
+    locked_by: str
+    locked_at: datetime
+
+
 def require_free(database: Database, page_id: str) -> None:
     """Raise SyncInProgress if a run is walking the page."""
-    for locked_by, locked_at, _ in database.call("get_lease", page_id=page_id):
-        raise SyncInProgress(page_id, locked_by, locked_at)
+    for holder in database.call("get_lease", _Holder, page_id=page_id):
+        raise SyncInProgress(page_id, holder.locked_by, holder.locked_at)
 
 
 @contextmanager
@@ -28,10 +35,9 @@ def held_lease(
     """
     fence = database.value("take_lease", page_id=page_id, locked_by=locked_by, seconds=seconds)
     if fence is None:
-        holder = database.call("get_lease", page_id=page_id)
-        if not holder:  # released between the two calls
-            holder = [("another run", datetime.now(UTC), None)]
-        raise SyncInProgress(page_id, holder[0][0], holder[0][1])
+        require_free(database, page_id)
+        # Released between the two calls.
+        raise SyncInProgress(page_id, "another run", datetime.now(UTC))
     ended = threading.Event()
     heart = threading.Thread(
         target=_beat, args=(database, page_id, locked_by, seconds, ended), name="lease", daemon=True

@@ -66,6 +66,7 @@ class SampleReader:
                 connection = await psycopg.AsyncConnection.connect(
                     self._url,
                     autocommit=True,
+                    client_encoding="utf8",
                     prepare_threshold=None,
                     connect_timeout=_CONNECT_TIMEOUT,
                     application_name="messenger-pipeline metrics",

@@ -194,7 +194,9 @@ def _search_path(schema: str) -> str:
 def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
     """Open one transaction in our schemas. A concurrent upgrade waits for it."""
     engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, client_encoding="utf8"),
+        poolclass=sqlalchemy.NullPool,
     )
     with translated():
         try:

@@ -51,7 +51,7 @@ async def listen(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None
 async def _listen_once(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
     with translated():
         connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, prepare_threshold=None, **_OPTIONS
+            url, autocommit=True, client_encoding="utf8", prepare_threshold=None, **_OPTIONS
         )
         try:
             await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))

@@ -209,6 +209,7 @@ class Database:
                     # Prepared statements fail behind a transaction pooler.
                     "prepare_threshold": None,
                     "application_name": "messenger-pipeline",
+                    "client_encoding": "utf8",
                 },
             )
 

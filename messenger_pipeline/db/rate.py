@@ -42,6 +42,12 @@ class Budget:
         }
 
 
+@dataclass(frozen=True)
+class _ReservedCall:
+    seconds: float
+    paused_scope: str | None
+
+
 class Pacer:
     """Waits before each of a run's calls, and reports usage and pauses to the shared budget.
 
@@ -70,13 +76,15 @@ class Pacer:
 
         Raises RateLimited if the wait is longer than PATIENCE, and Stopped if the run is to stop.
         """
-        [(seconds, paused)] = self._database.call(
+        [call] = self._database.call(
             "reserve_graph_call",
+            _ReservedCall,
             scopes=list(self._scopes.values()),
             calls_per_second=self._budget.calls_per_second,
             reserve_percent=self._budget.reserve_percent,
             patience=PATIENCE,
         )
+        seconds, paused = call.seconds, call.paused_scope
         if paused is not None:
             error = RateLimited(f"Meta's limit of {paused.partition(':')[0]} is reached")
             error.seconds = seconds

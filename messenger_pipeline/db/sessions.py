@@ -116,7 +116,7 @@ def list_sessions(
 ) -> list[SyncSession]:
     """Return the sessions that changed since a time, oldest first."""
     found = database.call("list_sync_sessions", since=since, page_id=page_id)
-    return [get_session(database, session) for (session,) in found]
+    return [get_session(database, row[0]) for row in found]
 
 
 def suspend_session(

@@ -14,13 +14,20 @@ from messenger_pipeline.project import PROJECT
 
 SQL = PROJECT / "sql"
 _SCHEMA = re.compile(r"(?<!:):(data|own)\b")
+_POLYMORPHIC = re.compile(
+    r"(?<![.\w])(array_agg|cardinality|count|format|jsonb_agg|jsonb_array_length|jsonb_build_array"
+    r"|jsonb_build_object|jsonb_object_agg|max|min|percentile_cont|quote_ident|string_agg)(?=\()"
+)
+"""Functions of PostgreSQL that take arguments of any type: a namesake in the data schema whose
+types match better would be called instead, so that the schema is put in front."""
 _DEFINES = re.compile(r"^create or replace (function|view) :(data|own)\.(\w+)", re.MULTILINE)
 
 
 def render(path: Path, data_schema: str) -> str:
     """Return the text of a file for a data schema."""
     names = {"data": data_schema, "own": own_schema(data_schema)}
-    return _SCHEMA.sub(lambda found: f'"{names[found[1]]}"', path.read_text())
+    text = _SCHEMA.sub(lambda found: f'"{names[found[1]]}"', path.read_text())
+    return _POLYMORPHIC.sub(r"pg_catalog.\1", text)
 
 
 @dataclass(frozen=True)

@@ -18,4 +18,7 @@ drop table
     :own.webhook_inbox, :own.thread_gaps, :own.messenger_threads,
     :data.sync_locks, :data.sync_state;
 drop sequence :own.sync_lock_token;
-delete from :own.owned_objects where kind = 'table' and name in ('sync_locks', 'sync_state');
+delete from :own.owned_objects o
+where o.kind = 'table' and not exists (
+    select from pg_class c
+    where c.relname = o.name and c.relnamespace = :own.find_schema(o.in_schema));

@@ -261,3 +261,11 @@ create table :own.heartbeats (
 );
 comment on table :own.heartbeats is
     'When each process last reported, and since when without a pause.';
+
+-- On record, so that a missing one is noticed; and closed, whatever the default privileges are.
+insert into :own.owned_objects (in_schema, kind, name)
+select 'own', 'table', relname from pg_class
+where relnamespace = ':own'::regnamespace and relkind = 'r'
+on conflict do nothing;
+select :own.withhold_object('table', oid) from pg_class
+where relnamespace = ':own'::regnamespace and relkind in ('r', 'S');

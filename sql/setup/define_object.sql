@@ -14,6 +14,8 @@ declare
     v_before oid[] := array(select find_objects(p_kind, v_schema, p_name));
     v_after oid;
     v_recorded owned_objects;
+    v_current oid;
+    v_replaced oid;
 begin
     select * into v_recorded from owned_objects
         where in_schema = p_in_schema and kind = p_kind and name = p_name;
@@ -23,9 +25,11 @@ begin
             using errcode = 'MPX01',
                   detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA.';
     end if;
-    if v_recorded.definition_digest = md5(p_definition) and cardinality(v_before) = 1
-        and v_recorded.installed_digest = digest_object(p_kind, v_before[1])
-    then
+    -- Beside it the owner may have made overloads.
+    v_current := (
+        select o from unnest(v_before) o
+        where digest_object(p_kind, o) = v_recorded.installed_digest);
+    if v_recorded.definition_digest = md5(p_definition) and v_current is not null then
         return;
     end if;
     begin
@@ -36,15 +40,23 @@ begin
     end;
     -- With other arguments a function stands beside the one that it replaces, until
     -- drop_undefined.
-    select coalesce(max(o) filter (where o <> all (v_before)), max(o)) into v_after
+    select coalesce(max(o) filter (where o <> all (v_before)), v_current, max(o)) into v_after
     from find_objects(p_kind, v_schema, p_name) o;
     if v_before = '{}' and p_in_schema = 'data' then
         perform withhold_object(p_kind, v_after);
+    elsif v_after <> all (v_before) then
+        -- None, if replace_object dropped it.
+        v_replaced := (select p.oid from pg_proc p where p.oid = v_current);
+        if v_replaced is not null then
+            perform restore_grants(p_kind, v_after, list_grants(p_kind, v_replaced));
+        end if;
     end if;
-    insert into owned_objects (in_schema, kind, name, definition_digest, installed_digest)
-    values (p_in_schema, p_kind, p_name, md5(p_definition), digest_object(p_kind, v_after))
+    insert into owned_objects
+        (in_schema, kind, name, definition_digest, installed_digest, replaced_oid)
+    values (p_in_schema, p_kind, p_name, md5(p_definition), digest_object(p_kind, v_after), null)
     on conflict (in_schema, kind, name) do update
         set definition_digest = excluded.definition_digest,
-            installed_digest = excluded.installed_digest;
+            installed_digest = excluded.installed_digest,
+            replaced_oid = v_replaced;
 end
 $$;

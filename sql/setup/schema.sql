@@ -19,7 +19,9 @@ begin
     end if;
     if to_regnamespace(':own') is null then
         create schema :own;
-        -- Default privileges may open new schemas to others.
+    end if;
+    if to_regclass(':own.owned_objects') is null then
+        -- Made beforehand, or by default privileges, it may be open to others.
         for v_grantee in
             select case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end
             from pg_namespace n cross join aclexplode(n.nspacl) g
@@ -27,14 +29,15 @@ begin
         loop
             execute format('revoke all on schema :own from %s', v_grantee);
         end loop;
-    elsif to_regclass(':own.owned_objects') is null and exists (
-        select from pg_class where relnamespace = ':own'::regnamespace
-        union all
-        select from pg_proc where pronamespace = ':own'::regnamespace)
-    then
-        raise exception 'the schema :own is there already, and is not messenger-pipeline''s'
-            using errcode = 'MPX01',
-                  detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA.';
+        if exists (
+            select from pg_class where relnamespace = ':own'::regnamespace
+            union all
+            select from pg_proc where pronamespace = ':own'::regnamespace)
+        then
+            raise exception 'the schema :own is there already, and is not messenger-pipeline''s'
+                using errcode = 'MPX01',
+                      detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA.';
+        end if;
     end if;
 end
 $$;
@@ -43,13 +46,31 @@ create table if not exists :own.owned_objects (
     in_schema text not null
         constraint owned_objects_schema check (in_schema in ('data', 'own')),
     kind text not null
-        constraint owned_objects_kind check (kind in ('table', 'function', 'view')),
+        constraint owned_objects_kind check (kind in ('schema', 'table', 'function', 'view')),
     name text collate "C" not null,
     definition_digest text,
     installed_digest text,
+    replaced_oid oid,
     constraint owned_objects_pkey primary key (in_schema, kind, name)
 );
 comment on table :own.owned_objects is
     'What we made: an upgrade replaces only that. Of the tables only those of the data schema.';
 comment on column :own.owned_objects.definition_digest is 'Of the file that it was made from.';
 comment on column :own.owned_objects.installed_digest is 'Of what the server made of it.';
+comment on column :own.owned_objects.replaced_oid is
+    'Of an overload with other arguments, until drop_undefined drops it.';
+
+-- Two data schemas may not share one of ours: public and messenger would.
+insert into :own.owned_objects (in_schema, kind, name)
+select 'data', 'schema', ':data'::regnamespace::text
+where not exists (select from :own.owned_objects where kind = 'schema');
+do $$
+declare
+    v_data text := (select name from :own.owned_objects where kind = 'schema');
+begin
+    if v_data <> ':data'::regnamespace::text then
+        raise exception 'the schema :own belongs to the data schema %', v_data
+            using errcode = 'MPX01', detail = 'Choose another MESSENGER_DATABASE_SCHEMA.';
+    end if;
+end
+$$;

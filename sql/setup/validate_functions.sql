@@ -4,6 +4,7 @@ create or replace function :own.validate_functions()
 returns void
 language plpgsql
 set search_path from current
+set check_function_bodies = on  -- an upgrade switches it off
 as $$
 begin
     perform case l.lanname when 'sql' then fmgr_sql_validator(p.oid)

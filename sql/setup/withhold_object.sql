@@ -11,7 +11,10 @@ begin
         select distinct g ->> 'grantee' from jsonb_array_elements(list_grants(p_kind, p_oid)) g
     loop
         execute format('revoke all on %s %s from %s',
-                       case when p_kind = 'function' then 'function' else 'table' end,
+                       case when p_kind = 'function' then 'function'
+                            when (select relkind from pg_class where oid = p_oid) = 'S'
+                                then 'sequence'
+                            else 'table' end,
                        describe_object(p_kind, p_oid), v_grantee);
     end loop;
 end

@@ -10,18 +10,16 @@ begin
     set local enable_bitmapscan = off;
     select count(*), min(format('page %s, message %s', page_id, identity)) into v_count, v_sample
     from (
-        select page_id,
-               coalesce(message_key(message_id),
-                        conversation_id || ' at ' || event_timestamp) as identity
-        from contact_interaction_events
-        group by page_id, identity, discriminator,
-                 case when message_id is null then event_type else event_kind(event_type) end
+        select e.page_id, i.identity
+        from contact_interaction_events e
+        cross join lateral (
+            select coalesce(message_key(e.message_id),
+                            e.conversation_id || ' at ' || e.event_timestamp) as identity
+        ) i
+        group by e.page_id, i.identity, e.discriminator,
+                 case when e.message_id is null then e.event_type else event_kind(e.event_type) end
         having count(*) > 1
     ) duplicates;
-    -- An upgrade continues in the same transaction.
-    set local enable_indexscan to default;
-    set local enable_indexonlyscan to default;
-    set local enable_bitmapscan to default;
     if v_count > 0 then
         raise exception '% stored more than once, for example %',
             case when v_count = 1 then '1 event is'

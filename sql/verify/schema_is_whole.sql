@@ -6,7 +6,7 @@ declare
 begin
     select string_agg(format('%s %s', o.kind, o.name), ', ' order by o.kind, o.name) into v_missing
     from owned_objects o
-    where 1 <> (select count(*) from find_objects(o.kind, find_schema(o.in_schema), o.name));
+    where o.kind <> 'schema' and 1 <> (select count(*) from find_objects(o.kind, find_schema(o.in_schema), o.name));
     if v_missing is not null then
         raise exception 'objects are missing or exist twice: %', v_missing using errcode = 'MPC01';
     end if;
@@ -28,6 +28,16 @@ begin
     where o.in_schema = 'data' and o.kind = 'table' and not c.relrowsecurity;
     if v_missing is not null then
         raise exception 'tables without row level security: %', v_missing using errcode = 'MPC01';
+    end if;
+
+    -- A restore without privileges opens new functions to everybody.
+    select string_agg(p.oid::regprocedure::text, ', ' order by p.proname) into v_missing
+    from owned_objects o
+    join pg_proc p on p.proname = o.name and p.pronamespace = ':data'::regnamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) g
+    where o.in_schema = 'data' and o.kind = 'function' and g.grantee = 0;
+    if v_missing is not null then
+        raise exception 'functions that everybody may execute: %', v_missing using errcode = 'MPC01';
     end if;
 
     if exists (

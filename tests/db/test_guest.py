@@ -2,13 +2,14 @@
 stops nothing."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from messenger_pipeline.db import inbox, migrate
+from messenger_pipeline.db import alerts, checks, inbox, migrate, overview
 from messenger_pipeline.db.metrics import SampleReader
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
@@ -27,6 +28,10 @@ TABLES = [
     "sync_locks", "page_tokens", "messenger_threads", "thread_gaps", "webhook_inbox",
     "quarantined_records", "graph_api_budget", "sync_requests", "sync_totals", "alerts",
 ]  # fmt: skip
+
+OUR_WORDS = ["reason", "page", "found", "identity", "locked_by", "expires_at", "kind", "severity",
+             "summary", "state", "thread_id", "total", "outcome", "lag", "sessions"]  # fmt: skip
+"""Names that our functions give to columns of their own."""
 
 
 def execute(url: str, *statements: str) -> list[Any]:
@@ -194,6 +199,73 @@ def test_an_upgrade_with_nothing_to_do_waits_for_no_reader(url: str) -> None:
         assert migrate.upgrade(url, "public") == []
 
 
+def test_an_overload_with_other_arguments_takes_the_grants_along(url: str) -> None:
+    create_role(url, "viewer")
+    execute(
+        url,
+        "drop function acquire_sync_lock",
+        "create function acquire_sync_lock(p_page_id text, p_locked_by text) returns boolean"
+        " language sql as 'select true'",
+        "revoke all on function acquire_sync_lock from public",
+        "grant execute on function acquire_sync_lock to viewer",
+        "update messenger_pipeline.owned_objects set definition_digest = 'former',"
+        " installed_digest = messenger_pipeline.digest_object('function',"
+        " 'acquire_sync_lock'::regproc) where name = 'acquire_sync_lock'",
+    )
+    migrate.upgrade(url, "public")
+    assert execute(
+        url,
+        "select oid::regprocedure::text, has_function_privilege('viewer', oid, 'execute'),"
+        " has_function_privilege('public', oid, 'execute') from pg_proc"
+        " where proname = 'acquire_sync_lock'",
+    ) == [("acquire_sync_lock(text,text,integer)", True, False)]
+    execute(url, "drop owned by viewer")
+
+
+def test_an_overload_that_the_owner_made_stays(url: str) -> None:
+    execute(
+        url, "create function acquire_sync_lock(uuid) returns text language sql as $$select 'x'$$"
+    )
+    migrate.upgrade(url, "public")
+    migrate.downgrade(url, "public")
+    assert execute(url, "select acquire_sync_lock(gen_random_uuid())") == [("x",)]
+
+
+def test_a_function_whose_body_does_not_work_fails_the_upgrade(url: str) -> None:
+    execute(
+        url,
+        "set check_function_bodies = off;"
+        "create or replace function messenger_pipeline.list_due_pages() returns setof text"
+        " language sql as 'select nonsense from nowhere'",
+        "update messenger_pipeline.owned_objects set installed_digest ="
+        " messenger_pipeline.digest_object('function',"
+        " 'messenger_pipeline.list_due_pages'::regproc) where name = 'list_due_pages'",
+    )
+    with pytest.raises(SchemaError, match="nowhere"):
+        migrate.upgrade(url, "public")
+
+
+def test_two_data_schemas_do_not_share_one_of_ours(empty_url: str) -> None:
+    execute(empty_url, "create schema messenger")
+    migrate.upgrade(empty_url, "public")
+    with pytest.raises(UpgradeRefused, match="belongs to the data schema public"):
+        migrate.upgrade(empty_url, "messenger")
+
+
+def test_namesakes_of_postgresqls_functions_are_not_called(url: str, database: Database) -> None:
+    execute(
+        url,
+        "create function format(text, text) returns text language sql as $$select 'mine'$$",
+        "create function array_agg(text) returns text language sql as $$select 'mine'$$",
+        "create function jsonb_build_object(text, jsonb) returns jsonb language sql"
+        " as $$select '{}'::jsonb$$",
+        "update messenger_pipeline.owned_objects set definition_digest = 'former'",
+    )
+    migrate.upgrade(url, "public")
+    upsert(database, "10", conversation("20", event("m_1")))
+    assert set(migrate.verify(database).values()) == {None}
+
+
 # -- What others may do -------------------------------------------------------------------------
 
 
@@ -283,8 +355,19 @@ def test_a_role_without_create_on_the_database_is_given_our_schema(empty_url: st
     deployer = make_conninfo(empty_url, options="-c role=deployer")
     with pytest.raises(DatabaseError, match="permission denied for database"):
         migrate.upgrade(deployer, "public")
-    execute(empty_url, "create schema messenger_pipeline authorization deployer")
+    create_role(empty_url, "anon")
+    execute(
+        empty_url,
+        "create schema messenger_pipeline authorization deployer",
+        "grant usage, create on schema messenger_pipeline to anon",
+        "alter default privileges for role deployer grant all on tables to anon",
+    )
     assert migrate.upgrade(deployer, "public") == ["0001"]
+    assert execute(
+        empty_url,
+        "select has_schema_privilege('anon', 'messenger_pipeline', 'usage, create'),"
+        " has_table_privilege('anon', 'messenger_pipeline.page_tokens', 'select')",
+    ) == [(False, False)]
     with Database(deployer) as database:
         upsert(database, "10", conversation("20", event("m_1")))
         assert set(migrate.verify(database).values()) == {None}
@@ -332,9 +415,15 @@ def test_a_column_that_the_owner_adds_stops_no_sync(
 ) -> None:
     with database.transaction() as connection:
         for table in TABLES:
-            connection.execute(f"alter table {table} add column app_theme text default 'x'")
+            for column in ("app_theme", *OUR_WORDS):
+                connection.execute(
+                    f"alter table {table} add column if not exists {column} text default 'x'"
+                )
     assert walk(engine, small.page.id).outcome == "completed"
     assert stored(database) == truth(small)
+    assert alerts.update_alerts(database) is not None
+    assert overview.list_page_states(database, search="", status=None, offset=0, limit=9)
+    assert checks.list_stuck_leases(database, timedelta(0), timedelta(0)) == []
     migrate.upgrade(url, "public")
     assert walk(engine, small.page.id).outcome == "completed"
     assert set(migrate.verify(database).values()) == {None}

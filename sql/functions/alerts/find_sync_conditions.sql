@@ -5,7 +5,9 @@ language sql stable
 set search_path from current
 as $$
     with open as (
-        select s.*, describe_page(s.page_id, p.name) as page, l.locked_by, l.locked_at, l.expires_at
+        select s.sync_session_id, s.page_id, s.mode, s.run_id, s.idle_attempts, s.last_error,
+               s.not_before, s.updated_at, s.waiting_until,
+               describe_page(s.page_id, p.name) as page, l.locked_by, l.locked_at, l.expires_at
         from sync_state s
         join facebook_pages p on p.facebook_page_id = s.page_id and p.status = 'active'
         left join sync_locks l on l.page_id = s.page_id

@@ -7,7 +7,8 @@ language sql stable
 set search_path from current
 as $$
     with checked as (
-        select c.*, describe_page(c.page_id, p.name) as page,
+        select c.page_id, c.token_expires_at, c.data_access_expires_at, c.subscribed,
+               c.subscribed_fields, c.ever_subscribed, describe_page(c.page_id, p.name) as page,
                least(c.token_expires_at, c.data_access_expires_at) as ends_at
         from facebook_pages p
         join page_tokens t on t.page_id = p.facebook_page_id

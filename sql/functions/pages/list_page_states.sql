@@ -20,7 +20,8 @@ language sql stable
 set search_path from current
 as $$
     with found as materialized (
-        select p.*, count(*) over () as found
+        select p.id, p.facebook_page_id, p.name, p.status, p.status_reason, p.last_synced_at,
+               p.next_sync_at, count(*) over () as found
         from facebook_pages p
         cross join (
             select replace(replace(replace(p_search, '\', '\\'), '%', '\%'), '_', '\_') as pattern

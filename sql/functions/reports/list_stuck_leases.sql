@@ -12,7 +12,7 @@ language sql stable
 set search_path from current
 as $$
     with judged as (
-        select l.*,
+        select l.page_id, l.locked_by, l.locked_at, l.expires_at,
                case
                    when l.expires_at < clock_timestamp() - p_expired
                        then 'expired and was never released'
