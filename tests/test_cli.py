@@ -189,7 +189,7 @@ def test_a_port_in_use_is_an_error_that_names_it(run: Run) -> None:
 
 def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> None:
     mine = {"MESSENGER_DATABASE_URL": empty_url}
-    ended(run("db", "status", **mine), 0, "Schema at nothing", "db upgrade")
+    ended(run("db", "status", **mine), 0, "No schema yet", "db upgrade")
     ended(run("pages", "list", **mine), 1, "Run `messenger-pipeline db upgrade`")
     ended(run("db", "upgrade", **mine), 0, "applied 0001")
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")

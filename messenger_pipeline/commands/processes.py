@@ -181,7 +181,7 @@ def dev(ui_port: int, receiver_port: int, real: bool, conversations: int, page_c
 def demo(ui_port: int, conversations: int, page_count: int) -> None:
     """Sync simulated pages, check every message, and exit.
 
-    Uses the same processes as `dev`, with real Dagster runs. Takes one to two minutes.
+    Uses the same processes as `dev`, with real Dagster runs. Takes one to three minutes.
     """
     from messenger_pipeline.local.demo import demonstrate
 

@@ -55,7 +55,8 @@ def db_upgrade(as_sql: bool, start: str) -> None:
 @click.option("--to", default="base", show_default=True, help="The revision to return to.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def db_downgrade(to: str, yes: bool) -> None:
-    """Return to an older schema. Conversations, events and pages are kept."""
+    """Return to an older schema. Conversations, events, pages with their tokens, and quarantined
+    records are kept."""
     if not yes and not click.confirm(
         f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
     ):
@@ -79,7 +80,10 @@ def db_status() -> None:
     settings = load_settings()
     with runtime.data_url(settings) as url:
         status = migrate.status(url, settings.database_schema)
-    click.echo(f"Schema at {status.current or 'nothing'}; the newest is {status.newest}.")
+    if status.current is None:
+        click.echo(f"No schema yet; the newest is {status.newest}.")
+    else:
+        click.echo(f"Schema at {status.current}; the newest is {status.newest}.")
     if status.pending:
         click.echo(f"Pending: {', '.join(status.pending)}. Run `messenger-pipeline db upgrade`.")
 

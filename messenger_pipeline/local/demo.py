@@ -66,7 +66,7 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
     Raises PipelineError if a run fails or a message is missing, doubled or wrong.
     """
     settings = simulated_settings()
-    console.print("The demo takes one to two minutes on two cores. It needs no network.")
+    console.print("The demo takes one to three minutes on two cores. It needs no network.")
     console.print("Starting PostgreSQL, the simulated Graph API, the receiver and Dagster …")
     began = time.monotonic()
     with (
@@ -93,29 +93,34 @@ def demonstrate(console: Console, *, ui_port: int, conversations: int, page_coun
 def _play(demo: _Demo) -> None:
     """The four rounds, with live traffic during the first two."""
     since = datetime.now(UTC)
+    before = sum(row["messages"] for row in demo.database.rows("sync_statistics"))
     set_live_traffic(demo.stack.graph_url, _LIVE_PER_SECOND)
     demo.show(
         f"\n[bold]1. First sync: {_what_is_read_first(demo)}[/]\n"
         f"Meanwhile {_LIVE_PER_SECOND:.0f} events a second (messages, reactions, edits, reads …)"
         " happen on the pages, and webhooks deliver them.\n"
-        "A conversation that a webhook brought first counts as changed."
+        "A conversation that a webhook brought first counts as changed. A conversation that moves"
+        " to the head of the list meanwhile may be read by the second sync only."
     )
     _sync_all(demo, since)
 
-    demo.show("\n[bold]2. Live webhooks: no sync, deliveries alone[/]")
+    demo.show(
+        "\n[bold]2. Live webhooks: no sync, deliveries alone[/]\n"
+        "A delivery can carry several events, and some are sent twice, as Meta does."
+    )
     _receive_live(demo, since)
 
     # A thread that gets a message moves to the head of the list, perhaps past the walk: its webhook
     # brings the message, and the next sync brings what is older.
     demo.show(
-        "\n[bold]3. Second sync: what is new since the first[/]\n"
-        "It reads the threads that were updated since ten minutes before the first sync."
+        "\n[bold]3. Second sync: threads that were updated since the first[/]\n"
+        "It reads them from ten minutes before the first sync on, with what that did not reach."
     )
     _sync_all(demo, datetime.now(UTC))
 
     demo.show(
         "\n[bold]4. Third sync: nothing has happened since the second[/]\n"
-        "It reads recently updated threads again, and must write nothing."
+        "It reads recently updated threads again, and should write nothing."
     )
     again = datetime.now(UTC)
     _sync_all(demo, again)
@@ -129,7 +134,8 @@ def _play(demo: _Demo) -> None:
         for page_id in demo.pages
     }
     demo.show(stored_table(demo.database, demo.pages, found))
-    demo.show(_verdict(found))
+    synced = sum(one.events_created for one in list_sessions(demo.database, since))
+    demo.show(_verdict(found, before, synced))
 
 
 def _what_is_read_first(demo: _Demo) -> str:
@@ -210,13 +216,17 @@ def _live_line(demo: _Demo, since: datetime) -> str:
     )
 
 
-def _verdict(found: dict[str, Compared]) -> str:
+def _verdict(found: dict[str, Compared], before: int, synced: int) -> str:
+    """What is stored, and its sum: messages of an earlier demo, of the syncs, of webhooks."""
     messages = sum(one.messages for one in found.values())
     others = sum(one.other_events for one in found.values())
+    earlier = f"{before:,} of an earlier demo + " if before else ""
     return (
         f"[green]Each of the simulator's {messages:,} messages is stored exactly once, with its"
         f" latest text, and so is each of its {others:,} reactions, edits, reads and other"
-        " events.[/]"
+        " events.[/]\n"
+        f"{messages:,} messages = {earlier}{synced:,} that the syncs stored +"
+        f" {messages - before - synced:,} that webhooks brought first."
     )
 
 

@@ -1,5 +1,6 @@
 """Everything on one machine until Ctrl-C: for development, and to look at."""
 
+import shlex
 import time
 
 from rich.console import Console
@@ -53,13 +54,16 @@ def keep_up(
             f"Status page: {stack.receiver_url}/ {_key(settings)}\n"
             f"Webhooks: {stack.receiver_url}/api/webhook"
             if receives
-            else "The webhook receiver is off: set MESSENGER_APP_SECRET and MESSENGER_VERIFY_TOKEN."
+            else f"The webhook receiver and its status page are off: set {_missing(settings)}."
         )
         if not real:
             set_live_traffic(stack.graph_url, _PER_SECOND)
             console.print(
-                "For commands in another terminal:\n"
-                f"  export MESSENGER_HOME={settings.home.resolve()}\n"
+                "For commands in another terminal. These lines lead away from the database of a"
+                " .env:\n"
+                "  export MESSENGER_DATABASE_URL= MESSENGER_DATABASE_SCHEMA=public"
+                " MESSENGER_TOKEN_KEY= MESSENGER_LISTEN_URL= DAGSTER_PG_URL=\n"
+                f"  export MESSENGER_HOME={shlex.quote(str(settings.home.resolve()))}\n"
                 f"  export MESSENGER_GRAPH_URL={stack.graph_url}\n"
                 f"  export MESSENGER_APP_SECRET={APP_SECRET}\n"
                 f"{_export_key(settings)}"
@@ -72,6 +76,15 @@ def keep_up(
                 time.sleep(1)
         except KeyboardInterrupt:
             console.print("Ending …")
+
+
+def _missing(settings: Settings) -> str:
+    """The settings that the receiver still needs."""
+    needed = {
+        "MESSENGER_APP_SECRET": settings.app_secret,
+        "MESSENGER_VERIFY_TOKEN": settings.verify_token,
+    }
+    return " and ".join(name for name, value in needed.items() if not value)
 
 
 def _export_key(settings: Settings) -> str:
