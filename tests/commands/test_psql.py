@@ -16,7 +16,7 @@ def test_it_passes_its_arguments_and_its_exit_code_on(run: Run) -> None:
 
 def test_another_schema_is_on_its_search_path(run: Run) -> None:
     shown = run("psql", "-At", "-c", "show search_path", MESSENGER_DATABASE_SCHEMA="mine")
-    assert shown.stdout == "mine\n"
+    assert shown.stdout == "mine,mine_pipeline\n"
 
 
 def test_the_demos_database_must_exist(run: Run) -> None:
