@@ -11,6 +11,7 @@ import click
 
 from messenger_pipeline.commands import (
     alerts,
+    gaps,
     processes,
     psql,
     quarantine,
@@ -66,6 +67,7 @@ for command in (
     registry.status,
     psql.psql,
     alerts.alerts,
+    gaps.gaps_group,
     quarantine.quarantine_group,
     serving.serve,
     webhook.webhook_group,

@@ -66,6 +66,10 @@ class SessionMoved(DatabaseError):
     """Another run has advanced the sync session since this run read it."""
 
 
+class PageRemoved(DatabaseError):
+    """The page left the registry during a run."""
+
+
 class VersionConflict(DatabaseError):
     """The conversation changed since it was read."""
 

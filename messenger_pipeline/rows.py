@@ -43,13 +43,17 @@ class ThreadRow(TypedDict):
 
 
 class GapRow(TypedDict):
-    """A new row of thread_gaps. With a `reason` the gap is unreadable: Meta refuses it."""
+    """A new row of thread_gaps.
+
+    With a `reason` the gap is unreadable: Meta withholds it. With an `error` it is put off.
+    """
 
     thread_id: str
     resume_cursor: str | None
     newest_time: datetime
     until_time: datetime | None
     reason: NotRequired[str]
+    error: NotRequired[str]
 
 
 @dataclass(frozen=True)

@@ -93,18 +93,24 @@ def set_page_status(
     database.call("set_page_status", page_id=found, status=status, reason=reason)
 
 
-def mark_for_reauthorization(database: Database, page: PageRecord, fence: int, reason: str) -> None:
-    """Mark a page as needing re-authorization, unless it has another token by now.
+def mark_for_reauthorization(
+    database: Database, page: PageRecord, fence: int, reason: str, *, refused: str, seconds: float
+) -> bool:
+    """Record that Meta refuses a page's `token` or a `permission`, as `refused` names it.
 
-    Raises LeaseLost.
+    Marks the page as needing re-authorization, and returns True, once a refusal of the same kind
+    at least `seconds` ago is confirmed by this one. Raises LeaseLost.
     """
-    database.call(
+    marked: bool = database.value(
         "mark_for_reauthorization",
         page_id=page.facebook_page_id,
         fence=fence,
         token_encrypted=page.token_encrypted,
+        **{"class": refused},
         reason=reason,
+        seconds=seconds,
     )
+    return marked
 
 
 def postpone_next_sync(database: Database, page_id: str) -> None:

@@ -20,6 +20,7 @@ from messenger_pipeline.errors import (
     DatabaseUnavailable,
     LeaseLost,
     MostlyRefused,
+    PageRemoved,
     PipelineError,
     SchemaError,
     SessionMoved,
@@ -36,6 +37,7 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPV01": VersionConflict,
     "MPC01": VerificationError,
     "MPQ01": MostlyRefused,
+    "MPG01": PageRemoved,
     "MPX01": UpgradeRefused,
     "2BP01": UpgradeRefused,  # dependent objects still exist
     "3F000": SchemaError,  # undefined schema

@@ -23,7 +23,7 @@ class SyncSession:
     cutoff: datetime | None
     next_watermark: datetime | None
     listed_at: datetime | None
-    dead_cursor_time: datetime | None
+    list_restarts: int
     list_refused: bool
     truncated: str | None
     warning: str | None
@@ -49,7 +49,7 @@ class Gap:
     """A stretch of a thread's history still to fetch.
 
     It reaches from `newest_time` back to `until_time`, or to the start of the thread if that is
-    None.
+    None. `attempts` began since it last moved; `last_error` is of the last one, if it failed.
     """
 
     id: int
@@ -59,6 +59,20 @@ class Gap:
     newest_time: datetime
     until_time: datetime | None
     dead_cursor_time: datetime | None
+    attempts: int = 0
+    last_error: str | None = None
+
+
+@dataclass(frozen=True)
+class ListGap:
+    """A part of a page's list of threads still to read: see the table list_gaps."""
+
+    id: int
+    newest_time: datetime | None
+    until_time: datetime | None
+    resume_cursor: str | None
+    cursor_fingerprint: str | None
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -207,9 +221,41 @@ def list_thread_states(
     return {row.thread_id: row for row in rows}
 
 
-def list_gaps(database: Database, session: UUID, limit: int) -> list[Gap]:
-    """Return the open gaps of a session, newest first."""
-    return database.call("list_session_gaps", Gap, session=session, limit=limit)
+def list_due_gaps(
+    database: Database, page_id: str, session: UUID, *, own: bool, limit: int
+) -> list[Gap]:
+    """Return the gaps to read now, newest first: those that the session opened, or the others."""
+    return database.call(
+        "list_due_gaps", Gap, page_id=page_id, session=session, own=own, limit=limit
+    )
+
+
+def begin_gap(database: Database, gap_id: int) -> None:
+    """Count an attempt to read a gap, before the work."""
+    database.call("begin_gap", id=gap_id)
+
+
+def release_gaps(database: Database, gap_ids: list[int]) -> None:
+    """Take back the attempts of gaps that a run leaves in good order."""
+    database.call("release_gaps", ids=gap_ids)
+
+
+def find_list_gap(database: Database, page_id: str, session: UUID) -> ListGap | None:
+    """Return the part of the page's list to read now; None if there is none."""
+    found: list[ListGap] = database.call(
+        "list_due_list_gap", ListGap, page_id=page_id, session=session
+    )
+    return found[0] if found else None
+
+
+def put_off_list_gap(database: Database, page_id: str, fence: int, error: str) -> None:
+    """Put off the part of a page's list that could not be read. Raises LeaseLost."""
+    database.call("put_off_list_gap", page_id=page_id, fence=fence, error=error)
+
+
+def was_list_refused(database: Database, page_id: str) -> bool:
+    """Return whether Meta refused the page's list in the session that ended last."""
+    return bool(database.value("was_list_refused", page_id=page_id))
 
 
 def list_unseen_threads(database: Database, session: UUID, limit: int) -> list[str]:

@@ -43,6 +43,7 @@ from messenger_pipeline.graph.proof import app_secret_proof
 from messenger_pipeline.graph.reading import (
     UnparsedThreads,
     parse_cursor,
+    parse_list,
     parse_messages,
     parse_one_thread,
     parse_page,
@@ -118,6 +119,18 @@ class GraphClient:
 
     def fetch_page(self, page_id: str) -> Answer[PageProfile]:
         return self._get(page_id, {"fields": "id,name"}, parse_page)
+
+    def check_token(self) -> None:
+        """A control call: raises TokenDead if Meta no longer accepts the token."""
+        self._get("me", {"fields": "id"}, parse_page)
+
+    def check_list(self, page_id: str, platform: str) -> None:
+        """A control call: the smallest request for the page's list of threads.
+
+        Raises what Meta refuses it with.
+        """
+        parameters = {"platform": platform, "fields": "id", "limit": "1"}
+        self._get(f"{page_id}/conversations", parameters, parse_list)
 
     def fetch_conversations(
         self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None

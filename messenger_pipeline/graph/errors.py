@@ -28,6 +28,7 @@ _LIMIT_SCOPES |= dict.fromkeys(range(80_000, 80_015), "page")
 
 _KINDS: dict[int, type[GraphError]] = {
     2: TransientError,
+    3: PermissionMissing,
     10: PermissionMissing,
     100: ObjectRefused,
     102: TokenDead,

@@ -152,6 +152,11 @@ def parse_message_record(raw: Any) -> Message | Reject:
         return _reject("message", raw, error)
 
 
+def parse_list(body: bytes) -> int:
+    """The number of records in a list. Raises UnexpectedAnswer if the body is not a list."""
+    return len(_parse_raw_list(body)["data"])
+
+
 def parse_page(body: bytes) -> PageProfile:
     profile: PageProfile = _parse(_page, body)
     return profile

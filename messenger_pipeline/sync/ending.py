@@ -13,11 +13,15 @@ from messenger_pipeline.errors import (
     PipelineError,
     RateLimited,
     Stopped,
+    TokenDead,
 )
+from messenger_pipeline.sync.blame import describe
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _RETRY_SECONDS = 30
 """How long a session waits at least after an error: longer if it makes no progress."""
+_CONFIRM_SECONDS = 60
+"""A page is switched off once Meta refuses it again after this time."""
 
 
 def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
@@ -52,8 +56,14 @@ def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | 
     except PageOwnerMustAct as error:
         # Both are refused if another run has the lease: that run finds out by itself.
         with suppress(DatabaseError):
-            mark_for_reauthorization(database, run.page, fence, str(error))
-            suspend_session(database, session_id, fence, 0, str(error))
+            is_marked = mark_for_reauthorization(
+                database, run.page, fence, str(error),
+                refused="token" if isinstance(error, TokenDead) else "permission",
+                seconds=_CONFIRM_SECONDS,
+            )  # fmt: skip
+            suspend_session(
+                database, session_id, fence, 0 if is_marked else _CONFIRM_SECONDS, str(error)
+            )
         raise
     except DatabaseUnavailable:
         raise  # the pool has waited for it; the session is open, as the last load left it
@@ -61,5 +71,10 @@ def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | 
         # The error matters more than its record, which the database may refuse now.
         with suppress(DatabaseError):
             suspend_session(database, session_id, fence, _RETRY_SECONDS, str(error))
+        raise
+    except Exception as error:
+        with suppress(DatabaseError):
+            reason = run.client.redact(describe(error))
+            suspend_session(database, session_id, fence, _RETRY_SECONDS, reason)
         raise
     return None

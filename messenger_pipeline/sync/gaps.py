@@ -1,15 +1,27 @@
-"""The walk of the gaps in threads' history: messages that no response has brought yet."""
+"""The walk of the gaps in threads' history: messages that no response has brought yet.
 
-from collections.abc import Iterator
+Gaps belong to the page. One that cannot be read is put off with its error, and the others go on.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.sessions import Gap, list_gaps
-from messenger_pipeline.errors import CursorRefused, ObjectRefused, TooMuchData
+from messenger_pipeline.db.sessions import Gap, begin_gap, list_due_gaps, release_gaps
+from messenger_pipeline.errors import (
+    CursorRefused,
+    DatabaseError,
+    ObjectRefused,
+    PageOwnerMustAct,
+    TooMuchData,
+)
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message
 from messenger_pipeline.sync.batch_size import BatchSize
+from messenger_pipeline.sync.blame import Blame, describe
 from messenger_pipeline.sync.paging import Pager
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import WITHHELD, Plan, parse_history, reaches
@@ -19,10 +31,15 @@ from messenger_pipeline.sync.sync_run import SyncRun
 _HISTORY = BatchSize(100, 1, max_limit=100, max_nested_limit=1)
 """Messages per request."""
 _GAPS = 50  # read from the database at once, so that memory stays flat
+_SHARE_SECONDS = 60.0
+"""How long a run reads gaps that other sessions opened, so that what is new is not late."""
+_DEATHS = 3
+"""Attempts that ended without an error or a result, until a gap is put off: they ended their
+process."""
 
 Move = dict[str, Any]
-"""What the load does to a gap: closed, cursor_died, unreadable with a reason, or moved to a
-resume_cursor below newest_time."""
+"""What the load does to a gap: closed, cursor_died, unreadable or failed with a reason, or moved to
+a resume_cursor below newest_time."""
 
 
 @dataclass(frozen=True)
@@ -33,27 +50,79 @@ class GapStep:
     answer: Answer[Listing[Message]] | None
     move: Move
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the gap is done with, for this time."""
+        return not self.move.keys() & {"resume_cursor", "cursor_died"}
+
 
 def walk_gaps(run: SyncRun) -> None:
-    """Close the session's gaps, newest first. Raises Stopped at a limit."""
-    while gaps := list_gaps(run.database, run.session.sync_session_id, _GAPS):
-        with prefetched(GapReader(run.client).fetch_steps(gaps)) as steps:
-            for step in steps:
-                load_response(run, _prepare(run, step))
-                run.check_limits()
+    """Read the page's due gaps, newest first: all those of this session, then others for a while.
+
+    Raises Stopped at a limit.
+    """
+    _walk(run, own=True)
+    _walk(run, own=False, until=time.monotonic() + _SHARE_SECONDS)
+
+
+def _walk(run: SyncRun, *, own: bool, until: float | None = None) -> None:
+    page_id, session = run.page.facebook_page_id, run.session.sync_session_id
+    begun: set[int] = set()
+
+    def begin(gap: Gap) -> None:
+        begin_gap(run.database, gap.id)
+        begun.add(gap.id)
+
+    reader = GapReader(run.client, run.blame, begin)
+    try:
+        while gaps := list_due_gaps(run.database, page_id, session, own=own, limit=_GAPS):
+            put_off: set[int] = set()
+            with prefetched(reader.fetch_steps(gaps)) as steps:
+                for step in steps:
+                    if step.gap.id in put_off:
+                        continue  # fetched ahead, from below a response that could not be loaded
+                    if not _load(run, step):
+                        put_off.add(step.gap.id)
+                    if step.is_last or step.gap.id in put_off:
+                        begun.discard(step.gap.id)
+                    run.check_limits()
+                    if until is not None and time.monotonic() > until:
+                        return
+    finally:
+        # Their turn ended, but not because of them.
+        with suppress(DatabaseError):
+            release_gaps(run.database, sorted(begun))
 
 
 class GapReader:
     """Reads gaps, one after another. The batch size is kept from one gap to the next."""
 
-    def __init__(self, client: GraphClient) -> None:
+    def __init__(
+        self, client: GraphClient, blame: Blame, begin: Callable[[Gap], None] = lambda _gap: None
+    ) -> None:
+        """`begin` is called before the first request for each gap."""
         self._client = client
+        self._blame = blame
+        self._begin = begin
         self._size = _HISTORY
 
     def fetch_steps(self, gaps: list[Gap]) -> Iterator[GapStep]:
-        """The steps that close each gap, or leave it unreadable."""
+        """The steps that close each gap, put it off or leave it unreadable.
+
+        Raises only errors that concern more than one gap.
+        """
         for gap in gaps:
-            yield from self._fetch_gap(gap)
+            self._begin(gap)
+            try:
+                if gap.attempts >= _DEATHS and gap.last_error is None:
+                    yield _failed(
+                        gap, f"Reading it ended the process {gap.attempts} times in a row."
+                    )
+                else:
+                    yield from self._fetch_gap(gap)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next gap is read
+                self._blame.require_own_fault(error)
+                yield _refused(gap, error)
 
     def _fetch_gap(self, gap: Gap) -> Iterator[GapStep]:
         what = f"The history of thread {gap.thread_id}"
@@ -63,21 +132,21 @@ class GapReader:
             try:
                 answer = self._fetch(gap, pager.after)
             except CursorRefused as error:
-                if pager.after is None or (died_at is not None and reached >= died_at):
-                    # It died here before: reading again from the top leads no deeper.
+                if pager.after is None or reached == died_at:
+                    # It died here before: Meta gives nothing deeper.
                     yield _unreadable(gap, None, str(error))
+                    return
+                if died_at is not None and reached > died_at:
+                    yield _failed(gap, str(error))
                     return
                 pager, died_at = Pager(what), reached
                 yield GapStep(gap, None, {"cursor_died": True})
                 continue
-            except (ObjectRefused, TooMuchData) as error:
-                # Meta may refuse the details of old messages; the thread itself still exists.
-                yield _unreadable(gap, None, str(error))
-                return
+            self._blame.record_success()
             pager.advance(answer.content.after)
             step = _step(gap, answer)
             yield step
-            if "resume_cursor" not in step.move:
+            if step.is_last:
                 return
             self._size = self._size.larger()
             reached = min(reached, step.move["newest_time"] or reached)
@@ -113,7 +182,30 @@ def _step(gap: Gap, answer: Answer[Listing[Message]]) -> GapStep:
 
 
 def _unreadable(gap: Gap, answer: Answer[Listing[Message]] | None, reason: str) -> GapStep:
-    return GapStep(gap, answer, {"unreadable": True, "reason": reason})
+    return GapStep(gap, answer, {"unreadable": reason})
+
+
+def _failed(gap: Gap, reason: str) -> GapStep:
+    return GapStep(gap, None, {"failed": reason})
+
+
+def _refused(gap: Gap, error: Exception) -> GapStep:
+    """The step after an error of one gap: a refusal leaves it unreadable, others put it off."""
+    if isinstance(error, (ObjectRefused, PageOwnerMustAct, TooMuchData)):
+        # Meta may refuse the details of old messages; the thread itself still exists.
+        return _unreadable(gap, None, str(error))
+    return _failed(gap, describe(error))
+
+
+def _load(run: SyncRun, step: GapStep) -> bool:
+    """Load a step. Returns False if the response cannot be used: its gap is then put off."""
+    try:
+        load_response(run, _prepare(run, step))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next gap is read
+        run.blame.require_own_fault(error)
+        load_response(run, _prepare(run, _failed(step.gap, run.client.redact(describe(error)))))
+        return False
+    return True
 
 
 def _prepare(run: SyncRun, step: GapStep) -> PreparedResponse:

@@ -1,14 +1,15 @@
 """The walk of a page whose list Meta refuses: the stored threads, one request for each."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from messenger_pipeline.db.sessions import list_unseen_threads
-from messenger_pipeline.errors import ObjectRefused, TooMuchData
+from messenger_pipeline.errors import TooMuchData
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
+from messenger_pipeline.rows import GapRow
 from messenger_pipeline.sync.batch_size import BatchSize
+from messenger_pipeline.sync.blame import describe
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import Plan
 from messenger_pipeline.sync.response import (
@@ -25,31 +26,37 @@ _ONE_THREAD = BatchSize(1, 25, max_limit=1, max_nested_limit=25)
 
 @dataclass(frozen=True)
 class _ThreadAnswer:
-    """The answer for a thread; None if Meta refused it."""
+    """The answer for a thread, or the error of one that could not be read."""
 
     thread_id: str
     answer: Answer[Listing[Thread]] | None
+    error: Exception | None = None
 
 
 def walk_known_threads(run: SyncRun) -> None:
     """Request each stored thread, newest first. Raises Stopped at a limit.
 
-    A full walk requests all of them, an incremental one those that a webhook named since.
+    A full walk requests all of them; an incremental one those with messages since they were last
+    requested, and, more and more rarely, those that were active before. One that cannot be read
+    becomes a gap that is put off.
     """
     while threads := list_unseen_threads(run.database, run.session.sync_session_id, _THREADS):
         with prefetched(_fetch_threads(run, threads)) as answers:
             for answer in answers:
-                load_response(run, _prepare(run, answer))
+                _load(run, answer)
                 run.check_limits()
 
 
 def _fetch_threads(run: SyncRun, thread_ids: list[str]) -> Iterator[_ThreadAnswer]:
     for thread_id in thread_ids:
-        answer = None
-        # Gone, or no longer readable: what is stored stays.
-        with suppress(ObjectRefused):
+        try:
             answer = _fetch_thread(run, thread_id)
-        yield _ThreadAnswer(thread_id, answer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is read
+            run.blame.require_own_fault(error)
+            yield _ThreadAnswer(thread_id, None, error)
+        else:
+            run.blame.record_success()
+            yield _ThreadAnswer(thread_id, answer)
 
 
 def _fetch_thread(run: SyncRun, thread_id: str) -> Answer[Listing[Thread]]:
@@ -65,8 +72,36 @@ def _fetch_thread(run: SyncRun, thread_id: str) -> Answer[Listing[Thread]]:
             size = smaller
 
 
+def _load(run: SyncRun, fetched: _ThreadAnswer) -> None:
+    """Load a thread. One that cannot be used is set aside, like one that cannot be read."""
+    try:
+        load_response(run, _prepare(run, fetched))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is read
+        run.blame.require_own_fault(error)
+        load_response(run, _prepare(run, _ThreadAnswer(fetched.thread_id, None, error)))
+
+
 def _prepare(run: SyncRun, fetched: _ThreadAnswer) -> PreparedResponse:
     asked_for = [fetched.thread_id]
-    if fetched.answer is None:
-        return prepare_response(run, Plan(), [], asked_for=asked_for)
-    return prepare_threads(run, fetched.answer, asked_for=asked_for)
+    if fetched.answer is not None:
+        return prepare_threads(run, fetched.answer, asked_for=asked_for)
+    assert fetched.error is not None
+    return prepare_response(
+        run, Plan(gaps=_gap(run, fetched.thread_id, fetched.error)), [], asked_for=asked_for
+    )
+
+
+def _gap(run: SyncRun, thread_id: str, error: Exception) -> list[GapRow]:
+    """The gap of a thread that cannot be read: from its last known update to what is loaded."""
+    state = run.find_known_threads([thread_id]).get(thread_id)
+    if state is None or state.sender_id is None or state.has_gap:
+        return []
+    return [
+        {
+            "thread_id": thread_id,
+            "resume_cursor": None,
+            "newest_time": state.updated_time,
+            "until_time": state.newest_loaded_at,
+            "error": run.client.redact(describe(error)),
+        }
+    ]

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from messenger_pipeline.db.pages import PageRecord
-from messenger_pipeline.errors import ObjectRefused, TooMuchData
+from messenger_pipeline.errors import (
+    CursorRefused,
+    ListRefused,
+    ObjectRefused,
+    PageOwnerMustAct,
+    TooMuchData,
+    TransientError,
+)
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.graph.reading import UnparsedThreads
 from messenger_pipeline.rows import ThreadState
+from messenger_pipeline.sync.blame import check_page
 from messenger_pipeline.sync.cutoff import Cutoff
-from messenger_pipeline.sync.list_errors import translate_list_error
 from messenger_pipeline.sync.paging import Pager
 from messenger_pipeline.sync.plan import is_unchanged
 from messenger_pipeline.sync.request_policy import RequestPolicy
@@ -40,18 +47,21 @@ class ListReader:
         cutoff: Cutoff,
         max_threads: int | None,
         find_known: Callable[[list[str]], KnownThreads] | None,
+        was_refused: bool = False,
     ) -> None:
         """`after` is the cursor to start at, None for the top. `find_known` looks up the states of
-        threads; give it only where most are stored already: the list is then probed."""
+        threads; give it only where most are stored already: the list is then probed. With
+        `was_refused`, Meta refused the list last time: the smallest request shows whether it still
+        does."""
         self._client = client
         self._page = page
         self._pager = Pager("The list of conversations", after)
         self._cutoff = cutoff
         self._left = max_threads
         self._find_known = find_known
-        self._policy = RequestPolicy.start(
-            has_cutoff=cutoff.time is not None, likely_known=find_known is not None
-        )
+        self._was_refused = was_refused
+        self._policy = self._start_policy()
+        self._is_answered = False
 
     def fetch_answers(self) -> Iterator[ListAnswer]:
         """The answers to the end of the list, past the cutoff or to max_threads.
@@ -79,14 +89,44 @@ class ListReader:
                     messages=size.nested_limit,
                     after=self._pager.after,
                 )
-            except (TooMuchData, ObjectRefused) as error:
-                smaller = size.smaller() if isinstance(error, TooMuchData) else None
-                if smaller is None:
-                    raise translate_list_error(error, self._pager.after) from None
-                self._policy = self._policy.with_size(smaller)
+            except (TooMuchData, ObjectRefused, PageOwnerMustAct) as error:
+                self._shrink(error)
             else:
-                self._policy = self._policy.with_size(size.larger())
+                if self._was_refused:
+                    self._was_refused = False
+                    self._policy = self._start_policy()
+                else:
+                    self._policy = self._policy.with_size(size.larger())
                 return answer
+
+    def _start_policy(self) -> RequestPolicy:
+        return RequestPolicy.start(
+            has_cutoff=self._cutoff.time is not None,
+            likely_known=self._find_known is not None,
+            was_refused=self._was_refused,
+        )
+
+    def _shrink(self, error: TooMuchData | ObjectRefused | PageOwnerMustAct) -> None:
+        """Request less next time. Raises what the refusal means if that cannot help.
+
+        Under load Meta states other reasons than the size: a control call shows whether it means
+        the page.
+        """
+        if isinstance(error, ObjectRefused) and self._pager.after is not None:
+            # A page that was listed without a cursor is readable: it is the cursor.
+            raise CursorRefused(str(error)) from None
+        if not isinstance(error, TooMuchData) and not self._is_answered:
+            check_page(self._client, self._page, error)
+            self._is_answered = True
+        smaller = self._policy.size.smaller()
+        if smaller is not None:
+            self._policy = self._policy.with_size(smaller)
+        elif isinstance(error, TooMuchData):
+            raise ListRefused(str(error)) from None
+        else:
+            raise TransientError(
+                f"Meta refuses the list of conversations, though it answers a control call: {error}"
+            ) from None
 
     def _decide(self, answer: Answer[UnparsedThreads]) -> ListAnswer | None:
         """Decide from an answer what to request next; None: the same again with whole threads."""

@@ -80,10 +80,14 @@ def plan_threads(
             newest[thread["id"]] = thread
     for thread in newest.values():
         state = known.get(thread["id"])
-        if state and is_unchanged(thread, state):
-            plan.seen.append(thread["id"])
-        else:
-            _plan_changed(plan, thread, state, page, answered_at, thread["id"] in withheld)
+        try:
+            if state and is_unchanged(thread, state):
+                plan.seen.append(thread["id"])
+            else:
+                _plan_changed(plan, thread, state, page, answered_at, thread["id"] in withheld)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is planned
+            reason = f"it could not be planned: {type(error).__name__}: {error}"
+            plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
     plan.conversations = dedupe_conversations(plan.conversations)
     return plan
 
@@ -168,11 +172,13 @@ def _plan_changed(
         reason = "no participant other than the page has an id"
         plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
         return
+    row = _thread_row(thread, state, sender_id, answered_at)
     if sender_id is not None:
         others = others_in(thread, page.page_id)
-        plan.conversations += _rows(messages, others, sender_id, page, answered_at)
+        rows = _rows(messages, others, sender_id, page, answered_at)
         plan.gaps += _find_gap(thread, state, is_withheld)
-    plan.threads.append(_thread_row(thread, state, sender_id, answered_at))
+        plan.conversations += rows
+    plan.threads.append(row)
 
 
 def _find_sender(thread: Thread, state: ThreadState | None, page: Page) -> str | None:

@@ -12,6 +12,9 @@ PROBE = BatchSize(200, 1, max_limit=200, max_nested_limit=1)
 """Threads with their newest message, which is enough to see that a thread did not change. Meta
 silently cuts a greater limit to about 200."""
 
+SMALLEST = BatchSize(1, 1, max_limit=1, max_nested_limit=1)
+"""Shows whether Meta lists a page's threads again."""
+
 
 @dataclass(frozen=True)
 class RequestPolicy:
@@ -25,8 +28,15 @@ class RequestPolicy:
     probing: bool = False
 
     @classmethod
-    def start(cls, *, has_cutoff: bool, likely_known: bool) -> "RequestPolicy":
-        """Probe first a list whose threads are likely to be stored already."""
+    def start(
+        cls, *, has_cutoff: bool, likely_known: bool, was_refused: bool = False
+    ) -> "RequestPolicy":
+        """Probe first a list whose threads are likely to be stored already.
+
+        Of a list that Meta refused last time as little as possible is requested.
+        """
+        if was_refused:
+            return cls(SMALLEST, SMALLEST, probing=likely_known)
         return cls(WHOLE_INCREMENTAL if has_cutoff else WHOLE, probing=likely_known)
 
     @property

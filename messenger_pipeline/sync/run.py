@@ -19,7 +19,7 @@ from messenger_pipeline.db.pages import PageRecord, get_page, postpone_next_sync
 from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.engine import Engine, token_of
-from messenger_pipeline.errors import SessionMoved
+from messenger_pipeline.errors import SessionMoved, Stopped
 from messenger_pipeline.logs import log_context
 from messenger_pipeline.sync.ending import record_ending
 from messenger_pipeline.sync.gaps import walk_gaps
@@ -30,7 +30,7 @@ from messenger_pipeline.sync.result import SyncResult, build_result, find_ended_
 from messenger_pipeline.sync.run_log import log_list_read, log_start, wait_reporter
 from messenger_pipeline.sync.sweep import sweep
 from messenger_pipeline.sync.sync_run import Limits, SyncRun
-from messenger_pipeline.sync.thread_list import walk_list
+from messenger_pipeline.sync.thread_list import walk_list, walk_list_gap
 
 __all__ = ["Mode", "SyncRequest", "SyncResult", "sync_page"]
 
@@ -81,10 +81,12 @@ def _walk(run: SyncRun) -> None:
     log_list_read(run)
     if run.session.list_refused:
         walk_known_threads(run)
+    walk_list_gap(run)
     walk_gaps(run)
     if run.is_full:
         _log.info("looking for threads that Meta no longer lists")
         sweep(run)
+        walk_gaps(run)  # those of threads that moved to the head of the list
     _complete(run)
 
 
@@ -112,13 +114,19 @@ def _open_run(
 
 
 def _complete(run: SyncRun) -> None:
-    """Complete the session. Raises SessionMoved if PostgreSQL lost the last load."""
+    """Complete the session.
+
+    Raises SessionMoved if PostgreSQL lost the last load, Stopped if a gap is still open.
+    """
     session_id = run.session.sync_session_id
     # Before completion: a reader of the completed session then sees all of its effort.
     add_effort(run.database, session_id, run.take_effort(), None)
     sessions.complete_session(run.database, session_id, run.fence)
     # Read the session instead of the call's answer: the call may have been retried.
-    if sessions.get_session(run.database, session_id).outcome is None:
+    session = sessions.get_session(run.database, session_id)
+    if session.outcome is None and session.step == run.step:
+        raise Stopped("history is left to read")
+    if session.outcome is None:
         raise SessionMoved(
             "PostgreSQL crashed and lost what was loaded last. The session will be resumed from"
             " what it still has."

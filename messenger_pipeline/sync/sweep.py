@@ -1,15 +1,15 @@
 """After a full walk: which threads Meta no longer lists.
 
-An error, an empty answer, a lost permission or a walk with unidentified records proves nothing.
-A missing thread is looked for at the head of the list, where it may have moved during the walk,
-and then requested by its id.
+An error, an empty answer, a lost permission or a walk with unidentified records proves nothing. A
+missing thread is looked for at the head of the list, where it may have moved during the walk, and
+then requested by its id. One that cannot be checked is looked for by the next full walk again.
 """
 
 from datetime import UTC, datetime
 
 from messenger_pipeline.db import sessions
 from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused
-from messenger_pipeline.sync.gaps import walk_gaps
+from messenger_pipeline.sync.blame import describe
 from messenger_pipeline.sync.plan import Plan
 from messenger_pipeline.sync.response import load_response, prepare_response
 from messenger_pipeline.sync.sync_run import SyncRun
@@ -30,21 +30,33 @@ def sweep(run: SyncRun) -> None:
         except (CursorRefused, ListRefused) as error:
             _warn(run, f"Nothing is marked deleted: {error}")
             return
-        walk_gaps(run)
     missing = sessions.list_missing_threads(run.database, session_id, run.fence, final=True)
+    unchecked: list[Exception] = []
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        if not _confirm(run, [one.thread_id for one in batch], batch[0].probe_thread_id):
+        thread_ids = [one.thread_id for one in batch]
+        if not _confirm(run, thread_ids, batch[0].probe_thread_id, unchecked):
             _warn(
                 run,
                 "Nothing more is marked deleted: Meta also refuses threads that it lists. Check"
                 " the token's permissions.",
             )
             return
+    if unchecked:
+        threads = "1 thread" if len(unchecked) == 1 else f"{len(unchecked):,} threads"
+        _warn(
+            run,
+            f"{threads} that Meta no longer lists could not be checked; nothing is marked deleted"
+            f" of them. The first error: {run.client.redact(describe(unchecked[0]))}",
+        )
 
 
-def _confirm(run: SyncRun, missing: list[str], probe_thread_id: str | None) -> bool:
+def _confirm(
+    run: SyncRun, missing: list[str], probe_thread_id: str | None, unchecked: list[Exception]
+) -> bool:
     """Request each thread by its id, and mark those that Meta refuses as gone.
+
+    Adds the errors of those that could not be checked to `unchecked`.
 
     `probe_thread_id` is a thread that the walk has seen. If Meta refuses that one too, its refusals
     prove nothing: returns False, and nothing is marked.
@@ -57,12 +69,16 @@ def _confirm(run: SyncRun, missing: list[str], probe_thread_id: str | None) -> b
             found.append(thread_id)
         except ObjectRefused as error:
             gone[thread_id] = error.date or datetime.now(UTC)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next one is checked
+            run.blame.require_own_fault(error)
+            unchecked.append(error)
         run.check_limits()
     if gone:
         try:
             assert probe_thread_id is not None, "a walk that saw nothing has no candidates"
             run.client.fetch_thread(probe_thread_id, messages=0)
-        except ObjectRefused:
+        except Exception as error:  # noqa: BLE001 - without the probe nothing is proved
+            run.blame.require_own_fault(error)
             return False
         sessions.mark_threads_gone(run.database, run.session.sync_session_id, run.fence, gone)
     if found:

@@ -13,6 +13,7 @@ from messenger_pipeline.db.rate import Pacer
 from messenger_pipeline.errors import Stopped
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.rows import Source, ThreadState
+from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.pending_threads import PendingThreads
 from messenger_pipeline.sync.plan import Page
 
@@ -48,11 +49,13 @@ class SyncRun:
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
     pending: PendingThreads = field(default_factory=PendingThreads)
+    blame: Blame = field(init=False)
     progress_logged_at: float = field(init=False)
     _reported: "_Effort" = field(init=False)
 
     def __post_init__(self) -> None:
         self.step = self.session.step
+        self.blame = Blame(self.client, self.page)
         self.progress_logged_at = self.started_at
         self._reported = _Effort(self.started_at)
 

@@ -16,7 +16,7 @@ from messenger_pipeline.errors import PageOwnerMustAct, TransientError, Unexpect
 from messenger_pipeline.graph import client as graph_client
 from messenger_pipeline.graph.client import GraphClient
 from tests.conftest import Simulated
-from tests.walking import Connect, Simulate, rows, stored, truth, walk
+from tests.walking import Connect, Simulate, let_a_minute_pass, rows, stored, truth, walk
 
 
 @pytest.fixture(autouse=True)
@@ -527,6 +527,10 @@ def test_a_token_that_dies_during_a_walk_keeps_what_was_loaded_and_marks_the_pag
     with pytest.raises(PageOwnerMustAct) as caught:
         walk(engine, small.page.id)
     assert caught.value.exit_code == 5
+    assert pages.get_page(database, small.page.id).status == "active", "one refusal proves nothing"
+    let_a_minute_pass(database)
+    with pytest.raises(PageOwnerMustAct) as caught:
+        walk(engine, small.page.id)
     page = pages.get_page(database, small.page.id)
     assert page.status == "needs_reauthorization"
     assert page.status_reason == str(caught.value)

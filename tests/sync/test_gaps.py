@@ -2,23 +2,32 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.sessions import Gap
 from messenger_pipeline.errors import (
     CursorRefused,
     GraphError,
     ObjectRefused,
+    PageOwnerMustAct,
+    PermissionMissing,
+    RateLimited,
+    TokenDead,
     TooMuchData,
+    TransientError,
     UnexpectedAnswer,
 )
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message
+from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.gaps import GapReader
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PAGE = cast(PageRecord, SimpleNamespace(facebook_page_id="10", platform="messenger"))
 
 
 def at(number: int) -> datetime:
@@ -31,7 +40,7 @@ class Meta:
     def __init__(
         self,
         count: int,
-        refuse: Callable[[int, str | None], GraphError | None] = lambda *_: None,
+        refuse: Callable[[int, str | None], Exception | None] = lambda *_: None,
         next_cursor: Callable[[int], int] = lambda place: place,
     ) -> None:
         self.messages: list[Message] = [
@@ -39,6 +48,8 @@ class Meta:
         ]
         self.refuse, self.next_cursor = refuse, next_cursor
         self.requests: list[tuple[int, str | None]] = []
+        self.controls: list[str] = []
+        self.control_error: GraphError | None = None
 
     def fetch_messages(
         self, _thread: str, *, limit: int, after: str | None
@@ -51,6 +62,17 @@ class Meta:
         end = start + limit
         cursor = str(self.next_cursor(end)) if end < len(self.messages) else None
         return Answer(Listing(self.messages[start:end], cursor), NOW)
+
+    def check_list(self, _page_id: str, _platform: str) -> None:
+        self._control("list")
+
+    def check_token(self) -> None:
+        self._control("me")
+
+    def _control(self, call: str) -> None:
+        self.controls.append(call)
+        if self.control_error is not None:
+            raise self.control_error
 
 
 def gap(**changes: Any) -> Gap:
@@ -67,7 +89,8 @@ def moves(meta: Meta, *gaps: Gap) -> list[dict[str, Any]]:
 
 
 def steps(meta: Meta, *gaps: Gap) -> Iterator[Any]:
-    return GapReader(cast(GraphClient, meta)).fetch_steps(list(gaps))
+    client = cast(GraphClient, meta)
+    return GapReader(client, Blame(client, PAGE)).fetch_steps(list(gaps))
 
 
 def test_a_gap_is_read_down_to_the_threads_first_message() -> None:
@@ -100,7 +123,7 @@ def test_a_cursor_that_dies_again_at_the_same_depth_makes_the_gap_unreadable() -
         1000, lambda _limit, after: CursorRefused("too deep") if int(after or 0) >= 200 else None
     )
     found = moves(meta, gap())
-    assert found[-1] == {"unreadable": True, "reason": "too deep"}
+    assert found[-1] == {"unreadable": "too deep"}
     assert [move for move in found if "cursor_died" in move] == [{"cursor_died": True}]
 
 
@@ -125,19 +148,85 @@ def test_the_batch_size_shrinks_and_is_kept_for_the_next_gap() -> None:
 def test_a_refused_gap_is_unreadable_and_the_next_one_is_read() -> None:
     meta = Meta(40, lambda _limit, after: ObjectRefused("refused") if after == "25" else None)
     assert moves(meta, gap(), gap(id=2, resume_cursor="30")) == [
-        {"unreadable": True, "reason": "refused"},
+        {"unreadable": "refused"},
         {"closed": True},
     ]
 
 
 def test_a_gap_of_which_meta_refuses_one_message_as_too_much_is_unreadable() -> None:
     meta = Meta(40, lambda *_: TooMuchData("less"))
-    assert moves(meta, gap()) == [{"unreadable": True, "reason": "less"}]
+    assert moves(meta, gap()) == [{"unreadable": "less"}]
     assert [limit for limit, _ in meta.requests] == [100, 50, 25, 12, 6, 3, 1]
 
 
-def test_history_that_leads_in_a_circle_is_an_error() -> None:
+def test_history_that_leads_in_a_circle_is_put_off() -> None:
     meta = Meta(100_000, next_cursor=lambda place: place % 1000)
-    with pytest.raises(UnexpectedAnswer, match="The history of thread t_1 never ends"):
-        moves(meta, gap())
+    assert "The history of thread t_1 never ends" in moves(meta, gap())[-1]["failed"]
     assert len(meta.requests) <= 32
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("out of order", code=2),
+        GraphError("(#803) Some of the aliases you requested do not exist", code=803),
+        UnexpectedAnswer("not JSON"),
+        RecursionError("too deep"),
+        KeyError("id"),
+    ],
+)
+def test_a_gap_that_fails_is_put_off_and_the_next_one_is_read(error: Exception) -> None:
+    meta = Meta(40, lambda _limit, after: error if after == "25" else None)
+    first, second = moves(meta, gap(), gap(id=2, resume_cursor="30"))
+    assert str(error) in first["failed"]
+    assert second == {"closed": True}
+    assert meta.controls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "control"),
+    [
+        (PermissionMissing("denied", code=10), "list"),
+        (PermissionMissing("denied", code=3), "list"),
+        (TokenDead("expired", code=190), "me"),
+    ],
+)
+def test_a_refusal_of_one_thread_is_not_the_pages_if_a_control_call_works(
+    error: PageOwnerMustAct, control: str
+) -> None:
+    meta = Meta(40, lambda _limit, after: error if after == "25" else None)
+    found = moves(meta, gap(), gap(id=2, resume_cursor="30"))
+    assert found == [{"unreadable": str(error)}, {"closed": True}]
+    assert meta.controls == [control]
+
+
+def test_a_refusal_that_a_control_call_confirms_ends_the_run() -> None:
+    meta = Meta(40, lambda *_: PermissionMissing("denied", code=10))
+    meta.control_error = PermissionMissing("denied", code=200)
+    with pytest.raises(PermissionMissing):
+        moves(meta, gap())
+
+
+def test_a_limit_ends_the_run_and_is_no_fault_of_the_gap() -> None:
+    meta = Meta(40, lambda *_: RateLimited("too many calls", code=613))
+    with pytest.raises(RateLimited):
+        moves(meta, gap())
+
+
+def test_three_temporary_failures_in_a_row_need_a_control_call() -> None:
+    gaps = [gap(id=number) for number in range(7)]
+    meta = Meta(40, lambda *_: TransientError("service trouble", code=2))
+    assert [list(move) for move in moves(meta, *gaps)] == [["failed"]] * 7
+    assert meta.controls == ["list", "list"]
+    meta.control_error = TransientError("service trouble", code=2)
+    with pytest.raises(TransientError):
+        moves(meta, *gaps)
+
+
+def test_a_gap_that_ended_its_process_three_times_is_put_off_untried() -> None:
+    meta = Meta(40)
+    first, second = moves(meta, gap(attempts=3), gap(id=2))
+    assert "ended the process 3 times" in first["failed"]
+    assert second == {"closed": True}
+    assert len(meta.requests) == 1
+    assert moves(meta, gap(attempts=3, last_error="service trouble")) == [{"closed": True}]

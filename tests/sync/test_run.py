@@ -28,7 +28,7 @@ from messenger_pipeline.sync.plan import Page, plan_threads
 from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
-from tests.walking import Connect, Simulate, rows, stored, truth, walk
+from tests.walking import Connect, Simulate, let_a_minute_pass, rows, stored, truth, walk
 
 
 @pytest.fixture
@@ -322,6 +322,9 @@ def test_a_dead_token_marks_its_page_and_no_other(
     with pytest.raises(PageOwnerMustAct, match="Session has expired") as caught:
         walk(engine, dead.id)
     assert caught.value.exit_code == 5
+    let_a_minute_pass(database)
+    with pytest.raises(PageOwnerMustAct):
+        walk(engine, dead.id)
     assert pages.get_page(database, dead.id).status == "needs_reauthorization"
     with pytest.raises(PageOwnerMustAct, match=r"needs re-authorization: .*pages add"):
         walk(engine, dead.id)

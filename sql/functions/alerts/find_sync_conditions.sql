@@ -1,4 +1,5 @@
--- Returns the syncs that fail, that are stuck, or that ended truncated or with a warning.
+-- Returns the syncs that fail, that are stuck, that ended truncated or with a warning, and what
+-- they set aside.
 create or replace function :own.find_sync_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -65,6 +66,25 @@ as $$
            and greatest(o.locked_at, o.updated_at, o.waiting_until) < now() - interval '15 minutes')
        or greatest(o.not_before, o.updated_at, o.expires_at) < now() - interval '1 hour'
     union all
+    select 'sync_truncated', g.page_id, 'warning',
+           format('A part of the thread list of %s could not be read: threads last updated at or'
+                  ' before %s%s. %s Later changes are read as usual. %s',
+                  describe_page(g.page_id, p.name), coalesce(as_utc(g.newest_time), 'now'),
+                  coalesce(' and after ' || as_utc(g.until_time), ''),
+                  coalesce(rtrim(g.last_error, '. ') || '.', ''),
+                  case when g.unreadable
+                      then format('It was tried %s times and counts as unreadable. A full sync that'
+                                  ' reads the list to its end closes this alert; to try at once,'
+                                  ' run `messenger-pipeline gaps retry --page %s`.',
+                                  g.attempts, g.page_id)
+                      else 'It is tried again by the next syncs; this alert lasts until it is read.'
+                  end),
+           jsonb_build_object('newest_time', g.newest_time, 'until_time', g.until_time,
+                              'attempts', g.attempts, 'unreadable', g.unreadable,
+                              'error', g.last_error)
+    from list_gaps g
+    join facebook_pages p on p.facebook_page_id = g.page_id and p.status = 'active'
+    union all
     select 'sync_truncated', e.page_id, 'warning',
            format('The thread list of %s could not be read to its end: %s Nothing was marked'
                   ' deleted. The next sync tries again; until then new messages arrive by webhook.',
@@ -72,6 +92,31 @@ as $$
            jsonb_build_object('sync_session_id', e.sync_session_id, 'reason', e.truncated)
     from (select distinct on (e.page_id) * from ended e order by e.page_id, e.ended_at desc) e
     where e.outcome = 'truncated'
+      and not exists (select from list_gaps g where g.page_id = e.page_id)
+    union all
+    -- The first failure is often a passing one: it is tried again within minutes.
+    select 'history_incomplete', g.page_id, 'warning',
+           format('%s of threads'' history of %s could not be read: %s %s put off and tried again'
+                  ' more and more rarely, %s unreadable. The last error: %s. See'
+                  ' `messenger-pipeline gaps list --page %s`.',
+                  case when count(*) = 1 then '1 stretch'
+                       else to_char(count(*), 'FM999,999,999,999') || ' stretches' end,
+                  describe_page(g.page_id, p.name),
+                  to_char(count(*) filter (where not g.unreadable), 'FM999,999,999,999'),
+                  case when count(*) filter (where not g.unreadable) = 1 then 'is' else 'are' end,
+                  to_char(count(*) filter (where g.unreadable), 'FM999,999,999,999')
+                      || case when count(*) filter (where g.unreadable) = 1 then ' is' else ' are' end,
+                  rtrim((array_agg(g.last_error order by g.not_before desc))[1], '. '), g.page_id),
+           jsonb_build_object('put_off', count(*) filter (where not g.unreadable),
+                              'unreadable', count(*) filter (where g.unreadable),
+                              'threads', (array_agg(g.thread_id order by g.opened_at))[1:5])
+    from thread_gaps g
+    join facebook_pages p on p.facebook_page_id = g.page_id and p.status = 'active'
+    -- After a week an unreadable one is known; `gaps list` and the checks go on showing it.
+    where g.last_error is not null and g.first_failed_at is not null
+      and (g.attempts > 1 or g.unreadable)
+      and (not g.unreadable or g.first_failed_at > now() - interval '14 days')
+    group by g.page_id, p.name
     union all
     -- An incremental sync does not clear the warning of a full one: it looks at new threads only.
     select 'sync_warning', e.page_id, 'warning',

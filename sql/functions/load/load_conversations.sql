@@ -1,14 +1,14 @@
 -- Loads conversations and their events, except the rows that PostgreSQL rejects: bisection finds
 -- those and returns them in `refused` as [{reason, record}], each record a conversation with one
--- event. Only errors of the SQLSTATE classes in p_classes, which are about the data itself, are
--- handled like this; any other error is raised. The other arguments are those of
+-- event. Only errors of the SQLSTATE classes in p_classes, which are about the data itself or come
+-- from the owner's triggers and policies, are handled like this; any other error is raised. The other arguments are those of
 -- merge_conversations.
 --
 -- changed: [{conversation_id, sender_id, inserted}], the conversations that changed; empty if
 --   p_fence is given, since no caller with a fence reads it.
 create or replace function :own.load_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint,
-    p_classes text[] default array['22', '23', '54']
+    p_classes text[] default array['09', '22', '23', '27', '38', '39', '44', '54', 'P0']
 ) returns table (
     inserted bigint, updated bigint, events_created bigint, refused jsonb, changed jsonb
 )

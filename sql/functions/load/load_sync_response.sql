@@ -4,7 +4,7 @@
 -- more than a fifth are rejected, nothing is loaded (MPQ01).
 --
 -- p_step: the number of responses that the session has loaded before this one. MPS01 if the session
---   is at another step; MPL01 if the lease is lost. A response that is already loaded (its
+--   is at another step; MPL01 if the lease is lost; MPG01 if the page was removed. A response that is already loaded (its
 --   acknowledgement was lost) changes nothing and returns the same result as the first time.
 -- p_conversations: see merge_conversations.
 -- p_response: an object with these keys.
@@ -14,9 +14,11 @@
 --                  answered_at, newest_loaded_at, newest_loaded_message_id}]
 --   threads_seen   [thread_id], unchanged threads in the list; used in full walks only
 --   asked_for      [thread_id], threads requested one by one, in a walk of any mode
---   gaps_opened    [{thread_id, resume_cursor, newest_time, until_time, reason}]; a gap with a
---                  reason is unreadable: Meta refuses to return it
+--   gaps_opened    [{thread_id, resume_cursor, newest_time, until_time, reason, error}]; a gap
+--                  with a reason is unreadable: Meta withholds it; one with an error is put off
 --   gap_moved      see move_gap
+--   list_gap_moved {id, resume_cursor, cursor_fingerprint, newest_time} after a response of the
+--                  unread part of the list; {id, closed: true} after the last one
 --   quarantined    [{source, kind, identity, thread_id, reason, record}]
 --   unidentified_records, unknown_fields, fetched
 --   api_calls, api_errors, seconds, waited_seconds: the effort since the last load
@@ -49,6 +51,12 @@ begin
     -- The fence first: its error names the run that resumed the session.
     select * into v_session from sync_state s where s.sync_session_id = p_session;
     perform check_fence(v_session.page_id, p_fence);
+    if not exists (select from facebook_pages
+                   where facebook_page_id = v_session.page_id and status <> 'removed')
+    then
+        raise exception 'page % was removed from the registry during the sync', v_session.page_id
+            using errcode = 'MPG01';
+    end if;
     select * into v_session from sync_state s
         where s.sync_session_id = p_session and s.step = p_step and s.outcome is null
         for no key update;
@@ -127,20 +135,28 @@ begin
     if jsonb_array_length(p_response -> 'gaps_opened') > 0 then
         insert into thread_gaps
             (page_id, thread_id, sync_session_id, resume_cursor, newest_time, until_time,
-             unreadable, reason)
+             unreadable, reason, attempts, last_error, first_failed_at, not_before)
         select v_session.page_id, g.thread_id, p_session, g.resume_cursor, g.newest_time,
-               g.until_time, g.reason is not null, g.reason
+               g.until_time, g.reason is not null, left(g.reason, 500),
+               -- What Meta withholds is not tried again: see list_due_gaps.
+               case when g.reason is not null then 3 when g.error is not null then 1 else 0 end,
+               left(g.error, 500), case when g.error is not null then now() end,
+               now() + case when g.error is not null then gap_pause(1) else interval '0' end
         from jsonb_to_recordset(p_response -> 'gaps_opened') as g (
             thread_id text, resume_cursor text, newest_time timestamptz, until_time timestamptz,
-            reason text)
-        -- A thread that two responses list is planned twice.
+            reason text, error text)
+        -- A thread that two responses list is planned twice; one with a gap is planned each time.
         where not exists (
             select from thread_gaps x
             where x.page_id = v_session.page_id and x.thread_id = g.thread_id
-              and x.newest_time = g.newest_time and x.until_time is not distinct from g.until_time);
+              and x.newest_time >= g.newest_time
+              and (x.until_time is null or x.until_time <= g.until_time));
     end if;
     if p_response ? 'gap_moved' then
         perform move_gap(p_response -> 'gap_moved');
+    end if;
+    if p_response ? 'list_gap_moved' then
+        perform move_list_gap(p_response -> 'list_gap_moved');
     end if;
     v_quarantined := v_quarantined || (
         select coalesce(jsonb_agg(jsonb_build_object(
@@ -153,11 +169,16 @@ begin
         perform quarantine(v_session.page_id, v_quarantined);
     end if;
 
+    -- Meta answers for the page: an earlier refusal is not confirmed.
+    update page_tokens t set refused_at = null, refused_as = null
+    where t.page_id = v_session.page_id and t.refused_at is not null;
+
     update sync_state s
     set step = s.step + 1,
         idle_attempts = 0,
         last_cursor = case when p_response ? 'cursor'
             then p_response ->> 'cursor' else s.last_cursor end,
+        list_depth = s.list_depth + case when p_response ? 'cursor' then v_fetched else 0 end,
         cursor_fingerprint = coalesce(p_response ->> 'cursor_fingerprint', s.cursor_fingerprint),
         last_conversation_id = coalesce(
             p_response ->> 'last_conversation_id', s.last_conversation_id),

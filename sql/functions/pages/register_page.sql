@@ -21,7 +21,8 @@ begin
     insert into page_tokens as t (page_id, token_encrypted)
     values (p_page_id, p_token_encrypted)
     on conflict (page_id) do update
-        set token_encrypted = excluded.token_encrypted, updated_at = now();
+        set token_encrypted = excluded.token_encrypted, updated_at = now(),
+            refused_at = null, refused_as = null;
     update sync_state s
     set not_before = greatest(s.not_before, now())
     where s.page_id = p_page_id and s.outcome is null;

@@ -12,8 +12,9 @@
 --                is a retry: its acknowledgement was lost)
 --   full         any or none                                                  start full
 --   any          started while last_synced_at was set          reset to NULL  start full
+--   auto         backing off after two attempts in vain       or it: synced   (incremental, below)
 --   auto         any                                                          resume full
---   incremental  without next_watermark: nothing read yet                     resume full
+--   incremental  without next_watermark: nothing read yet     never synced    resume full
 --   any          none                                          never synced   start full
 --   any          any or none, with an open incremental                        resume incremental
 --   any          any or none                                                  start incremental
@@ -26,6 +27,7 @@ declare
     v_page facebook_pages;
     v_full sync_state;
     v_incremental uuid;
+    v_watermark timestamptz;
     v_decision text;
 begin
     -- The lock serializes this choice between a starting run and a request.
@@ -34,13 +36,17 @@ begin
         where page_id = p_page_id and outcome is null and mode = 'full';
     select sync_session_id into v_incremental from sync_state
         where page_id = p_page_id and outcome is null and mode = 'incremental';
+    v_watermark := coalesce(v_full.next_watermark, v_page.watermark);
     v_decision := case
         when p_mode = 'full' and v_full.run_id = p_run_id and v_full.step = 0 then 'resume_full'
         when p_mode = 'full' then 'start_full'
         when v_page.last_synced_at is null and v_full.page_last_synced_at is not null
             then 'start_full'
-        when p_mode = 'auto' and v_full.sync_session_id is not null then 'resume_full'
-        when v_full.sync_session_id is not null and v_full.next_watermark is null then 'resume_full'
+        when p_mode = 'auto' and v_full.sync_session_id is not null
+            and not (v_full.idle_attempts > 1 and v_full.last_error is not null
+                     and v_full.not_before > now() and v_watermark is not null)
+            then 'resume_full'
+        when v_full.sync_session_id is not null and v_watermark is null then 'resume_full'
         when v_full.sync_session_id is null and v_page.last_synced_at is null then 'start_full'
         when v_incremental is not null then 'resume_incremental'
         else 'start_incremental'
@@ -50,8 +56,7 @@ begin
         perform supersede_sync_session(p_page_id, v_full.sync_session_id);
         return start_full_sync(p_page_id);
     elsif v_decision = 'start_incremental' then
-        return start_incremental_sync(
-            p_page_id, coalesce(v_full.next_watermark, v_page.watermark));
+        return start_incremental_sync(p_page_id, v_watermark);
     end if;
     return case v_decision when 'resume_full' then v_full.sync_session_id else v_incremental end;
 end

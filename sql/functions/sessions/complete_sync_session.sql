@@ -1,6 +1,6 @@
 -- Completes a session and moves the page's watermark. The session's list must be read, as far as
--- Meta allows, and its readable gaps closed; otherwise returns false and changes nothing. MPL01 if
--- the lease is lost.
+-- Meta allows, and the gaps that it opened closed, put off or unreadable; otherwise returns false
+-- and changes nothing. MPL01 if the lease is lost.
 create or replace function :own.complete_sync_session(p_session uuid, p_fence bigint)
 returns boolean
 language plpgsql
@@ -21,7 +21,8 @@ begin
         last_error = null, waiting_until = null, waiting_for = null, changes = changes + 1
     where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
       and not exists (
-          select from thread_gaps g where g.sync_session_id = p_session and not g.unreadable)
+          select from thread_gaps g
+          where g.sync_session_id = p_session and not g.unreadable and g.last_error is null)
     returning s.* into v_session;
     if not found then
         return false;
@@ -30,6 +31,12 @@ begin
     perform announce_sync(v_session.page_id, p_session);
     perform add_to_sync_totals(v_session.page_id, jsonb_build_object(
         'sessions', jsonb_build_object(v_session.mode || ' ' || v_session.outcome, 1)));
+
+    -- A walk that reached below the unread part of the list has read that part, too.
+    delete from list_gaps g
+    where g.page_id = v_session.page_id and v_session.truncated is null
+      and g.opened_at < v_session.started_at
+      and (v_session.cutoff is null or v_session.cutoff <= g.until_time);
 
     if v_session.mode = 'incremental' then
         -- While a full walk is open only that walk knows that older history is complete. It takes

@@ -1,5 +1,5 @@
 -- Deletes up to p_limit sync sessions that ended more than p_keep ago. Returns their number. Keeps
--- the latest session of each page and mode, and sessions that still have gaps.
+-- the latest session of each page and mode.
 create or replace function :own.delete_ended_sessions(
     p_keep interval, p_limit integer default 10000
 ) returns integer
@@ -17,8 +17,6 @@ begin
               select from sync_state later
               where later.page_id = s.page_id and later.mode = s.mode
                 and (later.started_at, later.sync_session_id) > (s.started_at, s.sync_session_id))
-          and not exists (
-              select from thread_gaps g where g.sync_session_id = s.sync_session_id)
         limit p_limit for update of s skip locked);
     get diagnostics v_deleted = row_count;
     return v_deleted;

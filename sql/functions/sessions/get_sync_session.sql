@@ -3,7 +3,7 @@ create or replace function :own.get_sync_session(p_session uuid)
 returns table (
     sync_session_id uuid, page_id text, mode text, run_id text, step integer, last_cursor text,
     cursor_fingerprint text, last_updated_time timestamptz, cutoff timestamptz,
-    next_watermark timestamptz, listed_at timestamptz, dead_cursor_time timestamptz,
+    next_watermark timestamptz, listed_at timestamptz, list_restarts integer,
     list_refused boolean, truncated text, warning text, unknown_fields jsonb,
     total_synced integer, inserted integer, updated integer, unchanged integer, deleted integer,
     events_created integer, quarantined integer, api_calls integer, outcome text,
@@ -15,7 +15,7 @@ set search_path from current
 as $$
     select s.sync_session_id, s.page_id, s.mode, s.run_id, s.step, s.last_cursor,
            s.cursor_fingerprint, s.last_updated_time, s.cutoff, s.next_watermark, s.listed_at,
-           s.dead_cursor_time, s.list_refused, s.truncated, s.warning, s.unknown_fields,
+           s.list_restarts, s.list_refused, s.truncated, s.warning, s.unknown_fields,
            s.total_synced, s.inserted, s.updated, s.unchanged, s.deleted, s.events_created,
            s.quarantined, s.api_calls, s.outcome, s.is_complete, s.last_error, s.started_at,
            s.updated_at, s.ended_at

@@ -25,12 +25,6 @@ begin
         v_session := choose_sync_session(p_page_id, p_mode, p_run_id);
     end if;
 
-    -- This session takes over the gaps that ended sessions left open.
-    update thread_gaps g
-    set sync_session_id = v_session
-    from sync_state s
-    where g.page_id = p_page_id and not g.unreadable
-      and s.sync_session_id = g.sync_session_id and s.outcome is not null;
     update sync_requests
     set ended_at = now(), run_id = p_run_id
     where sync_session_id = v_session and ended_at is null;

@@ -15,9 +15,9 @@ begin
     from (values (p_page_id)) as requested (page_id)
     left join facebook_pages p on p.facebook_page_id = requested.page_id
     returning sync_session_id into v_session;
-    -- Meta may have refused a gap for lack of a permission: retry it, but only twice.
-    update thread_gaps set unreadable = false, sync_session_id = v_session
-    where page_id = p_page_id and unreadable and attempts between 1 and 2;
+    -- Meta may have refused them for lack of a permission. What it withholds always stays so.
+    update thread_gaps set not_before = now()
+    where page_id = p_page_id and unreadable and attempts < 3;
     return v_session;
 end
 $$;

@@ -1,0 +1,85 @@
+"""Whose fault an error is: the requested object's, or the page's and thus the run's.
+
+One answer proves nothing permanent, and one object nothing about its page. So before an error
+counts as the page's, a control call has to fail as well.
+"""
+
+from messenger_pipeline.db.pages import PageRecord
+from messenger_pipeline.errors import (
+    DatabaseConflict,
+    DatabaseUnavailable,
+    GraphConfigurationError,
+    LeaseLost,
+    ObjectRefused,
+    PageOwnerMustAct,
+    PageRemoved,
+    PermissionMissing,
+    RateLimited,
+    SchemaError,
+    SessionMoved,
+    Stopped,
+    TokenDead,
+    TransientError,
+)
+from messenger_pipeline.graph.client import GraphClient
+
+_RUNS = (
+    Stopped, RateLimited, GraphConfigurationError, DatabaseUnavailable, DatabaseConflict,
+    SchemaError, LeaseLost, SessionMoved, PageRemoved,
+)  # fmt: skip
+"""Errors that end a run, whatever it was doing."""
+_TRANSIENT_IN_A_ROW = 3
+"""Objects that fail one after another with a temporary error, until a control call shows whether
+Meta answers at all."""
+
+
+def check_page(client: GraphClient, page: PageRecord, error: Exception) -> None:
+    """Make the control call for a refusal. Returns if Meta answers it: the page is not refused.
+
+    Raises PageOwnerMustAct if Meta refuses the page, and any other error of the control call.
+    """
+    try:
+        if isinstance(error, TokenDead):
+            client.check_token()
+        else:
+            client.check_list(page.facebook_page_id, page.platform)
+    except PageOwnerMustAct:
+        raise
+    except ObjectRefused as refused:
+        raise PermissionMissing(
+            f"The token has no access to the page's conversations: {refused}"
+        ) from None
+
+
+class Blame:
+    """Decides for the errors of one run's objects: threads, and gaps in their history."""
+
+    def __init__(self, client: GraphClient, page: PageRecord) -> None:
+        self._client = client
+        self._page = page
+        self._transient = 0
+
+    def require_own_fault(self, error: Exception) -> None:
+        """Return if an error concerns the requested object alone: the run sets it aside.
+
+        Otherwise raises the error that ends the run.
+        """
+        if isinstance(error, _RUNS):
+            raise error
+        if isinstance(error, PageOwnerMustAct):
+            check_page(self._client, self._page, error)
+        if isinstance(error, TransientError):
+            self._transient += 1
+            if self._transient >= _TRANSIENT_IN_A_ROW:
+                self._transient = 0
+                self._client.check_list(self._page.facebook_page_id, self._page.platform)
+
+    def record_success(self) -> None:
+        """Meta answered for an object."""
+        self._transient = 0
+
+
+def describe(error: Exception) -> str:
+    """An error as it is stored with what it set aside. One that nobody foresaw has its type."""
+    known = type(error).__module__ == "messenger_pipeline.errors"
+    return str(error) if known else f"{type(error).__name__}: {error}"
