@@ -15,6 +15,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.vault import new_key
 from tests.conftest import Simulated
 from tests.db.test_load import conversation, event, query, upsert
+from tests.walking import let_a_minute_pass
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -95,6 +96,9 @@ def test_a_page_is_added_synced_continued_and_removed(
         assert page.token not in token
 
     page.access = "expired"
+    ended(run("sync", page.id, **graph), 5, "Session has expired")
+    with Database(environment["MESSENGER_DATABASE_URL"]) as database:
+        let_a_minute_pass(database)
     ended(run("sync", page.id, **graph), 5, "Session has expired")
     ended(run("pages", "list"), 0, "needs_reauthorization")
     ended(run("sync", page.id, **graph), 5, "needs re-authorization", f"pages add {page.id}")

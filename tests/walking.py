@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
+from messenger_pipeline.errors import PageOwnerMustAct
 from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 from tests.conftest import Simulated
 
@@ -25,6 +28,14 @@ def let_a_minute_pass(database: Database) -> None:
     """Move the first refusal of each page into the past, so that the next one confirms it."""
     with database.transaction() as connection:
         connection.execute("update page_tokens set refused_at = refused_at - interval '1 minute'")
+
+
+def walk_until_switched_off(engine: Engine, page_id: str) -> None:
+    """Walk a page that Meta refuses until that is confirmed: twice."""
+    for _ in range(2):
+        with pytest.raises(PageOwnerMustAct):
+            walk(engine, page_id)
+        let_a_minute_pass(engine.database)
 
 
 def rows(database: Database, query: str) -> list[tuple[Any, ...]]:

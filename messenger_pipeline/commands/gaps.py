@@ -24,7 +24,7 @@ def gaps_group() -> None:
 @click.option("--all", "everything", is_flag=True, help="Also gaps that are read as usual.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def gaps_list(page_id: str | None, everything: bool, as_json: bool) -> None:
-    """Show the stretches that were put off or are unreadable, with the last error.
+    """Show what was put off or is unreadable, with the error.
 
     A row with a thread is a stretch of that thread's history, from newest_time down to until_time.
     A row without is a part of the page's list of threads.
@@ -46,9 +46,10 @@ def gaps_list(page_id: str | None, everything: bool, as_json: bool) -> None:
 @click.option("--page", "page_id", help="Retry all gaps of this page.")
 @click.option("--all", "everything", is_flag=True, help="Retry the gaps of all pages.")
 def gaps_retry(ids: tuple[str, ...], page_id: str | None, everything: bool) -> None:
-    """Try gaps again with the next sync of their pages, which is due at once.
+    """Try gaps again.
 
-    Give ids, --page or --all. Unreadable gaps are tried, too.
+    The next sync of their pages reads them, and is due at once. Give ids, --page or --all.
+    Unreadable gaps are tried, too.
     """
     if not (ids or page_id or everything):
         raise UsageError("Give the gaps' ids, --page or --all.")

@@ -297,7 +297,7 @@ def test_what_two_refused_cursors_hide_is_a_list_gap_that_is_read_later(
     assert stored(database) == truth(simulated)
 
 
-def test_a_full_walk_of_a_list_that_meta_cuts_marks_nothing_deleted_and_keeps_the_rest_as_a_gap(
+def test_a_full_walk_of_a_list_that_meta_cuts_marks_nothing_and_keeps_the_rest_as_a_gap(
     simulate: Simulate, connect: Connect, database: Database
 ) -> None:
     simulated = simulate(conversations=700)
@@ -332,8 +332,9 @@ def test_a_refused_list_costs_one_call_while_nothing_happens(
     # A message that a webhook brought makes its thread due; so does time, more and more rarely.
     change(
         database,
-        "update messenger_conversations set last_message_time = now() + interval '10 s' where id in (select"
-        " conversation_id from messenger_threads order by updated_time desc limit 3)",
+        "update messenger_conversations set last_message_time = now() + interval '10 s'"
+        " where id in (select conversation_id from messenger_threads"
+        " order by updated_time desc limit 3)",
     )
     assert walk(engine, simulated.page.id, run_id="r5").api_calls == 4
     simulated.clear_faults()
