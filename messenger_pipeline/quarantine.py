@@ -5,7 +5,7 @@ from typing import Any
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import Quarantined, resolve_quarantined
-from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
+from messenger_pipeline.errors import DatabaseUnavailable, reason_of
 from messenger_pipeline.graph.models import Reject
 from messenger_pipeline.graph.reading import parse_message_record, parse_thread_record
 from messenger_pipeline.rows import ConversationRow
@@ -18,15 +18,15 @@ from messenger_pipeline.webhook.times import parse_time
 def replay(database: Database, record: Quarantined) -> str | None:
     """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
     DatabaseUnavailable."""
-    rows = _rows(record)
-    if isinstance(rows, str):
-        return rows
     try:
+        rows = _rows(record)
+        if isinstance(rows, str):
+            return rows
         resolve_quarantined(database, record, rows)
     except DatabaseUnavailable:
         raise
-    except DatabaseError as error:
-        return str(error)
+    except Exception as error:  # noqa: BLE001 - the next record has nothing to do with it
+        return reason_of(error)
     return None
 
 
