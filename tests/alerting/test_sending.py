@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from messenger_pipeline.alerting import messages
 from messenger_pipeline.alerting import watch as watching
 from messenger_pipeline.alerting.notifier import Notifier
 from messenger_pipeline.alerting.watch import Watcher, send_messages, watch
@@ -188,7 +189,7 @@ def test_an_alert_for_which_no_message_can_be_built_does_not_stop_the_others(
     """Also if they are one message."""
     add_pages(pages)
     expire_tokens(database)
-    build = watching.message_for
+    build = messages.message_for
 
     def failing(alerts: Sequence[ClaimedAlert]) -> dict[str, Any]:
         if any(one.page_id == "101" for one in alerts):

@@ -131,7 +131,7 @@ def test_a_lease_is_renewed_after_a_renewal_that_was_refused(database: Database,
 def test_a_lease_is_renewed_after_any_error(
     database: Database, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    call, failed = database.call, []
+    call, failed = database.call, list[str]()
 
     def failing(function: str, *arguments: Any, **named: Any) -> Any:
         if function == "extend_sync_lock" and not failed:
@@ -168,7 +168,7 @@ def test_a_lease_is_not_renewed_for_ever_once_its_run_was_told_to_stop(
         wait_for(lambda: renewals(database) > before)
         stop.set()
         wait_for(lambda: all(one.name != "lease" for one in threading.enumerate()))
-        wait_for(lambda: database.value("take_lease", page_id="10", locked_by="b", seconds=9) or 0)
+        wait_for(lambda: bool(database.value("take_lease", page_id="10", locked_by="b", seconds=9)))
     assert query(database, "select locked_by from sync_locks") == [("b",)]
 
 

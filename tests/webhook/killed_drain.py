@@ -11,7 +11,7 @@ from typing import Any
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.webhook import deliveries
+from messenger_pipeline.webhook import deliveries, payloads
 from messenger_pipeline.webhook.drain import drain_batch
 
 
@@ -21,7 +21,7 @@ def main(url: str, how: str) -> None:
             os._exit(137)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    parse, load = deliveries.parse_events, inbox.load_events
+    parse, load = payloads.parse_events, inbox.load_events
 
     def parse_or_die(item: Any) -> Any:
         if item.payload.get("message", {}).get("text") == "kill":
@@ -34,7 +34,7 @@ def main(url: str, how: str) -> None:
             die()
         return loaded
 
-    deliveries.parse_events = parse_or_die  # type: ignore[assignment]
+    deliveries.parse_events = parse_or_die  # type: ignore[attr-defined]
     inbox.load_events = load_or_die
     with Database(url, timeout=10) as database:
         while drain_batch(database).deliveries:

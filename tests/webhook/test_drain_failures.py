@@ -14,7 +14,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import DatabaseUnavailable
 from messenger_pipeline.quarantine import replay
-from messenger_pipeline.webhook import batch, deliveries, rows
+from messenger_pipeline.webhook import batch, deliveries, payloads, rows
 from messenger_pipeline.webhook.claims import return_claims
 from messenger_pipeline.webhook.drain import DrainResult, drain_batch
 from messenger_pipeline.webhook.outcome import ATTEMPTS
@@ -65,7 +65,7 @@ def contains_bad(value: Any) -> bool:
 @pytest.fixture
 def fail_parsing(monkeypatch: pytest.MonkeyPatch) -> Fail:
     """Makes the parsing of an item with a bad text raise."""
-    parse = deliveries.parse_events
+    parse = payloads.parse_events
 
     def order(error: type[BaseException]) -> None:
         def failing(item: Any) -> Any:
@@ -281,12 +281,9 @@ def test_an_outage_during_a_batch_counts_against_no_delivery(page: Database, url
         admin.autocommit = True
 
         def shut_down() -> None:
-            found = ()
-            while not found:
-                found = admin.execute(
-                    "select from pg_stat_activity where datname = %s and wait_event = 'PgSleep'",
-                    [name],
-                ).fetchall()
+            sleeping = "from pg_stat_activity where datname = %s and wait_event = 'PgSleep'"
+            while not admin.execute(f"select {sleeping}".encode(), [name]).fetchall():
+                pass
             admin.execute(f"alter database {name} allow_connections false".encode())
             admin.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name]

@@ -101,7 +101,7 @@ def test_an_error_that_nobody_foresaw_concerns_one_contact(
     engine: Engine, simulated: Simulated, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     contacts = new_contacts(engine, simulated, 3)
-    find, failed = names.find_name, []
+    find, failed = names.find_name, list[str]()
 
     def failing(engine: Engine, page_id: str, contact_id: str, stop: threading.Event) -> None:
         if not failed:
