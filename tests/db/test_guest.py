@@ -19,7 +19,7 @@ from messenger_pipeline.vault import TokenVault, new_key
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.conftest import Simulated, register
 from tests.db.test_load import conversation, event, query, upsert
-from tests.db.test_migrate import described
+from tests.db.test_migrate import REVISIONS, described
 from tests.walking import Connect, Simulate, stored, truth, walk
 from tests.webhook.bodies import body, text
 
@@ -172,7 +172,7 @@ def test_what_is_built_on_our_tables_is_named_when_a_downgrade_would_drop_it(url
     execute(url, "create view report as select page_id from sync_state")
     with pytest.raises(UpgradeRefused, match=r"view report depends on table .*sync_state"):
         migrate.downgrade(url, "public")
-    assert migrate.status(url, "public").current == "0001"
+    assert migrate.status(url, "public").current == REVISIONS[-1]
 
 
 def test_a_function_of_another_signature_is_replaced(url: str) -> None:
@@ -362,7 +362,7 @@ def test_a_role_without_create_on_the_database_is_given_our_schema(empty_url: st
         "grant usage, create on schema messenger_pipeline to anon",
         "alter default privileges for role deployer grant all on tables to anon",
     )
-    assert migrate.upgrade(deployer, "public") == ["0001"]
+    assert migrate.upgrade(deployer, "public") == REVISIONS
     assert execute(
         empty_url,
         "select has_schema_privilege('anon', 'messenger_pipeline', 'usage, create'),"
@@ -442,7 +442,7 @@ def newer_release(url: str, serves: str) -> None:
         ),
         "create or replace function messenger_pipeline.serves_revision(p_revision text)"
         f" returns boolean language sql immutable return p_revision in ({serves})",
-        "update messenger_pipeline.messenger_schema_version set version_num = '0002'",
+        "update messenger_pipeline.messenger_schema_version set version_num = '9999'",
     )
 
 
@@ -450,7 +450,7 @@ def test_a_process_of_the_release_before_goes_on_after_an_upgrade(
     small: Simulated, engine: Engine, database: Database, url: str
 ) -> None:
     walk(engine, small.page.id, max_conversations=20)
-    newer_release(url, serves="'0001', '0002'")
+    newer_release(url, serves=f"'{REVISIONS[-1]}', '9999'")
     migrate.require_current(database)
     assert walk(engine, small.page.id).outcome == "completed"
     assert stored(database) == truth(small)
@@ -459,6 +459,6 @@ def test_a_process_of_the_release_before_goes_on_after_an_upgrade(
 def test_a_process_that_the_schema_no_longer_serves_is_refused(
     database: Database, url: str
 ) -> None:
-    newer_release(url, serves="'0002', '0003'")
+    newer_release(url, serves="'9998', '9999'")
     with pytest.raises(SchemaError, match="does not serve this version"):
         migrate.require_current(database)
