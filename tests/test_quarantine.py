@@ -21,7 +21,7 @@ from messenger_pipeline.db.quarantine import (
     resolve_quarantined,
 )
 from messenger_pipeline.errors import MostlyRefused
-from messenger_pipeline.quarantine import replay
+from messenger_pipeline.quarantine import replay, retry_due
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_batch
@@ -358,6 +358,47 @@ def test_a_record_that_breaks_its_parser_does_not_stop_a_replay(
     reason = replay(database, record) or ""
     assert "unforeseen RecursionError" in reason
     assert "customer" not in reason
+
+
+def test_records_are_tried_again_more_and_more_rarely_until_they_load(
+    database: Database,
+) -> None:
+    """A record that cannot be used stops no other; a whole delivery is not tried again."""
+    event = {
+        "sender_id": CONTACT, "sender_name": None, "as_of": NOON.isoformat(),
+        "events": [{"event_type": "message_received", "event_timestamp": NOON.isoformat(),
+                    "message_id": "m1", "metadata": {"source": "webhook", "text": "hi"}}],
+    }  # fmt: skip
+    for kind, record in (("message", {}), ("event", event), ("delivery", {"delivery": 1})):
+        one = {"source": "x", "kind": kind, "identity": kind, "reason": "?", "record": record}
+        database.call("quarantine", page_id=PAGE, records=encode([one]))
+    assert retry_due(database) == 0, "nothing is due within ten minutes"
+
+    def pauses() -> list[Any]:
+        return rows(
+            database,
+            "select kind, retries, round(extract(epoch from retry_at - now()) / 60)"
+            " from quarantined_records where resolved_at is null order by id",
+        )
+
+    expected = [20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
+    for attempt, minutes in enumerate(expected, 1):
+        execute(database, "update quarantined_records set retry_at = now()")
+        assert retry_due(database) == (1 if attempt == 1 else 0)
+        assert pauses() == [("message", attempt, minutes), ("delivery", 0, 0)]
+    assert rows(database, "select message_id from event_facts") == [("m1",)]
+
+
+def test_the_records_of_a_removed_page_are_not_tried_again(database: Database) -> None:
+    database.call(
+        "register_page", page_id=PAGE, name="Page", user_id=None, platform=None,
+        token_encrypted="X",
+    )  # fmt: skip
+    quarantined(database)
+    execute(database, "update quarantined_records set retry_at = now()")
+    execute(database, "update facebook_pages set status = 'removed'")
+    retry_due(database)
+    assert rows(database, "select retries from quarantined_records") == [(0,)]
 
 
 def test_the_command_discards_and_keeps_who_and_why(

@@ -65,6 +65,11 @@ def resolve_quarantined(database: Database, record: Quarantined, rows: list[Any]
     return resolved
 
 
+def claim_due_records(database: Database, limit: int) -> list[int]:
+    """Return the ids of records that are due to be tried again, and put off their next attempt."""
+    return [row[0] for row in database.call("claim_due_records", limit=limit)]
+
+
 def discard_quarantined(database: Database, ids: list[int], by: str, reason: str) -> int:
     """Resolve records without loading them, and keep who did it and why. Returns how many were
     unresolved."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
 from messenger_pipeline.defs.tags import CAUSE, KIND
 from messenger_pipeline.engine import Engine
+from messenger_pipeline.errors import DatabaseError
+from messenger_pipeline.quarantine import retry_due
 from messenger_pipeline.webhook.drain import DrainResult, drain_batch
 from messenger_pipeline.webhook.names import NameFinder
 
@@ -61,6 +64,8 @@ def webhook_deliveries(
         total = drain_inbox(engine, stop, start + config.max_seconds)
         waiting = inbox.count_due(engine.database)
         inbox.record_drain_success(engine.database, RUNS)
+        with suppress(DatabaseError):  # they are no deliveries, and are tried again
+            retry_due(engine.database)
     if stop.is_set():
         # Dagster cancelled the run. Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError

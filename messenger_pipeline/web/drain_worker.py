@@ -20,6 +20,7 @@ from messenger_pipeline import logs, runtime
 from messenger_pipeline.alerting.watch import Watcher
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError, reason_of
+from messenger_pipeline.quarantine import retry_due
 from messenger_pipeline.settings import load_settings
 from messenger_pipeline.web.drain_state import DrainState
 from messenger_pipeline.webhook.drain import drain_batch
@@ -30,6 +31,7 @@ _POLL_SECONDS = 1.0  # for deliveries of other receivers, and those that are due
 _RETRY_SECONDS = 0.5  # after the database could not be reached
 _FAILURE_SECONDS = (1.0, 60.0)
 """The pause after any other error that stops the drain, doubled from the first to the longest."""
+_RECORDS_SECONDS = 60.0  # between two attempts at quarantined records
 _NICENESS = 5  # acknowledgements go first
 
 
@@ -68,7 +70,7 @@ def _drain(engine: Engine) -> None:
     names.start()
     state = DrainState(engine.database)
     shortest, longest = _FAILURE_SECONDS
-    pause = shortest
+    pause, retried_at = shortest, 0.0
     try:
         while True:
             try:
@@ -87,10 +89,23 @@ def _drain(engine: Engine) -> None:
             else:
                 state.worked()
                 pause = shortest
+                if not drained.deliveries:
+                    retried_at = _retry_records(engine, retried_at)
                 if not _wait(0 if drained.deliveries else _POLL_SECONDS):
                     return
     finally:
         names.close()
+
+
+def _retry_records(engine: Engine, retried_at: float) -> float:
+    """Try quarantined records again, once a minute. Returns when that was last done."""
+    if time.monotonic() - retried_at < _RECORDS_SECONDS:
+        return retried_at
+    try:
+        retry_due(engine.database)
+    except Exception as error:  # noqa: BLE001 - deliveries go on
+        _log.warning("quarantined records could not be tried again: %s", reason_of(error))
+    return time.monotonic()
 
 
 def _wait(seconds: float | None) -> bool:

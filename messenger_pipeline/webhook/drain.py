@@ -73,10 +73,7 @@ def drain_batch(
         len(claimed),
         reason_of(error),
     )
-    total = DrainResult()
-    for one in claimed:
-        total.add(drain_batch(database, 1, [one.id]))
-    return total
+    return _drain_singly(database, claimed)
 
 
 def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryOutcome]:
@@ -93,6 +90,24 @@ def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryO
         ):
             return deliveries
         time.sleep(_POLL_SECONDS)  # another drain has claimed them
+
+
+def _drain_singly(database: Database, deliveries: list[Delivery]) -> DrainResult:
+    """Apply each delivery on its own. One that cannot even be put off, such as a row that cannot be
+    updated, fails this only if it is all that there is."""
+    total = DrainResult()
+    failure: Exception | None = None
+    for one in deliveries:
+        try:
+            total.add(drain_batch(database, 1, [one.id]))
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the other deliveries are applied
+            _log.error("delivery %d cannot even be put off: %s", one.id, reason_of(error))
+            failure = error
+    if failure is not None and not total.deliveries:
+        raise failure
+    return total
 
 
 def _attempt(

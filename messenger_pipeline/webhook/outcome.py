@@ -146,7 +146,7 @@ class Outcome:
         return {
             "source": "webhook",
             "kind": "event",
-            "identity": identity if len(identity) <= 200 else _hash(identity.encode()),
+            "identity": _short(identity),
             "reason": refused["reason"][:_MAX_REASON],
             "record": {**record, "delivery": self._delivery.id, "events": [clean]},
         }
@@ -183,6 +183,12 @@ def delivery_record(
         "reason": reason[:_MAX_REASON],
         "record": {"delivery": delivery.id, **body},
     }
+
+
+def _short(identity: str) -> str:
+    """At most 200 bytes: an index holds it, with a page's id and a reason."""
+    raw = identity.encode(errors="replace")
+    return identity if len(raw) <= 200 else _hash(raw)
 
 
 def _hash(raw: bytes) -> str:

@@ -26,7 +26,13 @@ comment on column :own.drain_failures.failures is 'Failures in a row.';
 -- A downgrade keeps the records, so these columns may exist.
 alter table :own.quarantined_records
     add column if not exists discarded_by text,
-    add column if not exists discard_reason text;
+    add column if not exists discard_reason text,
+    add column if not exists retries integer not null default 0,
+    add column if not exists retry_at timestamptz not null default now() + interval '10 minutes';
+create index if not exists quarantined_records_due on :own.quarantined_records (retry_at)
+    where resolved_at is null;
+comment on column :own.quarantined_records.retry_at is
+    'When it is tried again by itself, which a newer release may understand.';
 comment on column :own.quarantined_records.discarded_by is
     'Who discarded it, at resolved_at; NULL: nobody, and resolved_at is when it was loaded.';
 

@@ -12,7 +12,7 @@ import pytest
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
-from messenger_pipeline.errors import DatabaseUnavailable
+from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
 from messenger_pipeline.quarantine import replay
 from messenger_pipeline.webhook import batch, deliveries, payloads, rows
 from messenger_pipeline.webhook.claims import return_claims
@@ -319,3 +319,36 @@ def test_an_envelope_with_a_key_named_delivery_does_not_break_replays(page: Data
     [record] = list_quarantined(page)
     assert record.record["delivery"] == bad
     assert record.record["item"] == {"delivery": "x"}
+
+
+def test_a_delivery_whose_row_cannot_be_updated_does_not_stop_the_others(page: Database) -> None:
+    """It cannot even be put off, so it is met at every drain."""
+    with page.transaction() as connection:
+        connection.execute(
+            "create function stuck() returns trigger language plpgsql as $$ begin"
+            " if new.id = 1 then raise exception 'stuck'; end if; return new; end $$;"
+            "create trigger stuck before update on webhook_inbox"
+            " for each row execute function stuck()"
+        )
+    for number in range(3):
+        inbox.receive(
+            page, [body(text(number, f"m{number}", f"t{number}", sender=str(30 + number)))]
+        )
+        if number:
+            assert drain_batch(page).states == {"done": 1}
+    assert texts(page) == ["t1", "t2"]
+    with pytest.raises(DatabaseError, match="stuck"):
+        drain_batch(page)
+    assert claims(page) == []
+
+
+def test_an_orderly_end_of_many_processes_counts_against_no_delivery(
+    page: Database, url: str, fail_loading: Fail
+) -> None:
+    inbox.receive(page, [body(text(1, "m1", BAD))])
+    fail_loading(SystemExit)
+    for _ in range(5):
+        with Database(url, timeout=5) as own, pytest.raises(SystemExit):
+            drain_batch(own)
+    assert claims(page) == []
+    assert states(page) == ["pending"]

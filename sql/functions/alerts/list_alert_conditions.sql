@@ -33,10 +33,13 @@ begin
     end loop;
     return query
     select distinct on (c.kind, c.page_id)
-           c.kind, c.page_id, c.severity, c.summary, c.details, f.found_by
+           c.kind, c.page_id, c.severity,
+           -- One that is NULL must not fail the others.
+           coalesce(c.summary, c.kind), coalesce(c.details, '{}'), f.found_by
     from jsonb_to_recordset(v_found) as f (found_by text, conditions jsonb)
     cross join jsonb_to_recordset(f.conditions) as c (
         kind text, page_id text, severity text, summary text, details jsonb)
+    where c.kind is not null and c.severity in ('warning', 'error')
     order by c.kind, c.page_id, c.severity, c.summary;
     if v_failed <> '{}' then
         return query
