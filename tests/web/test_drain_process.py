@@ -14,6 +14,7 @@ import pytest
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.alerts import list_alerts, update_alerts
+from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web import drain_process
 from messenger_pipeline.web.drain_process import DrainProcess
@@ -139,6 +140,26 @@ def test_a_drain_that_ends_by_sigterm_leaves_no_claim(database: Database, worker
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=30)
     assert query(database, "select deliveries from webhook_claims") == []
+
+
+def test_a_drain_tries_quarantined_records_again_when_they_are_due(
+    database: Database, worker: Start
+) -> None:
+    register(database)
+    event = {
+        "event_type": "message_received", "event_timestamp": "2026-05-01T12:00:00Z",
+        "message_id": "m1", "metadata": {"source": "webhook", "text": "hi"},
+    }  # fmt: skip
+    record = {"sender_id": "20", "sender_name": None, "as_of": "2026-05-01T12:00:00Z"}
+    one = {"source": "webhook", "kind": "event", "identity": "m1", "reason": "?"}
+    database.call(
+        "quarantine", page_id="10", records=encode([one | {"record": record | {"events": [event]}}])
+    )
+    query(database, "update quarantined_records set retry_at = now() returning id")
+    worker()
+    resolved = "select from quarantined_records where resolved_at is not null"
+    until(lambda: bool(query(database, resolved)))
+    assert query(database, "select message_id from event_facts") == [("m1",)]
 
 
 def test_a_drain_with_wrong_settings_says_so_in_one_line(url: str, tmp_path: Path) -> None:
