@@ -181,3 +181,23 @@ class TokenDead(PageOwnerMustAct):
 
 class PermissionMissing(PageOwnerMustAct):
     """The token lacks a permission, such as pages_messaging."""
+
+
+# -- Errors that nobody foresaw -----------------------------------------------------------------
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, to be stored and shown.
+
+    The text of an error that is not ours may quote a customer's message or a token, so only its
+    type and place are returned.
+    """
+    if isinstance(error, PipelineError | Stopped):
+        return str(error)
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "messenger_pipeline" in code.co_filename:
+            place = f" in {code.co_name} ({code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"unforeseen {type(error).__name__}{place}"

@@ -1,11 +1,17 @@
 """Replays quarantined records through the functions that validate, dedupe and load new ones."""
 
+import logging
 from datetime import datetime
 from typing import Any
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.quarantine import Quarantined, resolve_quarantined
-from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
+from messenger_pipeline.db.quarantine import (
+    Quarantined,
+    claim_due_records,
+    list_quarantined,
+    resolve_quarantined,
+)
+from messenger_pipeline.errors import DatabaseUnavailable, reason_of
 from messenger_pipeline.graph.models import Reject
 from messenger_pipeline.graph.reading import parse_message_record, parse_thread_record
 from messenger_pipeline.rows import ConversationRow
@@ -14,20 +20,35 @@ from messenger_pipeline.webhook.deliveries import parse_item
 from messenger_pipeline.webhook.rows import conversation_row
 from messenger_pipeline.webhook.times import parse_time
 
+_log = logging.getLogger(__name__)
+
 
 def replay(database: Database, record: Quarantined) -> str | None:
     """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
     DatabaseUnavailable."""
-    rows = _rows(record)
-    if isinstance(rows, str):
-        return rows
     try:
+        rows = _rows(record)
+        if isinstance(rows, str):
+            return rows
         resolve_quarantined(database, record, rows)
     except DatabaseUnavailable:
         raise
-    except DatabaseError as error:
-        return str(error)
+    except Exception as error:  # noqa: BLE001 - the next record has nothing to do with it
+        return reason_of(error)
     return None
+
+
+def retry_due(database: Database, limit: int = 20) -> int:
+    """Try records again that are due: what refused them may be repaired, or this version may
+    understand them. Returns how many are resolved. Raises DatabaseError."""
+    resolved = 0
+    ids = claim_due_records(database, limit)
+    for record in list_quarantined(database, ids=ids) if ids else ():
+        reason = replay(database, record)
+        resolved += reason is None
+    if resolved:
+        _log.info("%d quarantined records could be loaded now", resolved)
+    return resolved
 
 
 def _rows(record: Quarantined) -> list[ConversationRow] | str:

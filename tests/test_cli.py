@@ -15,6 +15,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.vault import new_key
 from tests.conftest import Simulated
 from tests.db.test_load import conversation, event, query, upsert
+from tests.db.test_migrate import REVISIONS
 from tests.walking import let_a_minute_pass
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -195,11 +196,13 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     mine = {"MESSENGER_DATABASE_URL": empty_url}
     ended(run("db", "status", **mine), 0, "No schema yet", "db upgrade")
     ended(run("pages", "list", **mine), 1, "Run `messenger-pipeline db upgrade`")
-    ended(run("db", "upgrade", **mine), 0, "applied 0001")
+    ended(run("db", "upgrade", **mine), 0, f"applied {', '.join(REVISIONS)}")
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
     ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
-    ended(run("db", "downgrade", "--yes", **mine), 0, "Downgraded: 0001.")
+    ended(
+        run("db", "downgrade", "--yes", **mine), 0, f"Downgraded: {', '.join(reversed(REVISIONS))}."
+    )
     printed = run("db", "upgrade", "--sql", MESSENGER_DATABASE_URL="postgresql://nowhere:1/x")
     ended(printed, 0, 'create table "public".sync_state', "commit;")
 
@@ -211,11 +214,11 @@ def test_a_failed_check_is_reported_after_an_upgrade_and_does_not_undo_it(
     query(database, "update messenger_conversations set message_count = 7 returning 1")
     mine = {"MESSENGER_DATABASE_URL": url}
     ended(
-        run("db", "upgrade", **mine), 1, "Schema at 0001: nothing to apply",
+        run("db", "upgrade", **mine), 1, f"Schema at {REVISIONS[-1]}: nothing to apply",
         "FAILED message_counts_are_true: 1 conversation", "ok schema_is_whole",
         "1 of 4 checks failed",
     )  # fmt: skip
-    ended(run("db", "status", **mine), 0, "Schema at 0001")
+    ended(run("db", "status", **mine), 0, f"Schema at {REVISIONS[-1]}")
 
 
 def test_a_printed_key_is_accepted_as_a_token_key(

@@ -1,6 +1,7 @@
 """Quarantined records: stored, listed and replayed."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,12 +11,17 @@ from typing import Any
 
 import pytest
 
+from messenger_pipeline import quarantine
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.quarantine import list_quarantined
+from messenger_pipeline.db.quarantine import (
+    discard_quarantined,
+    list_quarantined,
+    resolve_quarantined,
+)
 from messenger_pipeline.errors import MostlyRefused
-from messenger_pipeline.quarantine import replay
+from messenger_pipeline.quarantine import replay, retry_due
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_batch
@@ -297,6 +303,136 @@ def test_the_commands_list_and_replay(
     assert run("replay", "--page", small.page.id).stdout == "1 record resolved, 0 left.\n"
     assert run("list").stdout == "Nothing is quarantined.\n"
     assert stored(database) == truth(small)
+
+
+def quarantined(database: Database, page: str = PAGE, identity: str = "x") -> None:
+    record = {"source": "sync", "kind": "message", "identity": identity, "reason": "no time",
+              "record": {"id": identity}}  # fmt: skip
+    database.call("quarantine", page_id=page, records=encode([record]))
+
+
+def test_a_discarded_record_stays_discarded_if_it_is_seen_again(database: Database) -> None:
+    quarantined(database)
+    [record] = list_quarantined(database)
+    assert discard_quarantined(database, [record.id], "ann", "an old test") == 1
+    assert discard_quarantined(database, [record.id], "bob", "again") == 0
+    quarantined(database)
+    assert list(list_quarantined(database)) == []
+    [kept] = list_quarantined(database, discarded=True)
+    assert (kept.discarded_by, kept.discard_reason, kept.seen_count) == ("ann", "an old test", 2)
+    assert kept.record == {"id": "x"}
+    # Another problem of the same record is another row.
+    other = {"source": "sync", "kind": "message", "identity": "x", "reason": "no id", "record": 1}
+    database.call("quarantine", page_id=PAGE, records=encode([other]))
+    assert [one.reason for one in list_quarantined(database)] == ["no id"]
+
+
+def test_a_replayed_record_that_is_seen_again_is_unresolved_again(database: Database) -> None:
+    quarantined(database)
+    [record] = list_quarantined(database)
+    assert resolve_quarantined(database, record, [])
+    assert list(list_quarantined(database)) == []
+    quarantined(database)
+    assert [one.id for one in list_quarantined(database)] == [record.id]
+
+
+def test_a_discarded_record_that_is_replayed_is_discarded_no_more(database: Database) -> None:
+    quarantined(database)
+    [record] = list_quarantined(database)
+    discard_quarantined(database, [record.id], "ann", "a mistake")
+    assert resolve_quarantined(database, record, [])
+    assert list(list_quarantined(database, discarded=True)) == []
+    assert not resolve_quarantined(database, record, [])
+
+
+def test_a_record_that_breaks_its_parser_does_not_stop_a_replay(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantined(database)
+    [record] = list_quarantined(database)
+
+    def failing(_: object) -> object:
+        raise RecursionError("a customer's words")
+
+    monkeypatch.setattr(quarantine, "parse_message_record", failing)
+    reason = replay(database, record) or ""
+    assert "unforeseen RecursionError" in reason
+    assert "customer" not in reason
+
+
+def test_records_are_tried_again_more_and_more_rarely_until_they_load(
+    database: Database,
+) -> None:
+    """A record that cannot be used stops no other; a whole delivery is not tried again."""
+    event = {
+        "sender_id": CONTACT, "sender_name": None, "as_of": NOON.isoformat(),
+        "events": [{"event_type": "message_received", "event_timestamp": NOON.isoformat(),
+                    "message_id": "m1", "metadata": {"source": "webhook", "text": "hi"}}],
+    }  # fmt: skip
+    for kind, record in (("message", {}), ("event", event), ("delivery", {"delivery": 1})):
+        one = {"source": "x", "kind": kind, "identity": kind, "reason": "?", "record": record}
+        database.call("quarantine", page_id=PAGE, records=encode([one]))
+    assert retry_due(database) == 0, "nothing is due within ten minutes"
+
+    def pauses() -> list[Any]:
+        return rows(
+            database,
+            "select kind, retries, round(extract(epoch from retry_at - now()) / 60)"
+            " from quarantined_records where resolved_at is null order by id",
+        )
+
+    expected = [20, 40, 80, 160, 320, 640, 1280, 1440, 1440]
+    for attempt, minutes in enumerate(expected, 1):
+        execute(database, "update quarantined_records set retry_at = now()")
+        assert retry_due(database) == (1 if attempt == 1 else 0)
+        assert pauses() == [("message", attempt, minutes), ("delivery", 0, 0)]
+    assert rows(database, "select message_id from event_facts") == [("m1",)]
+
+
+def test_the_records_of_a_removed_page_are_not_tried_again(database: Database) -> None:
+    database.call(
+        "register_page", page_id=PAGE, name="Page", user_id=None, platform=None,
+        token_encrypted="X",
+    )  # fmt: skip
+    quarantined(database)
+    execute(database, "update quarantined_records set retry_at = now()")
+    execute(database, "update facebook_pages set status = 'removed'")
+    retry_due(database)
+    assert rows(database, "select retries from quarantined_records") == [(0,)]
+
+
+def test_the_command_discards_and_keeps_who_and_why(
+    database: Database, url: str, tmp_path: Path
+) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "messenger_pipeline.cli", "quarantine", *arguments],
+            env={**os.environ, "MESSENGER_DATABASE_URL": url},
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    for number in range(4):
+        quarantined(database, page="10" if number < 3 else "11", identity=str(number))
+    first, *_, last = (one.id for one in list_quarantined(database))
+    assert run("discard", str(first)).returncode == 2, "a reason is required"
+    assert run("discard", "--reason", "x").returncode == 2
+    one = run("discard", str(first), "999", "--reason", "known", "--by", "ann")
+    assert (one.returncode, one.stdout) == (0, "1 record discarded.\n")
+    assert one.stderr == "Warning: not in quarantine: 1 id.\n"
+    unconfirmed = run("discard", "--page", "10", "--reason", "known")
+    assert unconfirmed.returncode == 2
+    assert "This discards 2 records. Add --yes." in unconfirmed.stderr
+    assert run("discard", "--page", "10", "--reason", "known", "--yes").stdout == (
+        "2 records discarded.\n"
+    )
+    assert [record.id for record in list_quarantined(database)] == [last]
+    listed = [json.loads(line) for line in run("list", "--discarded", "--json").stdout.splitlines()]
+    assert (listed[0]["discarded_by"], listed[0]["discard_reason"]) == ("ann", "known")
+    assert all(row["discarded_by"] and row["resolved_at"] for row in listed)
+    assert "known" in run("list", "--discarded").stdout
+    again = run("replay", str(first))
+    assert again.returncode == 1, "it is tried, and still cannot be used"
+    assert f"record {first} still cannot be used" in again.stderr
 
 
 def _now() -> datetime:

@@ -11,12 +11,14 @@ from messenger_pipeline.db.pages import PageRecord, get_page
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import (
+    DatabaseUnavailable,
     GraphError,
     PipelineError,
     RateLimited,
+    Stopped,
     TokenDead,
     TransientError,
-    UsageError,
+    reason_of,
 )
 from messenger_pipeline.graph.access import TokenState
 from messenger_pipeline.graph.client import GraphClient
@@ -48,8 +50,8 @@ class PageCheckTotals:
 
 
 def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> PageCheckTotals:
-    """Check pages one after the other. A failure of one does not affect the others. Raises
-    Stopped."""
+    """Check pages one after the other. A failure of one does not affect the others. Raises Stopped,
+    DatabaseUnavailable."""
     total = PageCheckTotals()
     for page_id in page_ids:
         if stop.is_set():
@@ -57,15 +59,30 @@ def check_pages(engine: Engine, page_ids: list[str], stop: threading.Event) -> P
         total.pages += 1
         try:
             check = check_page(engine, page_id, stop)
-        except (GraphError, UsageError) as error:
-            # A rate limit, or the page is not registered any more.
-            _log.warning("page %s could not be checked: %s", page_id, error)
+        except (Stopped, DatabaseUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - the next page is checked
+            _log.warning("page %s could not be checked: %s", page_id, reason_of(error))
             total.incomplete += 1
+            if not isinstance(error, RateLimited):  # that passes
+                _record_failure(engine, page_id, reason_of(error))
             continue
         total.dead += check.token_valid is False
         total.unsubscribed += check.subscribed is False
         total.incomplete += check.error is not None
     return total
+
+
+def _record_failure(engine: Engine, page_id: str, reason: str) -> None:
+    """Record that a page could not be checked. Otherwise it would be the first to be checked again
+    and again, before pages that can be."""
+    try:
+        page = get_page(engine.database, page_id)
+        record_page_check(engine.database, page, PageCheck(error=reason))
+    except DatabaseUnavailable:
+        raise
+    except PipelineError as error:  # the page is not registered any more, for example
+        _log.info("the failed check of page %s could not be recorded: %s", page_id, error)
 
 
 def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck:

@@ -4,6 +4,7 @@ The receiver and a sensor of Dagster both do this, so either is enough; neither 
 the other.
 """
 
+import json
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from messenger_pipeline.alerting.messages import message_for
 from messenger_pipeline.alerting.notifier import NotificationFailed, Notifier
 from messenger_pipeline.db import alerts
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable, reason_of
 
 INTERVAL_SECONDS = 30.0
 """Between two evaluations."""
@@ -36,32 +37,68 @@ class WatchResult:
 
 
 def watch(database: Database, url: str | None) -> WatchResult:
-    """Open and close alerts, then send the pending messages to `url`, if there is one."""
-    updated = alerts.update_alerts(database)
+    """Open and close alerts, then send the pending messages to `url`, if there is one. Messages are
+    sent even if the conditions cannot be evaluated; then that error is raised."""
+    try:
+        updated = alerts.update_alerts(database)
+    except DatabaseUnavailable:
+        raise
+    except DatabaseError:
+        if url:
+            send_messages(database, Notifier(url))
+        raise
     sent, failure = send_messages(database, Notifier(url)) if url else (0, None)
     return WatchResult(updated, sent, failure)
 
 
 def send_messages(database: Database, notifier: Notifier) -> tuple[int, str | None]:
-    """Send pending messages until one fails. Returns how many were sent, and the failure's
-    reason."""
+    """Send pending messages until none is left or the notifier is down. A message that cannot be
+    built or is refused is retried later, and stops no other. Returns how many were sent, and the
+    reason why one was not."""
     sent, deadline = 0, time.monotonic() + _SENDING_SECONDS
+    failure: str | None = None
     while time.monotonic() < deadline and (claimed := alerts.claim_message(database)):
         try:
+            claimed = _buildable(database, claimed)
+            if not claimed:
+                continue
             notifier.post(message_for(claimed))
         except NotificationFailed as error:
-            reason = str(error)
+            failure = str(error)
             alerts.postpone_message(
                 database,
                 claimed,
-                reason,
+                failure,
                 seconds=error.retry_after,
                 notifier_down=error.unavailable,
             )
-            return sent, reason
-        alerts.settle_message(database, claimed)
-        sent += 1
-    return sent, None
+            if error.unavailable:
+                break
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others are sent
+            failure = reason_of(error)
+            alerts.postpone_message(database, claimed, failure, seconds=0.0, notifier_down=False)
+        else:
+            alerts.settle_message(database, claimed)
+            sent += 1
+    return sent, failure
+
+
+def _buildable(database: Database, claimed: list[alerts.ClaimedAlert]) -> list[alerts.ClaimedAlert]:
+    """The alerts of a message without those for which none can be built; they are put off."""
+    good = []
+    for alert in claimed:
+        try:
+            json.dumps(message_for([alert]))
+        except Exception as error:  # noqa: BLE001 - the others are sent
+            _log.warning("no message can be built for alert %d: %s", alert.id, reason_of(error))
+            alerts.postpone_message(
+                database, [alert], reason_of(error), seconds=0.0, notifier_down=False
+            )
+        else:
+            good.append(alert)
+    return good
 
 
 class Watcher(threading.Thread):
@@ -89,8 +126,8 @@ class Watcher(threading.Thread):
             pause = self._every
             try:
                 self._evaluate()
-            except PipelineError as error:
-                _log.warning("alerts could not be evaluated: %s", error)
+            except Exception as error:  # noqa: BLE001 - the next evaluation may succeed
+                _log.warning("alerts could not be evaluated: %s", reason_of(error))
 
     def _evaluate(self) -> None:
         with self._open_database() as database:

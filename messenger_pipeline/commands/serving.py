@@ -50,6 +50,7 @@ def serve(host: str, port: int, drain: bool) -> None:
     verify_token = _require_secrets(settings)
     from messenger_pipeline.web.app import Control, create_app
     from messenger_pipeline.web.drain_process import DrainProcess
+    from messenger_pipeline.web.drain_state import DrainState
 
     with (
         _listening(host, port) as listener,
@@ -58,7 +59,9 @@ def serve(host: str, port: int, drain: bool) -> None:
             url, schema=settings.database_schema, timeout=_WAIT_SECONDS, size=_CONTROL_CONNECTIONS
         ) as database,
     ):
-        process = DrainProcess(environment, drain=drain)
+        process = DrainProcess(
+            environment, drain=drain, on_failure=DrainState(database).failed if drain else _ignore
+        )
         commit = GroupCommit(url, settings.database_schema, process.notify)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
         control = Control(database, _secret(settings.listen_url) or url, _secret(settings.api_key))
@@ -77,6 +80,10 @@ def serve(host: str, port: int, drain: bool) -> None:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
             click.echo("Ended. Every delivery that was answered is stored.")
+
+
+def _ignore(_reason: str) -> None:
+    """The end of a process that only checks alerts concerns no delivery."""
 
 
 def _print_control(control: "Control", address: str) -> None:

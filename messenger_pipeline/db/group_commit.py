@@ -1,14 +1,18 @@
 """Group commit: stores the deliveries that an asynchronous receiver takes in, many per commit."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
 from messenger_pipeline.db.pool import own_schema, translated
-from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
+from messenger_pipeline.errors import DatabaseUnavailable, PipelineError, reason_of
+
+_log = logging.getLogger(__name__)
 
 MAX_BATCH = 500
 """Bodies in one commit."""
@@ -102,12 +106,14 @@ class GroupCommit:
             self._call_back(len(batch), error)
 
     def _call_back(self, deliveries: int, error: PipelineError | None) -> None:
+        calls: list[Callable[[], None]] = [*self.on_failure]
         if error is None:
-            for committed in self.on_commit:
-                committed(deliveries)
-        else:
-            for failed in self.on_failure:
-                failed()
+            calls = [partial(committed, deliveries) for committed in self.on_commit]
+        for call in calls:
+            try:
+                call()
+            except Exception:  # noqa: BLE001 - the deliveries are committed, or refused, all the same
+                _log.exception("a callback failed after a commit")
 
     def _refuse_queued(self, _: object) -> None:
         """Fail what is queued: no commit will follow."""
@@ -137,6 +143,10 @@ class GroupCommit:
             insert.result()
         except PipelineError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - the next commit may succeed
+            # The next commit may succeed, so this one must not end the task.
+            _log.exception("a commit failed")
+            return DatabaseUnavailable(f"deliveries could not be committed: {reason_of(error)}")
         return None
 
     async def _insert(self, bodies: list[bytes]) -> None:

@@ -1,25 +1,32 @@
 """The inbox of webhook deliveries."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from messenger_pipeline.db.load import encode
-from messenger_pipeline.db.pool import Connection, Database, call
+from messenger_pipeline.db.pool import Connection, Database, call, translated
 
 ANNOUNCEMENTS = "messenger_changes"
 """The channel that announces each changed conversation: {"page_id", "conversation_id"}."""
 
 
+MAX_CLAIMS = 3
+"""Claims by processes that ended without settling, after which a delivery is set aside. The SQL
+function claim_webhook_deliveries has the same number."""
+
+
 @dataclass(frozen=True)
 class Delivery:
-    """A due delivery."""
+    """A due delivery. `claims`: processes that took it and ended without settling it."""
 
     id: int
     body: bytes
     received_at: datetime
     attempts: int
+    claims: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,30 @@ def receive(database: Database, bodies: Sequence[bytes]) -> list[int]:
 
 
 def claim(connection: Connection, limit: int, ids: list[int] | None = None) -> list[Delivery]:
-    """Claim due deliveries, longest waiting first, until the end of the transaction."""
-    return call(connection, "claim_webhook_deliveries", Delivery, limit=limit, ids=ids)
+    """Claim due deliveries, longest waiting first, until the end of the transaction. One with
+    `claims` is claimed alone; one with MAX_CLAIMS must be set aside."""
+    return call(
+        connection, "claim_webhook_deliveries", Delivery, limit=limit, ids=ids, with_lost=True
+    )
+
+
+def count_claim(database: Database, ids: list[int]) -> int:
+    """Record durably that these deliveries are about to be parsed. Returns the claim's id."""
+    return int(database.value("count_webhook_claim", deliveries=ids))
+
+
+def return_claims(database: Database, claims: list[int]) -> None:
+    """Undo claims whose deliveries were not settled, through no fault of theirs."""
+    database.call("return_webhook_claims", ids=claims)
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what is done in it if it raises; the transaction goes on. Constraints of the database's
+    owner that are checked at commit raise here, not for all parts of the transaction together."""
+    with translated(), connection.transaction():
+        yield
+        connection.execute("set constraints all immediate")
 
 
 def find_registered(connection: Connection, page_ids: list[str]) -> set[str]:
@@ -158,3 +187,30 @@ def delete_settled(database: Database, keep: timedelta) -> int:
     while found := database.value("delete_settled_deliveries", keep=keep):
         deleted += int(found)
     return deleted
+
+
+@dataclass(frozen=True)
+class FailingDrain:
+    """A drain that cannot work, such as the receiver's on one host."""
+
+    name: str
+    failures: int
+    since: datetime
+    error: str
+
+
+def record_drain_failure(
+    database: Database, name: str, error: str, failures: int | None = None
+) -> None:
+    """Record that a drain could not work. `failures` in a row; None: one more than before."""
+    database.call("record_drain_failure", name=name, error=error, failures=failures)
+
+
+def record_drain_success(database: Database, name: str) -> None:
+    """Record that a drain works."""
+    database.call("record_drain_success", name=name)
+
+
+def list_failing_drains(database: Database) -> list[FailingDrain]:
+    """Return the drains that failed three times in a row."""
+    return database.call("list_failing_drains", FailingDrain)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from messenger_pipeline.db.pool import translated
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import reason_of
 
 _log = logging.getLogger(__name__)
 
@@ -42,8 +42,10 @@ async def listen(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None
                 async for payload in notifications:
                     pause = _BACKOFF[0]
                     yield payload
-        except PipelineError as error:
-            _log.warning("cannot listen for notifications, retrying in %.0f s: %s", pause, error)
+        except Exception as error:  # noqa: BLE001 - such as a payload that is not UTF-8
+            _log.warning(
+                "cannot listen for notifications, retrying in %.0f s: %s", pause, reason_of(error)
+            )
         await asyncio.sleep(pause)
         pause = min(pause * 2, _BACKOFF[1])
 

@@ -57,9 +57,10 @@ _CONTRACT = frozenset(
 )
 """Functions in the data schema: clients of the replaced application call them too."""
 
-_LOADS = frozenset({"load_sync_response"})
-"""Functions with a pool of their own. In a shared pool each connection would plan the loads
-again."""
+_LOADS = frozenset({"load_sync_response", "count_webhook_claim"})
+"""Functions with a pool of their own. In a shared pool each connection would plan the loads again;
+a claim is counted while its caller holds a connection of the other pool, and must not wait for
+one that another such caller holds."""
 _CONFLICTS = 4  # retries of a call that conflicts with another before it fails
 _PAUSE = 0.2  # seconds between attempts to reach a lost server
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +16,16 @@ from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
 from messenger_pipeline.defs.tags import CAUSE, KIND
 from messenger_pipeline.engine import Engine
+from messenger_pipeline.errors import DatabaseError
+from messenger_pipeline.quarantine import retry_due
 from messenger_pipeline.webhook.drain import DrainResult, drain_batch
 from messenger_pipeline.webhook.names import NameFinder
 
+RUNS = "Dagster's job drain_webhooks"
+"""The runs' name among the drains that fail."""
+_RETRY_SECONDS = (10.0, 300.0)
+"""The pause after a run that failed, doubled with each one from the first to the longest."""
+_COUNTED_RUNS = 10  # runs that are looked at for failures in a row
 _RECEIVER_DELAY = timedelta(seconds=2)
 """The receiver's own drain gets this time before a run is requested."""
 
@@ -55,6 +63,9 @@ def webhook_deliveries(
     with stop_on_signal() as stop, pipeline.engine() as engine:
         total = drain_inbox(engine, stop, start + config.max_seconds)
         waiting = inbox.count_due(engine.database)
+        inbox.record_drain_success(engine.database, RUNS)
+        with suppress(DatabaseError):  # they are no deliveries, and are tried again
+            retry_due(engine.database)
     if stop.is_set():
         # Dagster cancelled the run. Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
@@ -129,8 +140,12 @@ drain_job = dg.define_asset_job(
 def webhook_inbox(
     context: dg.SensorEvaluationContext, pipeline: Pipeline
 ) -> dg.RunRequest | dg.SkipReason:
+    failures, failed_at = _failures_in_a_row(context.instance)
     with pipeline.database() as database:
         waiting = inbox.count_due(database, _RECEIVER_DELAY)
+        if failures and waiting.deliveries:
+            error = "the last runs failed: see the job in Dagster"
+            inbox.record_drain_failure(database, RUNS, error, failures)
     if not waiting.deliveries:
         return dg.SkipReason("No delivery is due.")
     unfinished = dg.RunsFilter(job_name=drain_job.name, statuses=UNFINISHED)
@@ -138,4 +153,31 @@ def webhook_inbox(
         return dg.SkipReason(
             f"A run is applying the {waiting.deliveries:,} due deliveries already."
         )
+    pause = failed_at + pause_after_failures(failures) - time.time()
+    if pause > 0:
+        return dg.SkipReason(
+            f"The last {failures:,} runs failed. The next one starts in {pause:.0f} s."
+        )
     return dg.RunRequest(tags={CAUSE: "webhook"})
+
+
+def pause_after_failures(failures: int) -> float:
+    """Seconds from the end of the last of so many failed runs to the next run."""
+    first, longest = _RETRY_SECONDS
+    return min(first * 2.0 ** (failures - 1), longest) if failures else 0.0
+
+
+def _failures_in_a_row(instance: dg.DagsterInstance) -> tuple[int, float]:
+    """How many of the newest runs failed, also by the death of their process, and when the newest
+    one ended, in seconds since 1970."""
+    ended = dg.RunsFilter(
+        job_name=drain_job.name,
+        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE],
+    )
+    records = instance.get_run_records(ended, limit=_COUNTED_RUNS)
+    failures = 0
+    for record in records:
+        if record.dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+            break
+        failures += 1
+    return failures, (records[0].end_time or 0.0) if failures else 0.0

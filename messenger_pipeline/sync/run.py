@@ -57,7 +57,7 @@ def sync_page(
         # Before anything can fail: a page that fails is due again only after its interval.
         postpone_next_sync(engine.database, page.facebook_page_id)
         token = token_of(engine, page)
-        with held_lease(engine.database, page.facebook_page_id, request.run_id) as fence:
+        with held_lease(engine.database, page.facebook_page_id, request.run_id, stop=stop) as fence:
             session = sessions.open_session(
                 engine.database, page.facebook_page_id, fence, request.mode, request.run_id,
                 request.session,

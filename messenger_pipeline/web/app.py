@@ -86,7 +86,7 @@ def create_app(
     )
     api.state.database, api.state.auth, api.state.feed = control.database, auth, feed
     handle_errors(api)
-    add_health_routes(api, commit)
+    add_health_routes(api, commit, control.database)
     endpoint = MetricsEndpoint(metrics, SampleReader(commit.url, commit.schema))
     api.add_api_route("/metrics", endpoint.get, **METRICS_ROUTE)
     _add_control_routes(api)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from messenger_pipeline.db.metrics import Sample, SampleReader
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import reason_of
 from messenger_pipeline.web.receiver_metrics import ReceiverMetrics
-from messenger_pipeline.web.shared_metrics import shared_families
+from messenger_pipeline.web.shared_metrics import GROUP_UP, shared_families
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ METRICS_ROUTE: dict[str, Any] = {
 
 
 class MetricsEndpoint:
-    """Responds to scrapes. While the database is down it still reports this process's metrics."""
+    """Responds to scrapes. While the database is down it still reports this process's metrics, and
+    a group of metrics that fails is left out and reported as such."""
 
     def __init__(self, own: ReceiverMetrics, shared: SampleReader) -> None:
         self._own, self._shared = own, shared
@@ -38,10 +39,10 @@ class MetricsEndpoint:
         samples: list[Sample] | None
         try:
             samples = await self._shared.read()
-        except PipelineError as error:
-            _log.warning("cannot read the metrics that the processes share: %s", error)
+        except Exception as error:  # noqa: BLE001 - the other metrics are reported
+            _log.warning("cannot read the metrics that the processes share: %s", reason_of(error))
             samples = None
-        scrape = _Scrape(self._own.registry, samples, time.perf_counter() - began)
+        scrape = _Scrape(self._own.collectors, samples, time.perf_counter() - began)
         # In a thread: encoding takes as long as several deliveries.
         body, kind = await asyncio.to_thread(_encode, scrape, request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
@@ -56,13 +57,24 @@ def _encode(scrape: Collector, accept: str) -> tuple[bytes, str]:
 
 
 class _Scrape(Collector):
-    """The metrics of one scrape; `samples` is None if the database could not be read."""
+    """The metrics of one scrape; `own` are this process's collectors by group. `samples` is None if
+    the database could not be read."""
 
-    def __init__(self, own: Collector, samples: list[Sample] | None, seconds: float) -> None:
+    def __init__(
+        self, own: Mapping[str, Collector], samples: list[Sample] | None, seconds: float
+    ) -> None:
         self._own, self._samples, self._seconds = own, samples, seconds
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._own.collect()
+        groups = GaugeMetricFamily(
+            GROUP_UP,
+            "Whether a group of metrics could be read; 0: its metrics are missing.",
+            labels=["group"],
+        )
+        for name, collector in self._own.items():
+            families = _collected(name, collector)
+            yield from families or ()
+            groups.add_metric([name], families is not None)
         yield GaugeMetricFamily(
             "messenger_database_up",
             "Whether PostgreSQL reported what the processes share; 0: those metrics are missing.",
@@ -73,5 +85,18 @@ class _Scrape(Collector):
             "How long PostgreSQL took to report that, or to fail.",
             self._seconds,
         )
+        for sample in self._samples or ():
+            if sample.metric == GROUP_UP:
+                groups.add_metric(sample.labels, sample.value)
+        yield groups
         if self._samples is not None:
             yield from shared_families(self._samples)
+
+
+def _collected(name: str, collector: Collector) -> list[Metric] | None:
+    """A collector's metrics; None if it fails."""
+    try:
+        return list(collector.collect())
+    except Exception as error:  # noqa: BLE001 - the other metrics are reported
+        _log.warning("cannot collect the metrics of the group %s: %s", name, reason_of(error))
+        return None

@@ -12,6 +12,7 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.registry import Collector
 
 from messenger_pipeline.db.group_commit import MAX_BATCH
 
@@ -30,7 +31,9 @@ class ReceiverMetrics:
     """The receiver's counters and histograms, in a registry of their own: one per application."""
 
     def __init__(self) -> None:
-        self.registry = registry = _process_registry()
+        self.registry = registry = _own_registry()
+        self.collectors: dict[str, Collector] = {"receiver": registry, **_process_collectors()}
+        """What this process reports, by group: one that fails leaves the others."""
         self._deliveries = Counter(
             "messenger_webhook_deliveries_received",
             "Deliveries by the HTTP status of the response; 499: the sender disconnected before.",
@@ -72,16 +75,28 @@ class ReceiverMetrics:
         self._failed_commits.inc()
 
 
-def _process_registry() -> CollectorRegistry:
-    """A registry with what prometheus-client knows about the process, and our version."""
+def _own_registry() -> CollectorRegistry:
+    """A registry with our version."""
     registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
     build = Info(
         "messenger_build", "The version of messenger-pipeline that responds.", registry=registry
     )
     build.info({"version": version("messenger-pipeline")})
     return registry
+
+
+def _process_collectors() -> dict[str, Collector]:
+    """What prometheus-client knows about the process, each in a registry of its own."""
+    collectors: dict[str, Collector] = {}
+    for name, collector in (
+        ("process", ProcessCollector),
+        ("platform", PlatformCollector),
+        ("garbage_collection", GCCollector),
+    ):
+        registry = CollectorRegistry()
+        collector(registry=registry)
+        collectors[name] = registry
+    return collectors
 
 
 def _commit_metrics(registry: CollectorRegistry) -> tuple[Histogram, Counter]:

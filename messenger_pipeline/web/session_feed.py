@@ -13,7 +13,7 @@ from uuid import UUID
 from messenger_pipeline.db.notifications import listen
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import ANNOUNCEMENTS, SessionProgress, list_progress
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import DatabaseUnavailable, reason_of
 from messenger_pipeline.web.snapshots import EventId, Snapshots
 
 _log = logging.getLogger(__name__)
@@ -100,6 +100,9 @@ class SessionFeed:
                     watched_at = time.monotonic()
                 await _wait(self._wake, _FULL_INTERVAL)
                 self._wake.clear()
+                if listener.done():  # it never ends by itself
+                    _log_failure(listener)
+                    listener = asyncio.create_task(self._listen())
                 read_all = self._read_all or time.monotonic() - read_all_at >= _FULL_INTERVAL
                 if await self._refresh(read_all) and read_all:
                     read_all_at = time.monotonic()
@@ -135,15 +138,15 @@ class SessionFeed:
         self._read_all = False
         try:
             rows = await self._read_changed(pending, read_all)
-        except PipelineError as error:
-            _log.warning("cannot read the progress of syncs, retrying: %s", error)
+            self._snapshots.publish(rows.values())
+            self._snapshots.discard_unwatched()
+        except Exception as error:  # noqa: BLE001 - it is read again
+            _log.warning("cannot read the progress of syncs, retrying: %s", reason_of(error))
             self._pending |= pending
             self._read_all = True
             self._wake.set()
             await asyncio.sleep(_FULL_INTERVAL)
             return False
-        self._snapshots.publish(rows.values())
-        self._snapshots.discard_unwatched()
         return True
 
     async def _read_changed(
@@ -155,12 +158,37 @@ class SessionFeed:
             subscribers = self._snapshots.subscribers
             wanted |= {session for session, count in subscribers.items() if session and count > 0}
             if subscribers[None] > 0:
-                rows = await self._read(None)
+                rows = await self._read_open()
                 # A session that was open and is not in the list any more has ended.
                 wanted |= self._snapshots.open_sessions()
         if missing := wanted - rows.keys():
-            rows |= await self._read([*missing])
+            rows |= await self._read_each([*missing])
         return rows
+
+    async def _read_each(self, sessions: list[UUID]) -> dict[UUID, SessionProgress]:
+        """The sessions that can be read."""
+        try:
+            return await self._read(sessions)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is read again
+            if len(sessions) == 1:
+                _log.warning("cannot read the sync %s: %s", sessions[0], reason_of(error))
+                return {}
+        rows: dict[UUID, SessionProgress] = {}
+        for session in sessions:
+            rows |= await self._read_each([session])
+        return rows
+
+    async def _read_open(self) -> dict[UUID, SessionProgress]:
+        """All open sessions; if one of them cannot be read, those that are known already."""
+        try:
+            return await self._read(None)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is read again
+            _log.warning("cannot read all open syncs at once: %s", reason_of(error))
+            return {}
 
     async def _read(self, sessions: list[UUID] | None) -> dict[UUID, SessionProgress]:
         """The sessions named, or all open ones."""

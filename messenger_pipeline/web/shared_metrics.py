@@ -126,11 +126,26 @@ SHARED_METRICS = (
 )
 
 
+GROUP_UP = "messenger_metrics_group_up"
+"""Whether a group of metrics could be read. The database reports its groups, a receiver its own."""
+
+
 def shared_families(samples: Iterable[Sample]) -> Iterator[Metric]:
     """Every shared metric with its samples; one without samples has a type and help text only."""
+    metrics = {metric.name: metric for metric in SHARED_METRICS}
     families = {metric.name: metric.family() for metric in SHARED_METRICS}
     for sample in samples:
-        # The schema may be newer than this program, and report more.
-        if sample.metric in families:
+        metric = metrics.get(sample.metric)
+        # The schema may be newer than this program, and report more, or with other labels.
+        if metric and _fits(sample, metric):
             families[sample.metric].add_metric(sample.labels, sample.value)
     yield from families.values()
+
+
+def _fits(sample: Sample, metric: SharedMetric) -> bool:
+    """Whether a sample can be exported: one that cannot would fail the whole scrape."""
+    return (
+        isinstance(sample.value, int | float)
+        and len(sample.labels or ()) == len(metric.labels)
+        and all(isinstance(label, str) for label in sample.labels or ())
+    )

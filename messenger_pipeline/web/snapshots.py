@@ -6,6 +6,7 @@ is queued for anybody.
 
 import asyncio
 import itertools
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
@@ -19,6 +20,7 @@ from sse_starlette import ServerSentEvent
 from messenger_pipeline.db.progress import SessionProgress
 from messenger_pipeline.progress import StatusAnswer, status_answer
 
+_log = logging.getLogger(__name__)
 _KEEP_ENDED = 60.0  # seconds that an ended session is kept for subscribers to all sessions
 
 _answers = TypeAdapter(StatusAnswer)
@@ -79,9 +81,14 @@ class Snapshots:
         changed = False
         for row in rows:
             known = self._newest.get(row.sync_session_id)
-            if known is None or known.row != row:
+            if known is not None and known.row == row:
+                continue
+            try:
                 self._newest[row.sync_session_id] = self._take(row)
-                changed = True
+            except Exception:  # noqa: BLE001 - the other sessions can be shown
+                _log.exception("the state of sync %s cannot be shown", row.sync_session_id)
+                continue
+            changed = True
         if changed:
             self._wake()
 

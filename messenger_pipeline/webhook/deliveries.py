@@ -8,13 +8,14 @@ Source: Messenger Platform, Webhooks reference; Instagram Platform, Webhooks.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json
 
+from messenger_pipeline.errors import reason_of
 from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.payloads import parse_events
@@ -52,7 +53,12 @@ class Item:
 
 def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
     """Every item of a body, in order. A body that is not a delivery is one unusable item."""
-    envelope = _decode(body)
+    try:
+        envelope = _decode(body)
+    except MemoryError:  # it passes
+        raise
+    except Exception as error:  # noqa: BLE001 - the item is unusable
+        envelope = reason_of(error)
     if isinstance(envelope, str):
         return [_unusable_body(body, envelope)]
     items = list(islice(_items(envelope, received_at), MAX_ITEMS + 1))
@@ -148,8 +154,25 @@ def _items_of_entry(place: str, entry: dict[str, Any], received_at: datetime) ->
 
 
 def _item(path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime) -> Item:
+    """One item. Nothing in it, foreseen or not, fails the others."""
+    try:
+        return _parse(path, entry, channel, item, received_at)
+    except MemoryError:  # it passes
+        raise
+    except Exception as error:  # noqa: BLE001 - the item is unusable
+        raw = _raw_of(entry, channel, item)
+        return Item(path, _id(entry.get("id")), None, [], raw, unusable=reason_of(error))
+
+
+def _raw_of(entry: dict[str, Any], channel: str, item: Any) -> dict[str, Any]:
     kept = {name: entry[name] for name in ("id", "time") if name in entry}
-    raw = {"entry": kept, "channel": channel, "item": item}
+    return {"entry": kept, "channel": channel, "item": item}
+
+
+def _parse(
+    path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime
+) -> Item:
+    raw = _raw_of(entry, channel, item)
     if not isinstance(item, dict):
         page_id = _id(entry.get("id"))
         return Item(path, page_id, None, [], raw, unusable="the item is not an object")
@@ -201,18 +224,29 @@ def _parties(entry: dict[str, Any], item: dict[str, Any]) -> tuple[str | None, s
 def _join_messages(items: list[Item]) -> list[Item]:
     """Messages of one id and time in one delivery are parts of one message: each gets the metadata
     of all."""
-    groups: dict[tuple[Any, ...], list[EventRow]] = {}
-    for item in items:
+    groups: dict[tuple[Any, ...], list[tuple[int, EventRow]]] = {}
+    for number, item in enumerate(items):
         for event in item.events:
             if event["message_id"] is not None and event["event_type"].startswith("message_"):
                 key = item.page_id, event["message_id"], item.time
-                groups.setdefault(key, []).append(event)
+                groups.setdefault(key, []).append((number, event))
     for group in groups.values():
         if len(group) > 1:
-            whole = join_parts([event["metadata"] for event in group])
-            for event in group:
-                event["metadata"] = dict(whole)
+            _join(items, group)
     return items
+
+
+def _join(items: list[Item], group: list[tuple[int, EventRow]]) -> None:
+    try:
+        whole = join_parts([event["metadata"] for _, event in group])
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the item is unusable
+        for number, _ in group:
+            items[number] = replace(items[number], events=[], unusable=reason_of(error))
+        return
+    for _, event in group:
+        event["metadata"] = dict(whole)
 
 
 def _party(item: dict[str, Any], name: str) -> str | None:

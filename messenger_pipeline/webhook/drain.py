@@ -3,94 +3,77 @@
 A batch is one transaction: it loads the events of its deliveries and settles them, or does neither.
 Any number of drains can run at once, in the receiver, in Dagster and on the command line. They need
 no order, because merges commute.
+
+Whatever goes wrong with one delivery, the others are applied:
+
+- a batch that fails is applied one delivery at a time, a delivery that fails one item at a time;
+- what fails then is put off with growing pauses, and set aside in quarantine where the database is
+  not the cause;
+- a delivery that ends its process is recognized by the claims that it leaves, taken alone, and then
+  set aside.
 """
 
+import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from messenger_pipeline.db import inbox
+from messenger_pipeline.db.inbox import Delivery
 from messenger_pipeline.db.pool import Connection, Database
 from messenger_pipeline.errors import (
     DatabaseConflict,
     DatabaseError,
     DatabaseUnavailable,
-    SchemaError,
+    reason_of,
 )
-from messenger_pipeline.webhook.deliveries import Item, parse_delivery
-from messenger_pipeline.webhook.outcome import Outcome, key_of, pause_after
-from messenger_pipeline.webhook.rows import conversation_row
+from messenger_pipeline.webhook.batch import apply_deliveries, apply_items
+from messenger_pipeline.webhook.claims import counted_claim
+from messenger_pipeline.webhook.outcome import (
+    ATTEMPTS,
+    MAX_PAUSE_SECONDS,
+    delivery_record,
+    pause_after,
+)
+from messenger_pipeline.webhook.result import DrainResult
+
+__all__ = ["DrainResult", "drain_batch", "drain_deliveries"]
 
 BATCH = 200  # deliveries
 _MAX_CONFLICTS = 4  # retries of a batch that lost a lock to another transaction
+_MAX_LOSSES = 3  # connections that one delivery may lose before it is put off
 _POLL_SECONDS = 0.05
-_MAX_PAUSE_SECONDS = 600.0
+_MAX_LOSS_PAUSE_SECONDS = 6 * 3600.0
+"""For a delivery that takes the connection down, perhaps with all others of the server."""
 
-ParsedDelivery = tuple[inbox.Delivery, list[Item]]
-
-
-@dataclass
-class DrainResult:
-    """The figures of one batch, or of several."""
-
-    deliveries: int = 0
-    states: Counter[str] = field(default_factory=Counter)
-    """done, ignored, failed; retry and waiting are still pending."""
-    events: Counter[str] = field(default_factory=Counter)
-    """Applied events by type, including those that were stored already."""
-    ignored: Counter[str] = field(default_factory=Counter)
-    """Ignored items by reason."""
-    events_created: int = 0
-    inserted: int = 0
-    updated: int = 0
-    quarantined: int = 0
-    oldest: datetime | None = None
-    """When the oldest of the deliveries was received."""
-    new_contacts: list[tuple[str, str]] = field(default_factory=list)
-    """Page and contact id of the new conversations, whose names are unknown."""
-
-    def add(self, other: "DrainResult") -> None:
-        self.deliveries += other.deliveries
-        self.states.update(other.states)
-        self.events.update(other.events)
-        self.ignored.update(other.ignored)
-        self.events_created += other.events_created
-        self.inserted += other.inserted
-        self.updated += other.updated
-        self.quarantined += other.quarantined
-        self.new_contacts += other.new_contacts
-        if other.oldest and (self.oldest is None or other.oldest < self.oldest):
-            self.oldest = other.oldest
+_log = logging.getLogger(__name__)
+_Apply = Callable[[Connection, list[Delivery]], DrainResult]
 
 
 def drain_batch(
     database: Database, limit: int = BATCH, ids: list[int] | None = None
 ) -> DrainResult:
     """Apply up to `limit` due deliveries, only those in `ids` if it is given. `deliveries` is 0 if
-    none is due. Raises DatabaseUnavailable; then nothing is applied and all of it stays pending."""
-    conflicts = 0
-    while True:
-        claimed: list[inbox.Delivery] = []
-        try:
-            with database.transaction() as connection:
-                claimed += inbox.claim(connection, limit, ids)
-                return _apply(connection, claimed)
-        except DatabaseConflict:
-            conflicts += 1
-            if conflicts > _MAX_CONFLICTS:
-                raise
-        except (DatabaseUnavailable, SchemaError):
-            raise
-        except DatabaseError as error:
-            if len(claimed) == 1:
-                return _postpone(database, claimed[0], str(error))
-            if not claimed:
-                raise
-            # One delivery fails the whole batch: apply each on its own.
-            return _drain_singly(database, [one.id for one in claimed])
+    none is due.
+
+    Raises only what hinders all deliveries, such as DatabaseUnavailable or SchemaError. Then
+    nothing is applied and all of it stays pending.
+    """
+    claimed, error = _attempt(database, limit, ids, apply_deliveries)
+    if isinstance(error, DrainResult):
+        return error
+    if not claimed:
+        raise error
+    _require_reachable(database, error)
+    if len(claimed) == 1:
+        return _drain_by_item(database, claimed[0])
+    _log.warning(
+        "%d deliveries could not be applied together, and are applied one by one: %s",
+        len(claimed),
+        reason_of(error),
+    )
+    return _drain_singly(database, claimed)
 
 
 def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryOutcome]:
@@ -109,102 +92,115 @@ def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryO
         time.sleep(_POLL_SECONDS)  # another drain has claimed them
 
 
-def _drain_singly(database: Database, ids: list[int]) -> DrainResult:
+def _drain_singly(database: Database, deliveries: list[Delivery]) -> DrainResult:
+    """Apply each delivery on its own. One that cannot even be put off, such as a row that cannot be
+    updated, fails this only if it is all that there is."""
     total = DrainResult()
-    for one in ids:
-        total.add(drain_batch(database, 1, [one]))
+    failure: Exception | None = None
+    for one in deliveries:
+        try:
+            total.add(drain_batch(database, 1, [one.id]))
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the other deliveries are applied
+            _log.error("delivery %d cannot even be put off: %s", one.id, reason_of(error))
+            failure = error
+    if failure is not None and not total.deliveries:
+        raise failure
     return total
 
 
-def _postpone(database: Database, delivery: inbox.Delivery, error: str) -> DrainResult:
-    """Put off a delivery that failed for a reason outside of it, such as a revoked privilege. It
-    is retried forever, with growing pauses."""
+def _attempt(
+    database: Database, limit: int, ids: list[int] | None, apply: _Apply
+) -> tuple[list[Delivery], DrainResult | BaseException]:
+    """The deliveries that were claimed, and what they became: figures, or the error of the last
+    attempt. Raises only what ends the process in good order, such as KeyboardInterrupt."""
+    conflicts = 0
+    while True:
+        claimed: list[Delivery] = []
+        try:
+            return claimed, _drain(database, limit, ids, apply, claimed)
+        except DatabaseConflict as error:
+            conflicts += 1
+            if conflicts > _MAX_CONFLICTS:
+                return claimed, error
+        except Exception as error:  # noqa: BLE001 - a delivery is at fault
+            return claimed, error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of pydantic's parser, written in Rust
+                raise
+            return claimed, error
+
+
+def _drain(
+    database: Database, limit: int, ids: list[int] | None, apply: _Apply, claimed: list[Delivery]
+) -> DrainResult:
+    """Claim deliveries and apply them. `claimed` gets those that may be the cause of an error."""
+    with counted_claim(database) as count, database.transaction() as connection:
+        found = inbox.claim(connection, limit, ids)
+        if not found:
+            return DrainResult()
+        if found[0].claims >= inbox.MAX_CLAIMS:
+            [lost] = found
+            reason = (
+                f"{lost.claims} processes were killed while they applied it, the last time alone."
+                " Look at the receiver's log and the machine's memory"
+            )
+            _log.error("delivery %d is set aside: %s", lost.id, reason)
+            return _set_aside(connection, lost, reason)
+        count([one.id for one in found])
+        claimed += found
+        return apply(connection, found)
+
+
+def _drain_by_item(database: Database, delivery: Delivery) -> DrainResult:
+    """Apply a delivery that failed, one item at a time. If that fails, too, put it off."""
+    losses = 0
+    while True:
+        claimed, error = _attempt(database, 1, [delivery.id], apply_items)
+        if isinstance(error, DrainResult):
+            return error
+        if not claimed:
+            raise error
+        _require_reachable(database, error)
+        losses += 1
+        if not isinstance(error, DatabaseUnavailable) or losses == _MAX_LOSSES:
+            _log.warning("delivery %d could not be applied: %s", delivery.id, reason_of(error))
+            return _postpone(database, delivery, error)
+
+
+def _require_reachable(database: Database, error: BaseException) -> None:
+    """Raise `error` if the database is away. If it responds, a delivery may be what took the
+    connection down, and must not do so for ever."""
+    if isinstance(error, DatabaseUnavailable):
+        try:
+            inbox.list_failing_drains(database)
+        except DatabaseError:
+            raise error from None
+
+
+def _postpone(database: Database, delivery: Delivery, error: BaseException) -> DrainResult:
+    """Put off a delivery that failed as a whole. One that the database refuses, for example because
+    a privilege was revoked, is retried for ever; another one is set aside after a few attempts."""
+    refused = isinstance(error, DatabaseError)
     with database.transaction() as connection:
         if not inbox.claim(connection, 1, [delivery.id]):
             return DrainResult()  # another drain has claimed it
-        seconds = min(pause_after(delivery.attempts), _MAX_PAUSE_SECONDS)
-        settled = {"id": delivery.id, "state": "pending", "error": error, "retry_seconds": seconds}
-        inbox.settle(connection, [settled])
+        if not refused and delivery.attempts + 1 >= ATTEMPTS:
+            return _set_aside(connection, delivery, reason_of(error))
+        longest = MAX_PAUSE_SECONDS
+        if isinstance(error, DatabaseUnavailable):
+            longest = _MAX_LOSS_PAUSE_SECONDS
+        seconds = min(pause_after(delivery.attempts), longest)
+        settled = {"id": delivery.id, "state": "pending", "retry_seconds": seconds}
+        inbox.settle(connection, [settled | {"error": reason_of(error)}])
     return DrainResult(deliveries=1, states=Counter(retry=1))
 
 
-def _apply(connection: Connection, claimed: list[inbox.Delivery]) -> DrainResult:
-    if not claimed:
-        return DrainResult()
-    parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
-    named = {item.page_id for _, items in parsed for item in items if item.events and item.page_id}
-    registered = inbox.find_registered(connection, sorted(named)) if named else set()
-    pages, received = _pages(parsed, registered), _received(parsed, registered)
-    loaded = inbox.load_events(connection, pages, received)
-    total = _settle(connection, parsed, registered, _refused_by_item(loaded))
-    total.events_created = loaded.events_created
-    total.inserted, total.updated = loaded.inserted, loaded.updated
-    total.oldest = min(one.received_at for one in claimed)
-    total.new_contacts = [(one["page_id"], one["sender_id"]) for one in loaded.new_contacts]
-    return total
-
-
-def _settle(
-    connection: Connection,
-    parsed: list[ParsedDelivery],
-    registered: set[str],
-    refused: dict[str, list[dict[str, Any]]],
-) -> DrainResult:
-    """Quarantine what is unusable, and settle each delivery."""
-    total = DrainResult(deliveries=len(parsed))
-    settled = []
-    for delivery, items in parsed:
-        outcome = Outcome(delivery, items, registered, refused)
-        for page_id, records in outcome.quarantined().items():
-            inbox.quarantine(connection, page_id, records)
-            total.quarantined += len(records)
-        settled.append(outcome.settled())
-        total.states[outcome.state] += 1
-        total.events.update(outcome.applied)
-        total.ignored.update(outcome.ignored)
-    inbox.settle(connection, settled)
-    return total
-
-
-def _refused_by_item(loaded: inbox.LoadedEvents) -> dict[str, list[dict[str, Any]]]:
-    """The events that PostgreSQL refused, by the key of each item that holds them."""
-    refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in loaded.refused:
-        for key in one["record"]["events"][0]["items"]:
-            refused[key].append(one)
-    return refused
-
-
-def _pages(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
-    """The load's argument: one conversation per contact, each event with the keys of its items."""
-    events: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    times: dict[tuple[str, str], set[datetime]] = defaultdict(set)
-    for delivery, items in parsed:
-        for item in items:
-            if item.page_id in registered and item.contact_id:
-                contact = item.page_id, item.contact_id
-                for event in item.events:
-                    # An event that was delivered twice is loaded once.
-                    marked = events[contact].setdefault(repr(event), {**event, "items": []})
-                    marked["items"].append(key_of(delivery, item))
-                    times[contact].add(item.time)
-    pages: dict[str, dict[str, Any]] = {}
-    for (page_id, contact_id), rows in events.items():
-        page = pages.setdefault(page_id, {"page_id": page_id, "conversations": []})
-        row = conversation_row(contact_id, times[page_id, contact_id], list(rows.values()))
-        page["conversations"].append(row)
-    return list(pages.values())
-
-
-def _received(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
-    """How many items each page received in each hour. A delivery counts at its first attempt."""
-    times: dict[tuple[str, datetime], list[datetime]] = defaultdict(list)
-    for delivery, items in parsed:
-        hour = delivery.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        for item in items if delivery.attempts == 0 else []:
-            if item.page_id in registered:
-                times[item.page_id, hour].append(delivery.received_at)
-    return [
-        {"page_id": page_id, "items": len(at), "first_at": min(at), "last_at": max(at)}
-        for (page_id, _), at in times.items()
-    ]
+def _set_aside(connection: Connection, delivery: Delivery, reason: str) -> DrainResult:
+    """Settle a delivery as failed, and record the reason. Its body stays in the inbox, unparsed."""
+    inbox.quarantine(connection, "", [delivery_record(delivery, reason)])
+    outcome = {"item": "body", "outcome": "quarantined", "reason": reason}
+    settled = {"id": delivery.id, "state": "failed", "outcomes": [outcome], "error": reason}
+    inbox.settle(connection, [settled])
+    return DrainResult(deliveries=1, states=Counter(failed=1), quarantined=1)

@@ -8,17 +8,30 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.rate import Budget, Pacer
 from messenger_pipeline.engine import Engine, token_of
-from messenger_pipeline.errors import DatabaseError, GraphError, PipelineError, Stopped
+from messenger_pipeline.errors import (
+    DatabaseUnavailable,
+    PageOwnerMustAct,
+    RateLimited,
+    Stopped,
+    TransientError,
+    UsageError,
+    reason_of,
+)
 
 _log = logging.getLogger(__name__)
 _MAX_QUEUED = 1_000  # contacts; the next sync fetches the names of the rest
-_FAILURE_PAUSE_SECONDS = 300.0  # for a page whose calls fail
+_FAILURE_PAUSE_SECONDS = 300.0  # for a page whose look-ups are all refused
+_MAX_REFUSALS = 3  # in a row
+_COUNTED = (PageOwnerMustAct, UsageError, TransientError)
+"""Errors that are the page's if they go on: a dead token, a missing permission, a key that does not
+decrypt the token, an API that is down."""
 _CLOSE_SECONDS = 5.0  # for the contacts that are still queued
 
 
@@ -44,31 +57,62 @@ def find_name(engine: Engine, page_id: str, contact_id: str, stop: threading.Eve
     )
 
 
+class _Failures:
+    """Whether name look-ups of a page are worth a call now.
+
+    An error says nothing of the next contact: Meta refuses single people with codes of tokens and
+    permissions, too. Only several in a row that are refused like that, or a limit, which is the
+    page's, pause the page's look-ups.
+    """
+
+    def __init__(self) -> None:
+        self._paused_until: dict[str, float] = {}
+        self._in_a_row: Counter[str] = Counter()
+
+    def is_paused(self, page_id: str) -> bool:
+        return self._paused_until.get(page_id, 0.0) > time.monotonic()
+
+    def add(self, page_id: str, error: Exception | None) -> None:
+        """Record the outcome of one look-up; None: it succeeded."""
+        if isinstance(error, _COUNTED):
+            self._in_a_row[page_id] += 1
+        else:
+            self._in_a_row.pop(page_id, None)
+        if isinstance(error, RateLimited) or self._in_a_row[page_id] >= _MAX_REFUSALS:
+            self._in_a_row.pop(page_id, None)
+            self._paused_until[page_id] = time.monotonic() + _FAILURE_PAUSE_SECONDS
+
+
 def find_names(
     engine: Engine,
     contacts: Iterable[tuple[str, str]],
     stop: threading.Event,
-    failing: dict[str, float],
+    failures: _Failures | None = None,
 ) -> None:
-    """Fetch the names of contacts, given as (page id, contact id). A page whose calls fail is
-    skipped for five minutes: `failing` maps its id to the monotonic time of the end."""
+    """Fetch the names of contacts, given as (page id, contact id). An error of one concerns no
+    other; after three refusals in a row for a page its contacts are skipped for five minutes.
+    Raises DatabaseUnavailable."""
+    failures = failures or _Failures()
     for page_id, contact_id in contacts:
-        if failing.get(page_id, 0) > time.monotonic() or stop.is_set():
+        if stop.is_set():
+            break
+        if failures.is_paused(page_id):
             continue
         try:
             find_name(engine, page_id, contact_id, stop)
         except Stopped:
             break
-        except GraphError as error:
-            # 100 concerns this contact only; any other error concerns the page.
-            if error.code != 100:
-                failing[page_id] = time.monotonic() + _FAILURE_PAUSE_SECONDS
-            _log.info("the name of a contact of page %s could not be fetched: %s", page_id, error)
-        except DatabaseError:
+        except DatabaseUnavailable:
             raise
-        except PipelineError as error:
-            failing[page_id] = time.monotonic() + _FAILURE_PAUSE_SECONDS
-            _log.info("names of contacts of page %s could not be fetched: %s", page_id, error)
+        except Exception as error:  # noqa: BLE001 - the next contact is tried
+            failures.add(page_id, error)
+            _log.info(
+                "the name of a contact of page %s could not be fetched: %s",
+                page_id,
+                reason_of(error),
+            )
+        else:
+            failures.add(page_id, None)
 
 
 class NameFinder(threading.Thread):
@@ -80,7 +124,7 @@ class NameFinder(threading.Thread):
         self._engine = engine
         self._queue: queue.Queue[tuple[str, str] | None] = queue.Queue(_MAX_QUEUED)
         self._stopping = threading.Event()
-        self._failing: dict[str, float] = {}
+        self._failures = _Failures()
 
     def add(self, contacts: Iterable[tuple[str, str]]) -> None:
         for contact in contacts:
@@ -93,9 +137,9 @@ class NameFinder(threading.Thread):
     def run(self) -> None:
         while (contact := self._queue.get()) is not None and not self._stopping.is_set():
             try:
-                find_names(self._engine, [contact], self._stopping, self._failing)
-            except DatabaseError as error:
-                _log.warning("a contact's name could not be stored: %s", error)
+                find_names(self._engine, [contact], self._stopping, self._failures)
+            except Exception as error:  # noqa: BLE001 - the next contact has nothing to do with it
+                _log.warning("a contact's name could not be stored: %s", reason_of(error))
 
     def close(self) -> None:
         try:

@@ -2,14 +2,31 @@
 
 import hashlib
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import Any
 
 from messenger_pipeline.db import inbox
+from messenger_pipeline.errors import DatabaseError, reason_of
 from messenger_pipeline.webhook.deliveries import Item
 
 ATTEMPTS = 5
 """Attempts to load an item before it is quarantined."""
+MAX_PAUSE_SECONDS = 600.0
 _FIRST_PAUSE_SECONDS = 2.0  # doubled with each attempt
+_MAX_REASON = 500  # characters
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item could not be loaded. `lasting`: the cause may be the database, such as a revoked
+    privilege, so the item is retried until it is loaded."""
+
+    reason: str
+    lasting: bool
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failure":
+        return cls(reason_of(error)[:_MAX_REASON], isinstance(error, DatabaseError))
 
 
 def key_of(delivery: inbox.Delivery, item: Item) -> str:
@@ -18,12 +35,13 @@ def key_of(delivery: inbox.Delivery, item: Item) -> str:
 
 
 def pause_after(attempts: int) -> float:
-    """Seconds until the next attempt."""
+    """Seconds until the next attempt, without an upper limit."""
     return _FIRST_PAUSE_SECONDS * 2.0 ** min(attempts, 20)
 
 
 class Outcome:
-    """The outcome of one delivery; `refused` are events that PostgreSQL refused, by item key.
+    """The outcome of one delivery; `refused` are events that PostgreSQL refused, by item key, and
+    `failures` its items that could not be loaded for any other reason, by path.
 
     `state` is done, ignored, failed, or, for a delivery that stays pending, retry or waiting.
     """
@@ -34,6 +52,7 @@ class Outcome:
         items: list[Item],
         registered: set[str],
         refused: dict[str, list[dict[str, Any]]],
+        failures: dict[str, Failure] | None = None,
     ) -> None:
         self._delivery = delivery
         self._items = items
@@ -45,7 +64,10 @@ class Outcome:
         self._refused = {
             item.path: refused[key] for item in items if (key := key_of(delivery, item)) in refused
         }
-        self._retry = bool(self._refused) and delivery.attempts + 1 < ATTEMPTS
+        self._failures = failures or {}
+        lasting = any(one.lasting for one in self._failures.values())
+        has_failed = bool(self._refused or self._failures)
+        self._retry = has_failed and (lasting or delivery.attempts + 1 < ATTEMPTS)
         self._outcomes = [self._outcome(item) for item in items]
         self.state = self._state()
 
@@ -53,11 +75,13 @@ class Outcome:
         """The delivery as settle_webhook_deliveries takes it."""
         pending = self.state in ("retry", "waiting")
         all_applied = {outcome["outcome"] for outcome in self._outcomes} == {"applied"}
-        reasons = [one["reason"] for refused in self._refused.values() for one in refused]
+        reasons = [one.reason for one in self._failures.values()]
+        reasons += [one["reason"] for refused in self._refused.values() for one in refused]
+        pause = min(pause_after(self._delivery.attempts), MAX_PAUSE_SECONDS)
         return {
             "id": self._delivery.id,
             "state": "pending" if pending else self.state,
-            "retry_seconds": pause_after(self._delivery.attempts) if self._retry else None,
+            "retry_seconds": pause if self._retry else None,
             "waiting_for": self._unregistered or None,
             "outcomes": None if all_applied else self._outcomes,
             "error": reasons[0] if reasons else None,
@@ -71,8 +95,8 @@ class Outcome:
         for item in self._items:
             if item.path in self._refused:
                 records[item.page_id or ""] += map(self._event_record, self._refused[item.path])
-            elif item.unusable:
-                records[item.page_id or ""].append(self._item_record(item))
+            elif reason := item.unusable or self._reason_of_failure(item):
+                records[item.page_id or ""].append(self._item_record(item, reason))
         return records
 
     def _outcome(self, item: Item) -> dict[str, Any]:
@@ -80,6 +104,11 @@ class Outcome:
         if item.path in self._refused:
             name = "retry" if self._retry else "quarantined"
             return outcome | {"outcome": name, "reason": self._refused[item.path][0]["reason"]}
+        if failure := self._reason_of_failure(item):
+            return outcome | {
+                "outcome": "retry" if self._retry else "quarantined",
+                "reason": failure,
+            }
         if item.unusable:
             return outcome | {"outcome": "quarantined", "reason": item.unusable}
         if item.ignored:
@@ -102,6 +131,10 @@ class Outcome:
             return "failed"
         return "done" if "applied" in outcomes else "ignored"
 
+    def _reason_of_failure(self, item: Item) -> str | None:
+        failure = self._failures.get(item.path)
+        return failure.reason if failure else None
+
     def _event_record(self, refused: dict[str, Any]) -> dict[str, Any]:
         record = refused["record"]
         [event] = record["events"]
@@ -113,34 +146,49 @@ class Outcome:
         return {
             "source": "webhook",
             "kind": "event",
-            "identity": identity if len(identity) <= 200 else _hash(identity.encode()),
-            "reason": refused["reason"][:500],
+            "identity": _short(identity),
+            "reason": refused["reason"][:_MAX_REASON],
             "record": {**record, "delivery": self._delivery.id, "events": [clean]},
         }
 
-    def _item_record(self, item: Item) -> dict[str, Any]:
+    def _item_record(self, item: Item, reason: str) -> dict[str, Any]:
         if item.path == "body":
-            return _delivery_record(self._delivery, item.unusable or "")
+            return delivery_record(self._delivery, reason, with_body=True)
         raw = item.raw if isinstance(item.raw, dict) else {"item": item.raw}
-        received_at = self._delivery.received_at.isoformat()
+        ours = {
+            "delivery": self._delivery.id,
+            "received_at": self._delivery.received_at.isoformat(),
+        }
+        if ours.keys() & raw.keys():  # an envelope may hold anything
+            raw = {"item": raw}
         return {
             "source": "webhook",
             "kind": "item",
             # An item that is delivered again is the same record.
             "identity": _hash(repr(item.raw).encode(errors="replace")),
-            "reason": item.unusable,
-            "record": {"delivery": self._delivery.id, "received_at": received_at, **raw},
+            "reason": reason,
+            "record": {**ours, **raw},
         }
 
 
-def _delivery_record(delivery: inbox.Delivery, reason: str) -> dict[str, Any]:
+def delivery_record(
+    delivery: inbox.Delivery, reason: str, *, with_body: bool = False
+) -> dict[str, Any]:
+    """The record of a whole delivery. Its body is in the inbox, too, as long as it is failed."""
+    body = {"body": delivery.body.decode(errors="replace")} if with_body else {}
     return {
         "source": "webhook",
         "kind": "delivery",
         "identity": _hash(delivery.body),
-        "reason": reason[:500],
-        "record": {"delivery": delivery.id, "body": delivery.body.decode(errors="replace")},
+        "reason": reason[:_MAX_REASON],
+        "record": {"delivery": delivery.id, **body},
     }
+
+
+def _short(identity: str) -> str:
+    """At most 200 bytes: an index holds it, with a page's id and a reason."""
+    raw = identity.encode(errors="replace")
+    return identity if len(raw) <= 200 else _hash(raw)
 
 
 def _hash(raw: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What is set aside: gaps of a page, with their attempts, and parts of its list."""
+"""What is set aside: gaps, parts of lists, claimed deliveries, failing drains, records."""
 
 from messenger_pipeline.db.migrate import run_beside
 

@@ -10,7 +10,8 @@ from tests.db.test_load import query
 def kinds(database: Database) -> list[tuple[str, str | None]]:
     """Kind and page of the open alerts, after an evaluation."""
     assert update_alerts(database) is not None
-    return sorted((one.kind, one.page_id) for one in list_alerts(database))
+    found = [(one.kind, one.page_id) for one in list_alerts(database)]
+    return sorted(found, key=lambda one: (one[0], one[1] or ""))
 
 
 def alert(database: Database, kind: str) -> Alert:

@@ -13,12 +13,19 @@ from messenger_pipeline.db import inbox, pages
 from messenger_pipeline.db.alerts import list_alerts, record_heartbeat, update_alerts
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.quarantine import discard_quarantined
 from messenger_pipeline.db.sessions import open_session
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.vault import TokenVault, new_key
 from messenger_pipeline.webhook.drain import drain_batch
-from tests.alerting.evaluation import alert, change, kinds, kinds_once_closed
+from tests.alerting.evaluation import (
+    alert,
+    change,
+    expire_tokens,
+    kinds,
+    kinds_once_closed,
+)
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, walk, walk_until_switched_off
@@ -347,10 +354,11 @@ def test_a_spike_of_quarantined_records_opens_an_alert(
     [page] = add_pages()
     for row in rows:
         quarantined(database, page, *row)
-    assert kinds(database) == ([("quarantine_spike", page)] if alerted else [])
+    lasting = ("records_quarantined", page)
+    assert kinds(database) == ([("quarantine_spike", page)] if alerted else []) + [lasting]
     change(database, "update quarantined_records set last_seen_at = now() - interval '2 hours',"
                      " first_seen_at = first_seen_at - interval '2 hours'")  # fmt: skip
-    assert kinds_once_closed(database) == []
+    assert kinds_once_closed(database) == [lasting]
 
 
 def test_few_quarantined_records_on_each_of_many_pages_are_one_alert(
@@ -361,6 +369,81 @@ def test_few_quarantined_records_on_each_of_many_pages_are_one_alert(
     found = alert(database, "quarantine_spike")
     assert found.page_id is None
     assert found.summary.startswith("All pages together: 24 records")
+
+
+def test_quarantined_records_have_an_alert_until_they_are_resolved_or_discarded(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page] = add_pages()
+    quarantined(database, page, 12, "5 min", "5 min", 1)
+    quarantined(database, "", 1, "5 min", "5 min", 1)
+    assert kinds(database) == [
+        ("quarantine_spike", page),
+        ("records_quarantined", None),
+        ("records_quarantined", page),
+    ]
+    ids = [one for (one,) in query(database, "select id from quarantined_records order by id")]
+    assert discard_quarantined(database, ids[:11], "ann", "known") == 11
+    assert kinds_once_closed(database) == [
+        ("records_quarantined", None),
+        ("records_quarantined", page),
+    ], "one is left, and discarded ones are no spike"
+    found = [one.summary for one in list_alerts(database)]
+    assert any(f"Page {page}: 1 record is in quarantine since" in one for one in found)
+    assert discard_quarantined(database, ids, "ann", "known") == 2
+    assert kinds_once_closed(database) == []
+
+
+def test_a_drain_that_fails_three_times_in_a_row_has_an_alert_until_it_works(
+    database: Database,
+) -> None:
+    for _ in range(2):
+        inbox.record_drain_failure(database, "the receiver's drain on a", "KeyError")
+    assert kinds(database) == []
+    inbox.record_drain_failure(database, "the receiver's drain on a", "the schema is old")
+    found = alert(database, "drain_failing")
+    assert (found.page_id, found.severity) == (None, "error")
+    assert "by the receiver's drain on a since" in found.summary
+    assert "3 times in a row" in found.summary
+    assert found.summary.endswith("The last error: the schema is old")
+    inbox.record_drain_success(database, "the receiver's drain on a")
+    assert kinds_once_closed(database) == []
+
+
+def test_the_failures_of_a_receiver_that_was_removed_are_no_alert_after_a_while(
+    database: Database,
+) -> None:
+    inbox.record_drain_failure(database, "the receiver's drain on a", "KeyError", 8)
+    assert kinds(database) == [("drain_failing", None)]
+    change(database, "update drain_failures set at = now() - interval '16 minutes'")
+    assert kinds_once_closed(database) == []
+
+
+def test_a_check_that_fails_neither_opens_nor_closes_its_alerts_and_stops_no_other(
+    database: Database, add_pages: AddPages
+) -> None:
+    [page, *_] = add_pages(2)
+    expire_tokens(database)
+    quarantined(database, "", 1, "5 min", "5 min", 1)
+    before = kinds(database)
+    with database.transaction() as connection:
+        connection.execute(
+            "create or replace function find_page_conditions() returns table (kind text,"
+            " page_id text, severity text, summary text, details jsonb) language plpgsql as"
+            " $$ begin raise exception 'broken'; end $$"
+        )
+    renew = "update facebook_pages set status = 'active' where facebook_page_id = %s"
+    change(database, renew, page)
+    change(database, "update quarantined_records set resolved_at = now()")
+    inbox.record_drain_failure(database, "a drain", "KeyError", 3)
+    assert kinds_once_closed(database) == sorted(
+        [
+            *(one for one in before if one[0] == "page_needs_reauthorization"),
+            ("alert_check_failing", None),
+            ("drain_failing", None),
+        ]
+    )
+    assert "find_page_conditions" in alert(database, "alert_check_failing").summary
 
 
 @pytest.mark.parametrize("which", ["expires_at", "data_access_expires_at"])

@@ -1,16 +1,21 @@
 """Notifications over real HTTP, to a notifier that accepts them or fails."""
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from messenger_pipeline.alerting import messages
+from messenger_pipeline.alerting import watch as watching
 from messenger_pipeline.alerting.notifier import Notifier
 from messenger_pipeline.alerting.watch import Watcher, send_messages, watch
-from messenger_pipeline.db.alerts import list_alerts, update_alerts
+from messenger_pipeline.db.alerts import ClaimedAlert, list_alerts, update_alerts
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import DatabaseError
 from tests.alerting.evaluation import expire_tokens, make_messages_due, renew_tokens
 from tests.alerting.notifier_stub import SECRET, NotifierStub, Reply
 from tests.db.test_load import query
@@ -172,8 +177,51 @@ def test_a_message_that_is_refused_on_its_own_does_not_delay_others(
     add_pages(3)
     expire_tokens(database)
     notifier.replies = [Reply(400, b"invalid_payload")]
+    result = watch(database, notifier.url)
+    assert (result.sent, result.failure) == (2, "HTTP 400 invalid_payload")
+
+
+@pytest.mark.parametrize("pages", [3, 12])
+def test_an_alert_for_which_no_message_can_be_built_does_not_stop_the_others(
+    database: Database, notifier: NotifierStub, add_pages: AddPages, pages: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Also if they are one message."""
+    add_pages(pages)
+    expire_tokens(database)
+    build = messages.message_for
+
+    def failing(alerts: Sequence[ClaimedAlert]) -> dict[str, Any]:
+        if any(one.page_id == "101" for one in alerts):
+            raise KeyError("severity")
+        return build(alerts)
+
+    monkeypatch.setattr(watching, "message_for", failing)
     watch(database, notifier.url)
-    assert watch(database, notifier.url).sent == 2
+    unsent = query(database, "select page_id, attempts from alerts where sent_at is null")
+    assert unsent == [("101", 1)]
+    [alert] = [one for one in list_alerts(database) if one.page_id == "101"]
+    assert "unforeseen KeyError" in (alert.last_error or "")
+    monkeypatch.undo()
+    make_messages_due(database)
+    assert watch(database, notifier.url).sent == 1
+
+
+def test_messages_are_sent_while_the_conditions_cannot_be_evaluated(
+    database: Database, notifier: NotifierStub, add_pages: AddPages
+) -> None:
+    add_pages()
+    expire_tokens(database)
+    update_alerts(database)
+    with database.transaction() as connection:
+        connection.execute(
+            "create or replace function list_alert_conditions() returns table (kind text,"
+            " page_id text, severity text, summary text, details jsonb, found_by text)"
+            " language plpgsql as $$ begin raise exception 'broken'; end $$"
+        )
+    with pytest.raises(DatabaseError, match="broken"):
+        watch(database, notifier.url)
+    assert len(notifier.messages) == 1
 
 
 def test_all_pending_messages_are_sent_once_the_notifier_is_back(
@@ -298,6 +346,26 @@ def test_a_watcher_sends_messages_and_survives_an_unreachable_database(
     finally:
         watcher.close()
     assert not watcher.is_alive()
+
+
+def test_a_watcher_survives_an_error_that_nobody_foresaw(
+    url: str, database: Database, notifier: NotifierStub, add_pages: AddPages
+) -> None:
+    add_pages()
+    expire_tokens(database)
+    calls = itertools.count()
+
+    def open_database() -> Database:
+        if next(calls) == 0:
+            raise AssertionError("unforeseen")
+        return Database(url, timeout=5)
+
+    watcher = Watcher(open_database, notifier.url, start=0.0, every=0.05)
+    watcher.start()
+    try:
+        wait_until(lambda: notifier.messages)
+    finally:
+        watcher.close()
 
 
 def test_a_watcher_whose_notifier_hangs_blocks_neither_close_nor_others(

@@ -1,11 +1,16 @@
 """The lease and its fence, with real connections at once."""
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import psycopg
 import pytest
 from pydantic_core import to_json
 
+from messenger_pipeline.db import lease
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import LeaseLost, SyncInProgress
@@ -93,6 +98,86 @@ def test_a_lease_is_renewed_while_it_is_held(database: Database) -> None:
             if expires_at > before:
                 break
             assert now < deadline, "the lease was never renewed"
+
+
+def renewals(database: Database) -> Any:
+    [(expires_at,)] = query(database, "select expires_at from sync_locks")
+    return expires_at
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_lease_is_renewed_after_a_renewal_that_was_refused(database: Database, url: str) -> None:
+    """Here a lock_timeout of the database; a statement_timeout or a trigger would do the same."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        name = admin.info.dbname
+        admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+    with Database(url, timeout=5) as own, held_lease(own, "10", "run", seconds=2):
+        with psycopg.connect(url) as other:
+            other.execute("set search_path to messenger_pipeline, public")
+            other.execute("select from sync_locks for update")
+            time.sleep(1.2)  # longer than a renewal waits
+        before = renewals(database)
+        wait_for(lambda: renewals(database) > before)
+    assert query(database, "select from sync_locks") == []
+
+
+@pytest.mark.parametrize("error", [AssertionError, MemoryError, RuntimeError])
+def test_a_lease_is_renewed_after_any_error(
+    database: Database, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    call, failed = database.call, list[str]()
+
+    def failing(function: str, *arguments: Any, **named: Any) -> Any:
+        if function == "extend_sync_lock" and not failed:
+            failed.append(function)
+            raise error
+        return call(function, *arguments, **named)
+
+    monkeypatch.setattr(database, "call", failing)
+    with held_lease(database, "10", "run", seconds=1):
+        before = renewals(database)
+        wait_for(lambda: bool(failed) and renewals(database) > before)
+
+
+def test_a_lease_that_cannot_be_released_does_not_fail_its_run(
+    database: Database, url: str
+) -> None:
+    """It expires by itself."""
+    with psycopg.connect(url) as other:
+        with psycopg.connect(url, autocommit=True) as admin:
+            name = admin.info.dbname
+            admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+        with Database(url, timeout=5) as own, held_lease(own, "10", "run"):
+            other.execute("select from sync_locks for update")
+    assert query(database, "select locked_by from sync_locks") == [("run",)]
+
+
+def test_a_lease_is_not_renewed_for_ever_once_its_run_was_told_to_stop(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_GRACE_SECONDS", 0.5)
+    stop = threading.Event()
+    with held_lease(database, "10", "run", seconds=1, stop=stop):
+        before = renewals(database)
+        wait_for(lambda: renewals(database) > before)
+        stop.set()
+        wait_for(lambda: all(one.name != "lease" for one in threading.enumerate()))
+        wait_for(lambda: bool(database.value("take_lease", page_id="10", locked_by="b", seconds=9)))
+    assert query(database, "select locked_by from sync_locks") == [("b",)]
+
+
+def test_a_lease_is_renewed_in_the_grace_after_stop(database: Database) -> None:
+    stop = threading.Event()
+    stop.set()
+    with held_lease(database, "10", "run", seconds=1, stop=stop):
+        before = renewals(database)
+        wait_for(lambda: renewals(database) > before)
 
 
 def test_no_load_straddles_a_change_of_holder(database: Database) -> None:

@@ -10,7 +10,7 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.webhooks import webhook_inbox
+from messenger_pipeline.defs.webhooks import pause_after_failures, webhook_inbox
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.webhook.bodies import body, item, text
@@ -82,8 +82,33 @@ def test_no_second_run_is_requested_while_one_is_unfinished(
         defs.resolve_job_def("drain_webhooks"), status=dg.DagsterRunStatus.STARTED
     )
     assert "A run is applying the 1 due" in tick(instance).skip_message
-    instance.report_run_failed(run)
+    instance.delete_run(run.run_id)
     assert len(tick(instance).run_requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(0, 0), (1, 10), (2, 20), (3, 40), (6, 300), (10, 300)]
+)
+def test_runs_that_fail_wait_longer_each_time(failures: int, seconds: float) -> None:
+    assert pause_after_failures(failures) == seconds
+
+
+def test_runs_that_fail_are_started_with_pauses_and_open_an_alert_until_one_works(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    """Also a run that fails because its process is killed, which can record nothing itself."""
+    inbox.receive(database, [delivery(registered.page.id)])
+    age(database, 3)
+    job = defs.resolve_job_def("drain_webhooks")
+    for failures in range(1, 4):
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        instance.report_run_failed(run)
+        assert f"The last {failures} runs failed." in tick(instance).skip_message
+    [failing] = inbox.list_failing_drains(database)
+    assert (failing.name, failing.failures) == ("Dagster's job drain_webhooks", 3)
+    assert drain(instance).success
+    assert inbox.list_failing_drains(database) == []
+    assert "No delivery is due" in tick(instance).skip_message
 
 
 def test_new_contacts_get_the_names_that_meta_returns(

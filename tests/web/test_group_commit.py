@@ -202,3 +202,43 @@ def test_concurrent_deliveries_are_each_stored_once(
     assert sorted(query(web_database, "select body from webhook_inbox")) == sorted(
         (body,) for body in bodies
     )
+
+
+@pytest.mark.parametrize("error", [AssertionError, ValueError, MemoryError])
+def test_a_callback_that_fails_ends_no_commit(web_url: str, error: type[Exception]) -> None:
+    called: list[int] = []
+
+    def failing(deliveries: int) -> None:
+        called.append(deliveries)
+        raise error
+
+    async def store_all() -> None:
+        async with GroupCommit(web_url, "public", failing) as commit:
+            await commit.store(b"first")
+            await commit.store(b"second")
+            await commit.check()
+
+    asyncio.run(store_all())
+    assert called == [1, 1]
+
+
+def test_an_error_that_nobody_foresaw_fails_one_commit_only(
+    web_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, failures = GroupCommit._insert, iter([KeyError, MemoryError])
+
+    async def failing(self: GroupCommit, bodies: list[bytes]) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+        await insert(self, bodies)
+
+    monkeypatch.setattr(GroupCommit, "_insert", failing)
+
+    async def store_all() -> None:
+        async with GroupCommit(web_url, "public", lambda _: None) as commit:
+            for _ in range(2):
+                with pytest.raises(DatabaseUnavailable, match="could not be committed"):
+                    await commit.store(b"first")
+            await commit.store(b"second")
+
+    asyncio.run(store_all())

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 import requests
+from prometheus_client import ProcessCollector
 
 from messenger_pipeline.db import metrics
+from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseUnavailable
 from messenger_pipeline.project import PROJECT
 from messenger_pipeline.web.receiver_metrics import ReceiverMetrics
@@ -189,3 +191,63 @@ def test_the_documentation_lists_exactly_the_exported_metrics(served: Receiver) 
         for name, family in scrape(served, OPENMETRICS).families.items()
     }
     assert named == {name for name in scraped if name.startswith("messenger_")}
+
+
+def test_a_group_of_shared_metrics_that_fails_leaves_the_others(
+    alone: Receiver, database: Database
+) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "create or replace function get_page_figures() returns table (metric text,"
+            " labels text[], value double precision) language plpgsql as"
+            " $$ begin raise exception 'broken'; end $$"
+        )
+    scraped = scrape(alone)
+    up = scraped.values("messenger_metrics_group_up")
+    assert {group for (group,), value in up.items() if value == 0} == {"pages"}
+    assert scraped.values("messenger_pages") == {}
+    assert scraped.value("messenger_webhook_inbox_deliveries", waiting_for="due") == 0
+    assert scraped.value("messenger_sync_requests_waiting") == 0
+    assert scraped.value("messenger_database_up") == 1
+
+
+def test_samples_that_cannot_be_exported_are_left_out(alone: Receiver, database: Database) -> None:
+    """As a newer schema may report them."""
+    with database.transaction() as connection:
+        connection.execute(
+            "create or replace function get_page_figures() returns table (metric text,"
+            " labels text[], value double precision) language sql as $$"
+            " values ('messenger_pages', array['a', 'b'], 1::double precision),"
+            " ('messenger_pages', array[null], 1), ('messenger_pages', null, 1),"
+            " ('messenger_pages_late', '{}', null), ('messenger_pages', array['active'], 3) $$"
+        )
+    scraped = scrape(alone)
+    assert scraped.values("messenger_pages") == {("active",): 3}
+    assert "messenger_pages_late" not in {name for name, _ in scraped.samples}
+
+
+def test_a_collector_of_the_process_that_fails_leaves_the_others(
+    alone: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> object:
+        raise PermissionError("/proc cannot be read")
+
+    monkeypatch.setattr(ProcessCollector, "collect", failing)
+    scraped = scrape(alone)
+    up = scraped.values("messenger_metrics_group_up")
+    assert {group for (group,), value in up.items() if value == 0} == {"process"}
+    assert "process_open_fds" not in scraped.families
+    assert scraped.value("messenger_database_up") == 1
+    assert deliveries(scraped) == {}
+
+
+def test_any_error_of_the_shared_metrics_leaves_the_receivers_own(
+    alone: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(_: object) -> object:
+        raise KeyError("value")
+
+    monkeypatch.setattr(metrics.SampleReader, "read", failing)
+    scraped = scrape(alone)
+    assert scraped.value("messenger_database_up") == 0
+    assert scraped.value("process_open_fds") > 0

@@ -1,6 +1,6 @@
--- Returns the pages that quarantined far more records in the last hour than in an average hour of
--- the day before. If no single page did, but all pages together did, returns one row without a
--- page.
+-- Returns the pages with quarantined records, and those that quarantined far more records in the
+-- last hour than in an average hour of the day before. If no single page did, but all pages together
+-- did, returns one row without a page. Discarded records do not count.
 --
 -- A record that is seen repeatedly counts once an hour, in the last hour as in the hours before.
 -- Its earlier sightings are taken as spread evenly over the time since it was first seen.
@@ -16,7 +16,7 @@ as $$
                least(1, extract(epoch from interval '24 hours') / nullif(extract(epoch from
                    now() - interval '1 hour' - q.first_seen_at), 0)) as share
         from quarantined_records q
-        where q.last_seen_at >= now() - interval '25 hours'
+        where q.last_seen_at >= now() - interval '25 hours' and q.discarded_by is null
           and not exists (
               select from facebook_pages p
               where p.facebook_page_id = q.page_id and p.status <> 'active')
@@ -31,7 +31,31 @@ as $$
         group by grouping sets ((s.page_id), ())
     ), grown as (
         select * from counted c where c.recent >= 10 and c.recent > 5 * coalesce(c.hourly, 0)
+    ), unresolved as (
+        select q.page_id, count(*) as records, min(q.first_seen_at) as since,
+               mode() within group (order by q.reason) as reason
+        from quarantined_records q
+        where q.resolved_at is null
+        group by q.page_id
     )
+    select 'records_quarantined', nullif(u.page_id, ''), 'warning',
+           format('%s: %s in quarantine since %s. %s %s List with `messenger-pipeline'
+                  ' quarantine list%s`, then replay after an upgrade that reads them, or discard'
+                  ' with `messenger-pipeline quarantine discard`.',
+                  case when u.page_id = '' then 'Webhook deliveries of no known page'
+                       else describe_page(u.page_id, p.name) end,
+                  case u.records when 1 then '1 record is'
+                       else to_char(u.records, 'FM999,999,999,999') || ' records are' end,
+                  as_utc(u.since),
+                  case u.records when 1 then 'The reason is:'
+                       else 'The most frequent reason is:' end,
+                  rtrim(left(u.reason, 200), '.') || '.',
+                  case when u.page_id <> '' then ' --page ' || u.page_id else '' end),
+           jsonb_build_object('records', u.records, 'since', u.since)
+    from unresolved u
+    left join facebook_pages p on p.facebook_page_id = u.page_id
+    where p.status is null or p.status in ('active', 'needs_reauthorization')
+    union all
     select 'quarantine_spike', g.page_id, 'warning',
            format('%s: %s records were quarantined in the last hour. The most frequent reason is:'
                   ' %s. List them with `messenger-pipeline quarantine list%s`. If a newer version'

@@ -1,5 +1,5 @@
--- Returns an overdue inbox, and the pages from which no webhooks arrive although by this time of
--- day there always were some.
+-- Returns an overdue inbox, drains that fail, deliveries that are refused again and again, and the
+-- pages from which no webhooks arrive although by this time of day there always were some.
 create or replace function :own.find_webhook_conditions(p_now timestamptz default now())
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -23,6 +23,14 @@ as $$
     ), late as (
         select min(i.not_before) as since from webhook_inbox i
         where i.state = 'pending' and i.not_before <= p_now
+    ), failing as (
+        select min(d.since) as since, sum(d.failures) as failures,
+               string_agg(d.name, ', ' order by d.name) as names, min(d.error) as error
+        from list_failing_drains() d
+    ), refused as (
+        select count(*) as deliveries, min(i.received_at) as since, max(i.last_error) as error
+        from webhook_inbox i
+        where i.state = 'pending' and i.not_before > p_now and i.attempts >= 5
     )
     select 'webhooks_missing', q.page_id, 'warning',
            format('%s has sent no webhook since %s. At the same time of other days or weeks there'
@@ -42,4 +50,24 @@ as $$
            jsonb_build_object('oldest_due_at', l.since)
     from late l
     where l.since < p_now - interval '2 minutes'
+    union all
+    select 'drain_failing', null, 'error',
+           format('No webhook delivery is applied by %s since %s: it failed %s times in a row. It is'
+                  ' tried again every few minutes, and deliveries are still received. The last error:'
+                  ' %s', f.names, as_utc(f.since), f.failures, f.error),
+           jsonb_build_object('since', f.since, 'failures', f.failures, 'error', f.error)
+    from failing f
+    where f.since is not null
+    union all
+    select 'deliveries_refused', null, 'warning',
+           format('%s refused at least five times, the oldest received at %s. They are'
+                  ' tried again every few hours at least; all others are applied. One of the errors:'
+                  ' %s. `messenger-pipeline webhook replay --state pending` tries again at once.',
+                  case r.deliveries when 1 then '1 webhook delivery was'
+                       else to_char(r.deliveries, 'FM999,999,999,999')
+                            || ' webhook deliveries were' end,
+                  as_utc(r.since), coalesce(rtrim(left(r.error, 300), '. '), 'unknown')),
+           jsonb_build_object('deliveries', r.deliveries, 'error', r.error)
+    from refused r
+    where r.deliveries > 0
 $$;

@@ -1,7 +1,8 @@
 -- Opens an alert for each condition that has none, refreshes the alerts whose condition persists,
 -- and closes an alert once its condition is missing from two checks that are at least a minute
 -- apart. An alert that rises from warning to error is sent again. If another caller is checking
--- already, does nothing and returns NULLs.
+-- already, does nothing and returns NULLs. An alert stays open while the function that finds its
+-- condition fails.
 create or replace function :own.update_alerts()
 returns table (opened integer, closed integer, still_open integer)
 language plpgsql
@@ -18,14 +19,14 @@ begin
     with found as materialized (
         select * from list_alert_conditions()
     ), fresh as (
-        insert into alerts (kind, page_id, severity, summary, details)
-        select f.kind, f.page_id, f.severity, f.summary, f.details from found f
+        insert into alerts (kind, page_id, severity, summary, details, found_by)
+        select f.kind, f.page_id, f.severity, f.summary, f.details, f.found_by from found f
         on conflict (kind, page_id) where closed_at is null do nothing
         returning 1
     ), seen as (
         update alerts a
         set severity = f.severity, summary = f.summary, details = f.details,
-            last_seen_at = now(), gone_at = null,
+            found_by = f.found_by, last_seen_at = now(), gone_at = null,
             sent_at = case when f.severity = 'error' and a.severity = 'warning'
                 then null else a.sent_at end
         from found f
@@ -45,6 +46,9 @@ begin
           and not exists (
               select from found f
               where f.kind = a.kind and coalesce(f.page_id, '') = coalesce(a.page_id, ''))
+          and not exists (
+              select from found f
+              where f.kind = 'alert_check_failing' and f.details -> 'functions' ? a.found_by)
         returning a.closed_at
     )
     select (select count(*) from fresh)::integer,

@@ -1,22 +1,26 @@
 -- Returns the unresolved records of quarantine, oldest first, from p_after (exclusive) on: those of
--- one page or of all, those with p_ids or all. sender_id: the contact in whose thread a message
--- stands, if known.
+-- one page or of all, those with p_ids or all. With p_discarded the discarded ones instead.
+--
+-- sender_id: the contact in whose thread a message stands, if known.
 create or replace function :own.list_quarantined(
     p_page_id text default null, p_ids bigint[] default null, p_after bigint default 0,
-    p_limit integer default 100
+    p_limit integer default 100, p_discarded boolean default false
 ) returns table (
     id bigint, page_id text, source text, kind text, identity text, thread_id text,
     sender_id text, reason text, record jsonb, first_seen_at timestamptz,
-    last_seen_at timestamptz, seen_count integer
+    last_seen_at timestamptz, seen_count integer, discarded_by text, discard_reason text,
+    resolved_at timestamptz
 )
 language sql stable
 set search_path from current
 as $$
     select q.id, q.page_id, q.source, q.kind, q.identity, q.thread_id, t.sender_id, q.reason,
-           q.record, q.first_seen_at, q.last_seen_at, q.seen_count
+           q.record, q.first_seen_at, q.last_seen_at, q.seen_count, q.discarded_by,
+           q.discard_reason, q.resolved_at
     from quarantined_records q
     left join messenger_threads t on t.page_id = q.page_id and t.thread_id = q.thread_id
-    where q.resolved_at is null and q.id > p_after
+    where case when p_discarded then q.discarded_by is not null else q.resolved_at is null end
+      and q.id > p_after
       and (p_page_id is null or q.page_id = p_page_id)
       and (p_ids is null or q.id = any (p_ids))
     order by q.id

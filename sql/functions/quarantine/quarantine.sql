@@ -16,5 +16,6 @@ as $$
         source text, kind text, identity text, thread_id text, reason text, record jsonb)
     on conflict (page_id, source, identity, reason) do update
         set record = excluded.record, kind = excluded.kind, thread_id = excluded.thread_id,
-            last_seen_at = now(), seen_count = q.seen_count + 1, resolved_at = null
+            last_seen_at = now(), seen_count = q.seen_count + 1,
+            resolved_at = case when q.discarded_by is not null then q.resolved_at end
 $$;

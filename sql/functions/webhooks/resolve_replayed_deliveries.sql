@@ -9,10 +9,11 @@ declare
     v_resolved integer;
 begin
     update quarantined_records q
-    set resolved_at = now()
+    set resolved_at = now(), discarded_by = null, discard_reason = null
     from webhook_inbox i
-    where q.source = 'webhook' and q.resolved_at is null
-      and i.id = (q.record ->> 'delivery')::bigint
+    where q.source = 'webhook' and (q.resolved_at is null or q.discarded_by is not null)
+      -- As text: any record may hold a key of that name.
+      and i.id::text = q.record ->> 'delivery'
       and i.id = any (p_ids) and i.state in ('done', 'ignored');
     get diagnostics v_resolved = row_count;
     return v_resolved;

@@ -1,5 +1,5 @@
--- Records the outcome of deliveries. Call it last in a transaction: until the transaction ends no
--- other one can count its settled deliveries.
+-- Records the outcome of deliveries, and deletes their claims. Call it last in a transaction: until
+-- the transaction ends no other one can count its settled deliveries.
 --
 -- p_settled: [{id, state, retry_seconds?, waiting_for?, outcomes?, error?}]. A pending delivery is
 --   retried after retry_seconds, or when one of the pages in waiting_for is registered. It counts
@@ -9,6 +9,8 @@ returns void
 language sql
 set search_path from current
 as $$
+    select settle_webhook_claims(
+        array(select (s ->> 'id')::bigint from jsonb_array_elements(p_settled) as s));
     with settled as (
         update webhook_inbox i
         set state = s.state,
