@@ -31,6 +31,8 @@ ROUNDS = int(os.environ.get("MESSENGER_CAMPAIGN_ROUNDS", "6"))
 SEED = int(os.environ.get("MESSENGER_CAMPAIGN_SEED", "0"))
 CONVERSATIONS = 45
 NAMES = sorted(FAULT_TYPES)
+BEFORE_THE_FIRST_SYNC = frozenset({"long_thread"})
+"""Adds history below what is there, which Meta never does to a thread that was read."""
 
 MEND_BY_TIME = (
     "update thread_gaps set not_before = now() where not_before > now()",
@@ -67,7 +69,7 @@ def random_fault(random: Random, name: str, page: Any) -> dict[str, Any]:
     chosen: dict[str, Any] = {"name": name, "page": page.id}
     if kind.target == "call" and random.random() < 0.7:
         chosen["edge"] = random.choice(kind.edges)
-    if random.random() < 0.7:
+    if random.random() < 0.7 and name not in BEFORE_THE_FIRST_SYNC:
         chosen["after"] = random.randrange(4)
     if kind.target == "call" and random.random() < 0.7:
         chosen["times"] = random.choice([1, 2, 3, 5, 20])
@@ -162,14 +164,19 @@ def play(
         cursors=random.choice(["position", "offset"]),
     )  # fmt: skip
     engine, ill = connect(simulated), simulated.page
+    faults = [random_fault(random, name, ill) for name in names]
+    this.faults += faults
+    for fault in faults:
+        if fault["name"] in BEFORE_THE_FIRST_SYNC:
+            simulated.fault(**fault)
     if random.random() < 0.7:
         for page in simulated.pages:
             walk(engine, page.id)
     for page in simulated.pages:
         write_messages(random, simulated, page, random.choice([1, 8, 40]))
-    for name in names:
-        this.faults.append(random_fault(random, name, ill))
-        simulated.fault(**this.faults[-1])
+    for fault in faults:
+        if fault["name"] not in BEFORE_THE_FIRST_SYNC:
+            simulated.fault(**fault)
 
     for _ in range(random.randrange(1, 4)):
         try_walk(
