@@ -17,7 +17,8 @@ begin
         execute format('alter table :data.%I enable row level security', v_name);
         execute format('create policy %I on :data.%I to %I using (true) with check (true)',
                        v_name || '_pipeline', v_name, current_user);
-        insert into owned_objects (in_schema, kind, name) values ('data', 'table', v_name);
+        insert into owned_objects (in_schema, kind, name, object_oid)
+        values ('data', 'table', v_name, to_regclass(format(':data.%I', v_name)));
     end loop;
 end
 $$;
