@@ -47,7 +47,8 @@ def upgrade(url: str, schema: str) -> list[str]:
     """Bring the schema up to date. Returns the migrations applied, oldest first.
 
     Raises UpgradeRefused, and changes nothing, if a name is taken by an object that is not ours.
-    It does not check the rows: see `verify`.
+    Logs a warning about each trigger of the owner's that would use a name of ours. It does not
+    check the rows: see `verify`.
     """
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
@@ -55,6 +56,9 @@ def upgrade(url: str, schema: str) -> list[str]:
         command.upgrade(_config(schema, connection), "head")
         for statement in _definition_statements(schema):
             _execute(connection, statement)
+        warnings = connection.exec_driver_sql("select list_ambiguous_triggers()").scalars().all()
+    for text in warnings:
+        _log.warning("%s", text)
     return pending
 
 

@@ -13,6 +13,11 @@ begin
     then
         perform adopt_restored_objects();
     end if;
+    if exists (select from pg_namespace n cross join aclexplode(n.nspacl) g
+               where n.oid = ':own'::regnamespace and g.grantee = 0)
+    then
+        revoke all on schema :own from public;
+    end if;
     select string_agg(f.oid::regclass::text, ', ' order by o.name) into v_names
     from owned_objects o
     cross join find_objects(o.kind, find_schema(o.in_schema), o.name) as f (oid)

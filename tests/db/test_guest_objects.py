@@ -263,6 +263,8 @@ def restored_without_privileges(url: str) -> None:
         "update pg_proc set proacl = null where pronamespace = 'public'::regnamespace",
         "grant execute on all functions in schema public to public, anon",
         "grant all on all tables in schema public to anon",
+        "alter default privileges grant usage on schemas to anon",
+        "grant usage on schema messenger_pipeline to anon, public",
         "alter default privileges in schema public grant all on tables to anon",
         "alter default privileges in schema public grant execute on functions to anon",
         "update messenger_pipeline.owned_objects set installed_digest = 'elsewhere'"
@@ -275,6 +277,8 @@ OPEN = (
     " and relkind in ('r', 'v') and has_table_privilege('anon', oid, 'select, insert, truncate')"
     " union all select p.oid::regprocedure::text from pg_proc p where pronamespace ="
     " 'public'::regnamespace and has_function_privilege('anon', oid, 'execute')"
+    " union all select nspname::text from pg_namespace where nspname = 'messenger_pipeline'"
+    " and has_schema_privilege('anon', oid, 'usage')"
 )
 
 
@@ -356,3 +360,34 @@ def test_an_operator_on_an_array_type_in_the_data_schema_shadows_postgresqls(mad
         connection.execute("set search_path = messenger_pipeline, public, pg_temp")
         with pytest.raises(psycopg.errors.DivisionByZero):
             connection.execute("select array['a'] = array['a']")
+
+
+def test_a_trigger_of_the_owners_that_would_meet_a_name_of_ours_is_reported_with_the_remedy(
+    made: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(
+        made,
+        "create table alerts (contact text)",
+        "create table visits (contact text)",
+        "create function audit() returns trigger language plpgsql as"
+        " $$begin insert into alerts values (new.sender_id); return new; end$$",
+        "create function count_visits() returns trigger language plpgsql as"
+        " $$begin insert into visits values (new.sender_id); return new; end$$",
+        "create trigger audit after insert on messenger_conversations"
+        " for each row execute function audit()",
+        "create trigger visits after insert on messenger_conversations"
+        " for each row execute function count_visits()",
+    )
+    migrate.upgrade(made, "public")
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "The function public.audit() of a trigger on messenger_conversations" in warning
+    assert "uses the name alerts without a schema" in warning
+    execute(made, warning.partition("run: ")[2])
+    caplog.clear()
+    migrate.upgrade(made, "public")
+    assert caplog.records == []
+    with Database(made) as database:
+        upsert(database, "10", conversation("20", event("m_1")))
+    assert execute(made, "select a.contact, v.contact from public.alerts a, visits v") == [
+        ("20", "20")
+    ]
