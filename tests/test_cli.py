@@ -162,6 +162,30 @@ def test_an_error_names_its_cause_and_remedy_and_has_its_exit_code(
     assert "hunter2" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("name", ["MESSENGER_DATABASE_URL", "DAGSTER_PG_URL"])
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (("_nowhere", ""), 1, "does not exist"),
+        (("", "?port=soon"), 2, 'invalid integer value "soon"'),
+        (("", "?sslmode=maybe"), 2, 'invalid sslmode value: "maybe"'),
+        (("", "?connection_limit=5&foo=1"), 2, "its parameter foo is not one"),
+    ],
+)
+def test_a_url_that_postgresql_refuses_is_named_by_its_setting(
+    run: Run,
+    environment: dict[str, str],
+    name: str,
+    change: tuple[str, str],
+    code: int,
+    words: str,
+) -> None:
+    address, mark, query = environment[name].partition("?")
+    url = address + change[0] + (change[1] + "&" + query if change[1] else mark + query)
+    result = run("sync", "1", **{name: url.rstrip("&")})
+    ended(result, code, words, name)
+
+
 def test_a_bad_token_is_not_registered(run: Run, simulate: Callable[..., Simulated]) -> None:
     simulated = simulate()
     graph = {"MESSENGER_GRAPH_URL": simulated.url}

@@ -39,6 +39,7 @@ def report_elsewhere() -> None:
     """Report errors in threads and at exit in the same way, and log lines without tracebacks."""
     threading.excepthook = _report_thread
     sys.unraisablehook = _report_unraisable
+    logging.raiseExceptions = False  # of a handler whose stream is closed
     logging.lastResort = logging.StreamHandler()
     logging.lastResort.setLevel(logging.WARNING)
     logging.lastResort.setFormatter(_Plain())

@@ -52,6 +52,9 @@ _OF_URL = (
 )
 """Texts of libpq about a connection string."""
 
+_REFUSED = r'(database|role) ".*" does not exist|authentication failed|no pg_hba.conf entry'
+"""Texts of a server that refuses an account or database; libpq gives no SQLSTATE for them."""
+
 _TAKEN = frozenset({"42P07", "42710", "42723"})
 """A name that an upgrade needs is somebody else's."""
 
@@ -104,7 +107,11 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     if isinstance(error, psycopg.OperationalError) and (
         state is None or state.startswith(("08", "53", "57P"))
     ):
-        return DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}")
+        text = f"PostgreSQL cannot be reached: {_words(error)}"
+        # Retried all the same: a password may be changing at this moment.
+        return DatabaseUnavailable(
+            f"{text}. Correct {setting}." if re.search(_REFUSED, text) else text
+        )
     if state is None:
         return DatabaseError(_words(error))
     kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)

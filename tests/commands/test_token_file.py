@@ -75,14 +75,19 @@ def test_endless_blank_lines_end() -> None:
         read_token(zeros)
 
 
-def test_a_token_file_in_utf_16_registers_its_page(
-    run: Run, simulate: Simulate, tmp_path: Path
+def test_a_token_in_utf_16_and_urls_of_other_tools_do_for_a_sync(
+    run: Run, simulate: Simulate, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     simulated: Simulated = simulate()
     page = simulated.page
     (tmp_path / "token.txt").write_bytes(f"\r\n{page.token}\r\n".encode("utf-16"))
-    graph = {"MESSENGER_GRAPH_URL": simulated.url}
-    ended(run("pages", "add", page.id, "--token-file", "token.txt", **graph), 0, "its token works")
+    mine = {"MESSENGER_GRAPH_URL": simulated.url, "MESSENGER_HOME": str(tmp_path / "a home")}
+    for name in ("MESSENGER_DATABASE_URL", "DAGSTER_PG_URL"):
+        url = environment[name].replace("postgresql://", "postgres://")
+        mark = "&" if "?" in url else "?"
+        mine[name] = f"{url}{mark}pgbouncer=true&connection_limit=5&schema=public"
+    ended(run("pages", "add", page.id, "--token-file", "token.txt", **mine), 0, "its token works")
+    ended(run("sync", page.id, **mine), 0, "full sync complete")
 
 
 def test_a_token_file_that_cannot_be_read_is_one_sentence(run: Run, tmp_path: Path) -> None:
