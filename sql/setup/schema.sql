@@ -66,7 +66,8 @@ $$;
 comment on table :own.owned_objects is
     'What we made: an upgrade replaces only that. Of the tables only those of the data schema.';
 comment on column :own.owned_objects.definition_digest is
-    'Of the file that it was made from; NULL where a downgrade left it, because it was altered.';
+    'Of the file that it was made from; NULL where a downgrade left it, because it was altered.
+    Of a table: the columns that it was made with.';
 comment on column :own.owned_objects.installed_digest is
     'Of what the server made of it. Of the schema: the database in which the oids are true.';
 comment on column :own.owned_objects.object_oid is

@@ -104,6 +104,18 @@ def test_a_data_schema_that_was_reset_gets_the_remedy_that_works(made: str) -> N
     assert migrate.upgrade(made, "public")
 
 
+def test_a_table_that_was_restored_from_a_backup_is_ours(made: str) -> None:
+    execute(
+        made,
+        "create table backup (like sync_locks including all, mine text)",
+        "drop view active_syncs, sync_statistics",
+        "drop table sync_locks",
+        "alter table backup rename to sync_locks",
+    )
+    migrate.upgrade(made, "public")
+    assert execute(made, "select acquire_sync_lock('10', 'me')") == [(True,)]
+
+
 def test_a_kept_table_that_the_owner_drops_after_a_downgrade_is_made_again_as_at_first(
     made: str,
 ) -> None:
