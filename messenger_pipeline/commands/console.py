@@ -69,7 +69,7 @@ def require_consent(question: str) -> None:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise
         # Standard input has ended, as in a script.
-        click.echo("\nNothing was changed: there was no answer. --yes does without one.")
+        click.echo("\nNothing was changed: there was no answer. --yes answers the question.")
         raise click.exceptions.Exit(1) from None
     if not consents:
         click.echo("Nothing was changed.")

@@ -115,6 +115,9 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     if state is None:
         return DatabaseError(_words(error))
     kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)
+    if state == "42703" and remedy != _UPGRADE:  # undefined column
+        # Elsewhere it is as likely the mistake of a trigger of the owner's.
+        kind = SchemaError
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
         text += ". Connect as the owner of the schema, or have the owner grant the privilege"
@@ -125,7 +128,7 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     if detail and (state.startswith("MP") or kind is UpgradeRefused):
         text += f". {detail.rstrip('.')}"
     if state == "2BP01":
-        text += ". Drop what is built on it, run the command again, and create it anew"
+        text += ". Drop what is built on it, run the command again, and create it again"
     if state in _TAKEN:
         text += ". Rename or drop that object, or choose another MESSENGER_DATABASE_SCHEMA"
     if kind is SchemaError:

@@ -288,7 +288,7 @@ def test_text_that_the_terminal_cannot_show_is_no_error(run: Run, database: Data
     [
         ("n\n", "Nothing was changed."),
         ("\n", "Nothing was changed."),
-        ("", "Nothing was changed: there was no answer. --yes does without one."),
+        ("", "Nothing was changed: there was no answer. --yes answers the question."),
     ],
 )
 def test_a_question_that_is_not_answered_with_yes_changes_nothing_and_is_no_error(
