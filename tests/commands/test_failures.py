@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -303,9 +304,17 @@ def test_a_question_that_is_not_answered_with_yes_changes_nothing_and_is_no_erro
 # -- The home -----------------------------------------------------------------------------------
 
 
-def test_a_home_with_a_blank_in_its_path_works(run: Run, tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the system user of an embedded server can enter; pytest's may be closed."""
+    with tempfile.TemporaryDirectory(prefix="mp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_home_with_a_blank_in_its_path_works(run: Run, folder: Path) -> None:
     mine = {
-        "MESSENGER_HOME": str(tmp_path / "my own: home & data"),
+        "MESSENGER_HOME": str(folder / "my own: home & data"),
         "MESSENGER_DATABASE_URL": "", "DAGSTER_PG_URL": "", "MESSENGER_TOKEN_KEY": "",
     }  # fmt: skip
     ended(run("db", "upgrade", **mine), 0, "Schema at")
@@ -317,20 +326,21 @@ def test_a_home_with_a_blank_in_its_path_works(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        ("postgres/postgresql.conf", "pg_ctl ended with exit code 1"),
+        ("postgres/postgresql.conf", "pg_ctl ended with exit code 1: pg_ctl: could not start"),
         ("postgres/.handle_pids.json", "does not start"),
         ("token.key", "does not hold a key"),
         ("postgres/PG_VERSION", "does not start"),
     ],
 )
 def test_an_embedded_server_that_does_not_start_is_one_sentence(
-    run: Run, tmp_path: Path, damage: str, words: str
+    run: Run, folder: Path, damage: str, words: str
 ) -> None:
     mine = {
-        "MESSENGER_DATABASE_URL": "", "DAGSTER_PG_URL": "", "MESSENGER_TOKEN_KEY": "",
+        "MESSENGER_HOME": str(folder / "home"), "MESSENGER_DATABASE_URL": "",
+        "DAGSTER_PG_URL": "", "MESSENGER_TOKEN_KEY": "",
     }  # fmt: skip
     ended(run("db", "upgrade", **mine), 0)
-    (tmp_path / "home" / damage).write_text("nonsense = nonsense = 1\n")
+    (folder / "home" / damage).write_text("nonsense = nonsense = 1\n")
     result = run("pages", "add", "12", input="EAAtoken", **mine)
     assert result.stderr.count("\n") == 1, result.stderr
     ended(result, 2 if damage == "token.key" else 1, words)
