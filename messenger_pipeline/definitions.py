@@ -25,7 +25,7 @@ from messenger_pipeline.defs.checks.webhooks import webhook_lag, webhook_quarant
 from messenger_pipeline.defs.console import json_console
 from messenger_pipeline.defs.housekeeping import housekeeping, housekeeping_hourly
 from messenger_pipeline.defs.jobs import check_job, full_sync_page_job, sync_page_job
-from messenger_pipeline.defs.page_checks import check_pages_daily, check_pages_schedule
+from messenger_pipeline.defs.page_checks import check_pages_job, check_pages_schedule
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.schedules import check_tables_hourly, full_sync_weekly, sync_due_pages
 from messenger_pipeline.defs.sensors import (
@@ -57,7 +57,7 @@ defs = dg.Definitions(
         full_sync_page_job,
         check_job,
         drain_job,
-        check_pages_daily,
+        check_pages_job,
         housekeeping,
     ],
     schedules=[

@@ -4,34 +4,43 @@ Each setting comes from the environment or from `.env` in the current directory.
 raises ConfigurationError, which names the setting and the remedy, but not the value.
 """
 
+import difflib
+import logging
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.fernet import Fernet
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     AliasChoices,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
+    model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from messenger_pipeline.errors import ConfigurationError
+from messenger_pipeline.postgres_url import clean_postgres_url
 from messenger_pipeline.redaction import remember_secret
 
+_PREFIX = "MESSENGER_"
+_ENV_FILE = ".env"
+_ENCODING = "utf-8-sig"  # Windows' editors put a byte order mark at the beginning of a file
+_OF_TESTS = ("MESSENGER_TEST_", "MESSENGER_CRASH_", "MESSENGER_BACKFILL_", "MESSENGER_PAYLOADS")
+"""Variables of this project's own tests and benchmarks."""
+_log = logging.getLogger(__name__)
+_reported: set[str] = set()
 
-def _postgres_url(value: SecretStr) -> SecretStr:
-    schemes = ("postgresql://", "postgres://", "postgresql+psycopg2://")
-    if not value.get_secret_value().startswith(schemes):
-        raise ValueError("give a URL such as postgresql://user:password@host:5432/database")
-    user, _, _host = value.get_secret_value().partition("://")[2].partition("/")[0].rpartition("@")
-    if "@" in user or re.search(r"%(?![0-9A-Fa-f]{2})", user):
-        raise ValueError("percent-encode its user and password: @ as %40, % as %25")
-    # Only SQLAlchemy understands a driver's name in the scheme.
-    return SecretStr("postgresql://" + value.get_secret_value().partition("://")[2])
+
+def _postgres_url(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    schema = info.data.get("database_schema", "public")
+    return SecretStr(clean_postgres_url(value.get_secret_value(), schema))
 
 
 def _http_url(value: str) -> str:
@@ -55,12 +64,13 @@ def _comma_separated(value: Any) -> Any:
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 
 
-class Settings(BaseSettings):
-    """The MESSENGER_… and DAGSTER_… settings; the README describes each."""
+class _Home(BaseSettings):
+    """The one setting that is needed where the others may be wrong."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MESSENGER_",
-        env_file=".env",
+        env_prefix=_PREFIX,
+        env_file=_ENV_FILE,
+        env_file_encoding=_ENCODING,
         extra="ignore",
         hide_input_in_errors=True,
         populate_by_name=True,
@@ -69,11 +79,19 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".messenger")
+
+
+class Settings(_Home):
+    """The MESSENGER_… and DAGSTER_… settings; docs/settings.md describes each."""
+
+    # Before the URLs, which are compared to it.
+    database_schema: str = Field(
+        "public",
+        pattern=r"^[a-z_][a-z0-9_]{0,49}$",
+        description="give a name such as messenger, of at most 50 lower-case letters",
+    )
     database_url: PostgresUrl | None = None
     listen_url: PostgresUrl | None = None
-    database_schema: str = Field(
-        "public", pattern=r"^[a-z_][a-z0-9_]{0,49}$", description="give a name such as messenger"
-    )
     graph_url: Annotated[str, AfterValidator(_http_url)] = "https://graph.facebook.com"
     graph_version: str = Field(
         "v26.0", pattern=r"^v\d+\.\d+$", description="give a version such as v26.0"
@@ -99,6 +117,18 @@ class Settings(BaseSettings):
 
     _split = field_validator("app_secret", "token_key", mode="before")(_comma_separated)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _remember_secrets(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Redact the secrets from now on, wrong ones too."""
+        for name, value in values.items():
+            field = cls.model_fields.get(name.lower())
+            if field and "SecretStr" in repr(field.annotation) and isinstance(value, str):
+                is_list = "list" in repr(field.annotation)
+                for secret in {value, *(_comma_separated(value) if is_list else ())}:
+                    remember_secret(secret)
+        return values
+
     @field_validator("token_key")
     @classmethod
     def _fernet_keys(cls, keys: list[SecretStr]) -> list[SecretStr]:
@@ -119,11 +149,23 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read and validate the settings. Raises ConfigurationError."""
+    """Read and validate the settings. Raises ConfigurationError.
+
+    Logs a warning, once in a process, about each variable that looks like a setting and is none.
+    """
     try:
         settings = Settings(**overrides)
+        unknown = _find_unknown()
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+    except UnicodeError:
+        raise ConfigurationError(f"The file {_ENV_FILE} is not UTF-8: save it as UTF-8.") from None
+    except (OSError, SettingsError) as error:
+        reason = getattr(error, "strerror", None) or "its settings cannot be read"
+        raise ConfigurationError(f"The file {_ENV_FILE} cannot be read: {reason}.") from None
+    for name in sorted(unknown - _reported):
+        _reported.add(name)
+        _log.warning("%s", _explain_unknown(name))
     for value in dict(settings).values():
         for secret in value if isinstance(value, list) else [value]:
             if isinstance(secret, SecretStr):
@@ -131,11 +173,40 @@ def load_settings(**overrides: Any) -> Settings:
     return settings
 
 
+def read_home() -> Path:
+    """MESSENGER_HOME, whether or not the other settings are valid."""
+    return _Home().home
+
+
+def _find_unknown() -> set[str]:
+    """Return the names of variables that look like settings of ours and are none."""
+    # Another program's may have our prefix: Symfony's MESSENGER_TRANSPORT_DSN. So none is an error.
+    names = {*os.environ, *dotenv_values(_ENV_FILE, encoding=_ENCODING, interpolate=False)}
+    known = _names()
+    return {
+        name
+        for name in names
+        if name.upper().startswith(_PREFIX)
+        and name.upper() not in known
+        and not name.upper().startswith(_OF_TESTS)
+    }
+
+
+def _names() -> set[str]:
+    return {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+
+
+def _explain_unknown(name: str) -> str:
+    close = difflib.get_close_matches(name.upper(), sorted(_names()), n=1, cutoff=0.8)
+    remedy = f"Did you mean {close[0]}?" if close else "docs/settings.md lists the settings."
+    return f"{name} is not a setting of messenger-pipeline, and has no effect. {remedy}"
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_input=False, include_url=False):
         field = str(fault["loc"][0]) if fault["loc"] else "settings"
-        name = field if field.isupper() else f"MESSENGER_{field.upper()}"
+        name = field if field.isupper() else f"{_PREFIX}{field.upper()}"
         context = fault.get("ctx", {})
         reason = str(context["error"]) if "error" in context else fault["msg"]
         known = Settings.model_fields.get(field)

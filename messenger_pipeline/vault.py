@@ -16,18 +16,35 @@ def new_key() -> str:
 
 def key_in(home: Path) -> str:
     """The key that is stored next to the embedded database, readable by its owner only. The first
-    call creates it."""
-    home.mkdir(parents=True, exist_ok=True)
+    call creates it. Raises ConfigurationError if it cannot be read."""
     path = home / "token.key"
+    try:
+        key = _read_or_create(path)
+        Fernet(key)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key of the page tokens, {path}, cannot be read: {error.strerror}. Make it"
+            " readable, or set MESSENGER_TOKEN_KEY."
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            f"The file {path} does not hold a key. Restore it, or delete it and add each page again"
+            " with `messenger-pipeline pages add`."
+        ) from None
+    return key
+
+
+def _read_or_create(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         # The link is atomic: of two processes, the first one wins.
-        fresh = home / f"token.key.{os.getpid()}"
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(new_key())
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(fresh)
         fresh.unlink()
-    return path.read_text().strip()
+    return path.read_text(encoding="utf-8-sig").strip()
 
 
 class TokenVault:

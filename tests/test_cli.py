@@ -149,6 +149,7 @@ def test_a_page_that_is_being_walked_is_not_walked_by_a_second_run(
             2,
             ["MESSENGER_HOME"],
         ),
+        (["sync", "1"], {"DAGSTER_HOME": "/proc/no"}, 2, ["DAGSTER_HOME: /proc/no cannot be"]),
         (["dev", "--ui-port", "99999"], {}, 2, ["--ui-port"]),
         (["db", "upgrade", "--from", "0001"], {}, 2, ["--from needs --sql"]),
         (
@@ -165,6 +166,30 @@ def test_an_error_names_its_cause_and_remedy_and_has_its_exit_code(
     result = run(*arguments, **settings)
     ended(result, code, *words)
     assert "hunter2" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["MESSENGER_DATABASE_URL", "DAGSTER_PG_URL"])
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (("_nowhere", ""), 1, "does not exist"),
+        (("", "?port=soon"), 2, 'invalid integer value "soon"'),
+        (("", "?sslmode=maybe"), 2, 'invalid sslmode value: "maybe"'),
+        (("", "?connection_limit=5&foo=1"), 2, "its parameter foo is not one"),
+    ],
+)
+def test_a_url_that_postgresql_refuses_is_named_by_its_setting(
+    run: Run,
+    environment: dict[str, str],
+    name: str,
+    change: tuple[str, str],
+    code: int,
+    words: str,
+) -> None:
+    address, mark, query = environment[name].partition("?")
+    url = address + change[0] + (change[1] + "&" + query if change[1] else mark + query)
+    result = run("sync", "1", **{name: url.rstrip("&")})
+    ended(result, code, words, name)
 
 
 def test_a_bad_token_is_not_registered(run: Run, simulate: Callable[..., Simulated]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
-from messenger_pipeline.cli import cli
+from messenger_pipeline.commands.group import cli
 from messenger_pipeline.settings import Settings
 from tools.command_reference import help_block, list_commands
 

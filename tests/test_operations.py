@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from messenger_pipeline.cli import cli
+from messenger_pipeline.commands.group import cli
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
 from messenger_pipeline.engine import Engine

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from messenger_pipeline.cli import cli
+from messenger_pipeline.commands.group import cli
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "cli.md"
 NAME = "messenger-pipeline"

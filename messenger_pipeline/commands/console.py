@@ -40,7 +40,7 @@ def dagster_environment() -> Iterator[Database]:
     settings = load_settings()
     with runtime.database_urls(settings) as (data, dagster):
         runtime.token_vault(settings)
-        check_reachable(dagster)
+        check_reachable(dagster, "DAGSTER_PG_URL")
         os.environ.update(prepare_dagster(settings, data, dagster))
         with Database(data, schema=settings.database_schema, timeout=10) as database:
             yield database
@@ -59,6 +59,21 @@ def shown(value: Any) -> str:
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """A count with its noun: 1 record, 1,200 records."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def require_consent(question: str) -> None:
+    """Ask a question. Ends the command with exit code 1 unless the answer is yes."""
+    try:
+        consents = click.confirm(question)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        # Standard input has ended, as in a script.
+        click.echo("\nNothing was changed: there was no answer. --yes answers the question.")
+        raise click.exceptions.Exit(1) from None
+    if not consents:
+        click.echo("Nothing was changed.")
+        raise click.exceptions.Exit(1)
 
 
 def print_error(text: str) -> None:

@@ -1,6 +1,6 @@
 """pages: the registry of pages; status: syncs, pages and the webhook inbox."""
 
-from typing import TextIO
+from typing import BinaryIO
 
 import click
 from pydantic_core import to_json
@@ -8,6 +8,7 @@ from rich.table import Table
 
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry, out, shown
+from messenger_pipeline.commands.token_file import read_token
 from messenger_pipeline.db import pages
 from messenger_pipeline.errors import (
     ObjectRefused,
@@ -16,6 +17,7 @@ from messenger_pipeline.errors import (
     RateLimited,
     UsageError,
 )
+from messenger_pipeline.redaction import remember_secret
 from messenger_pipeline.settings import Settings, load_settings
 
 
@@ -35,12 +37,12 @@ def pages_group() -> None:
 )
 @click.option(
     "--token-file",
-    type=click.File(),
+    type=click.File("rb"),
     default="-",
     help="A file with the page access token. Default: standard input.",
 )
 def pages_add(
-    page_id: str, name: str | None, user_id: str | None, platform: str | None, token_file: TextIO
+    page_id: str, name: str | None, user_id: str | None, platform: str | None, token_file: BinaryIO
 ) -> None:
     """Register a page, or replace its token.
 
@@ -51,9 +53,8 @@ def pages_add(
         raise UsageError("PAGE_ID must be Facebook's id of the page: digits only.")
     if token_file.isatty():
         click.echo(f"Type the page access token of {page_id}, then Enter: ", nl=False, err=True)
-    token = token_file.readline().strip()
-    if not token:
-        raise UsageError("No token given. Pipe it in, or give its file with --token-file.")
+    token = read_token(token_file)
+    remember_secret(token)
     settings = load_settings()
     with open_registry() as database:
         vault = runtime.token_vault(settings)

@@ -3,7 +3,7 @@
 import click
 
 from messenger_pipeline import runtime
-from messenger_pipeline.commands.console import open_registry
+from messenger_pipeline.commands.console import open_registry, require_consent
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
@@ -57,10 +57,10 @@ def db_upgrade(as_sql: bool, start: str) -> None:
 def db_downgrade(to: str, yes: bool) -> None:
     """Return to an older schema. Conversations, events, pages with their tokens, and quarantined
     records are kept."""
-    if not yes and not click.confirm(
-        f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
-    ):
-        raise PipelineError("Nothing was changed.")
+    if not yes:
+        require_consent(
+            f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
+        )
     settings = load_settings()
     with runtime.data_url(settings) as url:
         undone = migrate.downgrade(url, settings.database_schema, to)

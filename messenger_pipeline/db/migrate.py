@@ -6,6 +6,7 @@ upgrade is one transaction, and changes only objects that an earlier upgrade cre
 """
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
 
 _VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
 _LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
+_MISSING = (
+    "Nothing was changed. It was dropped, renamed or made unreachable: restore it, and run the"
+    " command again."
+)
+_log = logging.getLogger(__name__)
 _LOCK_TIMEOUT = "10s"  # a transaction that waits for a lock blocks all later ones
 
 
@@ -41,15 +47,18 @@ def upgrade(url: str, schema: str) -> list[str]:
     """Bring the schema up to date. Returns the migrations applied, oldest first.
 
     Raises UpgradeRefused, and changes nothing, if a name is taken by an object that is not ours.
-    It does not check the rows: see `verify`.
+    Logs a warning about each trigger of the owner's that would use a name of ours. It does not
+    check the rows: see `verify`.
     """
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
-        for path in setup():
-            _execute(connection, render(path, schema))
+        _prepare(connection, schema)
         command.upgrade(_config(schema, connection), "head")
         for statement in _definition_statements(schema):
             _execute(connection, statement)
+        warnings = connection.exec_driver_sql("select list_ambiguous_triggers()").scalars().all()
+    for text in warnings:
+        _log.warning("%s", text)
     return pending
 
 
@@ -63,11 +72,18 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
         known = _require_known(to)
         if before is None:
             return []
+        _prepare(connection, schema)
         _execute(connection, "select drop_undefined('{}')")
+        left = connection.exec_driver_sql("select list_left_objects()").scalars().all()
         command.downgrade(_config(schema, connection), to)
         after = _status(connection, schema).current
         if after is None:
             _execute(connection, render(SQL / "teardown.sql", schema))
+    for one in left:
+        _log.warning(
+            "The %s was altered, and is left. The next `db upgrade` puts ours in its place; drop it"
+            " if nothing uses it.", one,
+        )  # fmt: skip
     return [revision for revision in known if (after or "") < revision <= before]
 
 
@@ -88,7 +104,7 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
     script.write("set local check_function_bodies to off;\n")
     for path in setup():
         script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
-    script.write(f"\nselect require_revision('{start}');\n")
+    script.write(f"\nselect check_owned_objects();\nselect require_revision('{start}');\n")
     command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
     for statement in _definition_statements(schema):
         script.write(f"{statement};\n")
@@ -136,6 +152,14 @@ def run_beside(migration: str, direction: str) -> None:
             op.get_context().impl.static_output(text)
         else:
             _execute(op.get_bind(), text)
+
+
+def _prepare(connection: sqlalchemy.Connection, schema: str) -> None:
+    """Define what defines the other objects. Raises UpgradeRefused if what is on record as ours is
+    not."""
+    for path in setup():
+        _execute(connection, render(path, schema))
+    _execute(connection, "select check_owned_objects()")
 
 
 def _definition_statements(schema: str) -> Iterator[str]:
@@ -198,7 +222,7 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
         creator=lambda: psycopg.connect(url, client_encoding="utf8"),
         poolclass=sqlalchemy.NullPool,
     )
-    with translated():
+    with translated(remedy=_MISSING):
         try:
             with engine.begin() as connection:
                 connection.execute(sqlalchemy.func.pg_advisory_xact_lock(_LOCK).select())

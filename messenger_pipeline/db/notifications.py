@@ -51,7 +51,7 @@ async def listen(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None
 
 
 async def _listen_once(url: str, channel: str) -> AsyncGenerator[dict[str, Any] | None, None]:
-    with translated():
+    with translated(setting="MESSENGER_LISTEN_URL, or MESSENGER_DATABASE_URL if that is unset"):
         connection = await psycopg.AsyncConnection.connect(
             url, autocommit=True, client_encoding="utf8", prepare_threshold=None, **_OPTIONS
         )

@@ -43,7 +43,22 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "3F000": SchemaError,  # undefined schema
     "42P01": SchemaError,  # undefined table
     "42883": SchemaError,  # undefined function
+    "42P07": UpgradeRefused,  # a relation of that name exists
+    "42710": UpgradeRefused,  # a type, policy or constraint of that name exists
+    "42723": UpgradeRefused,  # a function of that name exists
 }
+
+_OF_URL = (
+    r"invalid (URI|connection option|integer value|percent|port|\w+ value:)|in URI|URI query"
+    r"|missing \"=\" after|could not match \d+ "
+)
+"""Texts of libpq about a connection string."""
+
+_REFUSED = r'(database|role) ".*" does not exist|authentication failed|no pg_hba.conf entry'
+"""Texts of a server that refuses an account or database; libpq gives no SQLSTATE for them."""
+
+_TAKEN = frozenset({"42P07", "42710", "42723"})
+"""A name that an upgrade needs is somebody else's."""
 
 _CONTRACT = frozenset(
     {
@@ -65,31 +80,44 @@ _CONFLICTS = 4  # retries of a call that conflicts with another before it fails
 _PAUSE = 0.2  # seconds between attempts to reach a lost server
 
 
+_UPGRADE = "Run `messenger-pipeline db upgrade`."
+
+
 @contextmanager
-def translated() -> Iterator[None]:
-    """Translate psycopg's errors into ours. None of them repeats a password."""
+def translated(
+    *, setting: str = "MESSENGER_DATABASE_URL", remedy: str = _UPGRADE
+) -> Iterator[None]:
+    """Translate psycopg's errors into ours. None of them repeats a password.
+
+    `setting` names the URL of the database. `remedy` says what to do if an object is missing.
+    """
     try:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}") from None
     except psycopg.Error as error:
         # Not chained: the original quotes rows, and may quote a password.
-        raise _ours(error) from None
+        raise _ours(error, setting, remedy) from None
 
 
-def _ours(error: psycopg.Error) -> PipelineError:
+def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     state = error.sqlstate
-    if state in ("28P01", "28000", "3D000"):
+    # libpq does not accept the URL, or the server its account or database.
+    if state in ("28P01", "28000", "3D000") or (state is None and re.search(_OF_URL, str(error))):
         return ConfigurationError(
-            f"PostgreSQL refuses the connection: {_words(error)}. Correct MESSENGER_DATABASE_URL."
+            f"PostgreSQL refuses the connection: {_words(error)}. Correct {setting}."
         )
     if isinstance(error, psycopg.OperationalError) and (
         state is None or state.startswith(("08", "53", "57P"))
     ):
-        return DatabaseUnavailable(f"PostgreSQL cannot be reached: {_words(error)}")
+        text = f"PostgreSQL cannot be reached: {_words(error)}"
+        # Retried all the same: a password may be changing at this moment.
+        return DatabaseUnavailable(
+            f"{text}. Correct {setting}." if re.search(_REFUSED, text) else text
+        )
     if state is None:
         return DatabaseError(_words(error))
-    kind = DatabaseConflict if state.startswith("40") else _KINDS.get(state, DatabaseError)
+    kind = _kind(state, remedy)
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
         text += ". Connect as the owner of the schema, or have the owner grant the privilege"
@@ -100,10 +128,21 @@ def _ours(error: psycopg.Error) -> PipelineError:
     if detail and (state.startswith("MP") or kind is UpgradeRefused):
         text += f". {detail.rstrip('.')}"
     if state == "2BP01":
-        text += ". Drop what is built on it, run the command again, and create it anew"
+        text += ". Drop what is built on it, run the command again, and create it again"
+    if state in _TAKEN:
+        text += ". Rename or drop that object, or choose another MESSENGER_DATABASE_SCHEMA"
     if kind is SchemaError:
-        text += ". Run `messenger-pipeline db upgrade`."
+        text += f". {remedy}"
     return kind(text)
+
+
+def _kind(state: str, remedy: str) -> type[DatabaseError]:
+    if state.startswith("40"):
+        return DatabaseConflict
+    # An undefined column: outside of an upgrade it may be a mistake in a trigger of the owner's.
+    if state == "42703" and remedy != _UPGRADE:
+        return SchemaError
+    return _KINDS.get(state, DatabaseError)
 
 
 def _words(error: Exception) -> str:
@@ -116,9 +155,10 @@ def _words(error: Exception) -> str:
     return re.sub(r"password=\S+", "password=***", text)
 
 
-def check_reachable(url: str) -> None:
-    """Raise DatabaseUnavailable or ConfigurationError unless the database accepts a connection."""
-    with translated():
+def check_reachable(url: str, setting: str) -> None:
+    """Raise DatabaseUnavailable or ConfigurationError, which names the URL's setting, unless the
+    database accepts a connection."""
+    with translated(setting=setting):
         psycopg.connect(url, connect_timeout=10).close()
 
 

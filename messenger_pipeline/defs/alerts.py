@@ -19,7 +19,7 @@ HEARTBEAT = "dagster"
     ),
     minimum_interval_seconds=int(INTERVAL_SECONDS),
     default_status=dg.DefaultSensorStatus.RUNNING,
-    job_name="check_pages_daily",
+    job_name="check_pages",
 )
 def alerts(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> dg.SkipReason:
     url = load_settings().alert_url

@@ -59,7 +59,7 @@ def check_due_pages(
 
 
 @dg.job(
-    name="check_pages_daily",
+    name="check_pages",
     description=(
         "Checks each page once a day: is its token valid, and does Meta still send its webhooks to"
         " this app? To check one page now, launch it with `page_id` in the config of the op."
@@ -67,7 +67,7 @@ def check_due_pages(
     config={"loggers": CONSOLE},
     tags={"dagster/max_retries": "0"},
 )
-def check_pages_daily() -> None:
+def check_pages_job() -> None:
     check_pages_due()
 
 
@@ -77,7 +77,7 @@ def check_pages_daily() -> None:
         "Every ten minutes: checks new pages and those whose last check is a day old, so the"
         " checks spread over the day."
     ),
-    job=check_pages_daily,
+    job=check_pages_job,
     cron_schedule="*/10 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
@@ -88,7 +88,7 @@ def check_pages_schedule(
         due = list_pages_to_check(database, limit=1)
     if not due:
         return dg.SkipReason("Every page was checked within the last day.")
-    unfinished = dg.RunsFilter(job_name=check_pages_daily.name, statuses=UNFINISHED)
+    unfinished = dg.RunsFilter(job_name=check_pages_job.name, statuses=UNFINISHED)
     if context.instance.get_runs(unfinished, limit=1):
         return dg.SkipReason("A run is checking pages already.")
     return dg.RunRequest()

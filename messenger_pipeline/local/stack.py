@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from messenger_pipeline import runtime
 from messenger_pipeline.db.migrate import upgrade
-from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.errors import ConfigurationError, PipelineError
 from messenger_pipeline.project import PROJECT, import_path
 from messenger_pipeline.runtime import database_urls
 from messenger_pipeline.settings import Settings
@@ -49,10 +49,16 @@ def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, st
     processes run in a directory that has none.
     """
     home = (settings.dagster_home or settings.home / "dagster").resolve()
-    home.mkdir(parents=True, exist_ok=True)
     own = home / "dagster.yaml"
-    if settings.dagster_home is None or not own.exists():
-        own.write_text((PROJECT / "dagster.yaml").read_text())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if settings.dagster_home is None or not own.exists():
+            own.write_text((PROJECT / "dagster.yaml").read_text())
+    except OSError as error:
+        setting = "DAGSTER_HOME" if settings.dagster_home else "MESSENGER_HOME"
+        raise ConfigurationError(
+            f"{setting}: {home} cannot be used: {error.strerror}. Name another folder."
+        ) from None
     return {
         **runtime.environment(settings, data),
         "DAGSTER_HOME": str(home),

@@ -17,6 +17,8 @@ import sys
 import time
 from pathlib import Path
 
+from messenger_pipeline.errors import PipelineError
+
 GRACE_SECONDS = 20.0
 
 
@@ -54,4 +56,7 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except PipelineError as error:
+        sys.exit(f"Error: {error}")  # into the log, whose end is shown

@@ -1,5 +1,6 @@
 -- Drops our functions and views that are not among p_names, and overloads that were replaced: what
--- an earlier release made, and nobody changed since. Views first, which may be built on functions.
+-- an earlier release made, and nobody changed since. What the owner altered is left, and stays on
+-- record: an upgrade that defines it replaces it. Views first, which may be built on functions.
 create or replace function :own.drop_undefined(p_names text[])
 returns void
 language plpgsql
@@ -23,7 +24,12 @@ begin
     loop
         execute format('drop %s %s', v_object.kind, describe_object(v_object.kind, v_object.oid));
     end loop;
-    delete from owned_objects where kind in ('view', 'function') and name <> all (p_names);
+    delete from owned_objects o
+    where o.kind in ('view', 'function') and o.name <> all (p_names)
+      and not exists (select from find_objects(o.kind, find_schema(o.in_schema), o.name) as f (oid)
+                      where f.oid = o.object_oid);
+    update owned_objects set definition_digest = null
+    where kind in ('view', 'function') and name <> all (p_names);
     update owned_objects set replaced_oid = null where replaced_oid is not null;
 end
 $$;

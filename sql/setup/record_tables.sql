@@ -8,6 +8,7 @@ set search_path from current
 as $$
 declare
     v_name text;
+    v_table regclass;
 begin
     foreach v_name in array p_names loop
         -- One that was kept by a downgrade keeps its policies and grants.
@@ -17,7 +18,9 @@ begin
         execute format('alter table :data.%I enable row level security', v_name);
         execute format('create policy %I on :data.%I to %I using (true) with check (true)',
                        v_name || '_pipeline', v_name, current_user);
-        insert into owned_objects (in_schema, kind, name) values ('data', 'table', v_name);
+        v_table := to_regclass(format(':data.%I', v_name));
+        insert into owned_objects (in_schema, kind, name, object_oid, definition_digest)
+        values ('data', 'table', v_name, v_table, list_columns(v_table)::text);
     end loop;
 end
 $$;

@@ -7,6 +7,10 @@ as $$
 declare
     v_name text;
 begin
+    -- Of those that a downgrade kept the owner may have dropped some.
+    delete from owned_objects
+    where in_schema = 'data' and kind = 'table' and name = any (p_names)
+      and to_regclass(format(':data.%I', name)) is null;
     foreach v_name in array p_names loop
         if to_regclass(format(':data.%I', v_name)) is not null
             and not exists (select from owned_objects

@@ -51,12 +51,27 @@ create table if not exists :own.owned_objects (
     definition_digest text,
     installed_digest text,
     replaced_oid oid,
+    object_oid oid,
     constraint owned_objects_pkey primary key (in_schema, kind, name)
 );
+do $$
+begin
+    if not exists (select from pg_attribute
+                   where attrelid = ':own.owned_objects'::regclass and attname = 'object_oid')
+    then
+        alter table :own.owned_objects add column object_oid oid;
+    end if;
+end
+$$;
 comment on table :own.owned_objects is
     'What we made: an upgrade replaces only that. Of the tables only those of the data schema.';
-comment on column :own.owned_objects.definition_digest is 'Of the file that it was made from.';
-comment on column :own.owned_objects.installed_digest is 'Of what the server made of it.';
+comment on column :own.owned_objects.definition_digest is
+    'Of the file that it was made from; NULL where a downgrade left it, because it was altered.
+    Of a table: the columns that it was made with.';
+comment on column :own.owned_objects.installed_digest is
+    'Of what the server made of it. Of the schema: the database in which the oids are true.';
+comment on column :own.owned_objects.object_oid is
+    'The object itself: another one of its name is somebody else''s. NULL: not known.';
 comment on column :own.owned_objects.replaced_oid is
     'Of an overload with other arguments, until drop_undefined drops it.';
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from messenger_pipeline.cli import cli
+from messenger_pipeline.commands.group import cli
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import UsageError
 

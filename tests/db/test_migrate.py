@@ -34,7 +34,8 @@ def described(url: str) -> Any:
         "select tablename, policyname, roles, qual from pg_policies order by 1, 2",
         f"select oid::regclass::text, relacl::text from pg_class where relnamespace in {oids}"
         " order by 1",
-        "select * from messenger_pipeline.owned_objects order by 1, 2, 3",
+        "select in_schema, kind, name, definition_digest, replaced_oid from"
+        " messenger_pipeline.owned_objects order by 1, 2, 3",
     )
     with psycopg.connect(url) as connection:
         return [connection.execute(query).fetchall() for query in queries]

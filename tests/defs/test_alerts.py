@@ -37,7 +37,7 @@ def tick_schedule(instance: dg.DagsterInstance) -> Any:
 
 
 def check_pages(instance: dg.DagsterInstance, **config: Any) -> dg.ExecuteInProcessResult:
-    return defs.resolve_job_def("check_pages_daily").execute_in_process(
+    return defs.resolve_job_def("check_pages").execute_in_process(
         instance=instance, run_config={"ops": {"check_pages_due": {"config": config}}}
     )
 
@@ -101,9 +101,7 @@ def test_new_pages_are_checked_at_once_and_then_daily(
 
     query(database, "update page_checks set checked_at = now() - interval '25 hours' returning 1")
     assert len(tick_schedule(instance)) == 1
-    instance.add_run(
-        dg.DagsterRun(job_name="check_pages_daily", status=dg.DagsterRunStatus.STARTED)
-    )
+    instance.add_run(dg.DagsterRun(job_name="check_pages", status=dg.DagsterRunStatus.STARTED))
     assert tick_schedule(instance) == [], "a run is unfinished"
 
 

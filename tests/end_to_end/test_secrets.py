@@ -229,7 +229,7 @@ def test_no_output_row_or_file_contains_a_secret(
     for name in ("html", "truncated_json", "connection_dropped"):
         simulated.fault(name, times=1)
     ground.run("sync", page.id, "--full")
-    ground.run_job("check_pages_daily")
+    ground.run_job("check_pages")
     simulated.clear_faults()
     for one in simulated.pages:
         one.access = "expired"
@@ -239,7 +239,7 @@ def test_no_output_row_or_file_contains_a_secret(
         connection.execute(
             "update messenger_pipeline.page_checks set checked_at = checked_at - interval '2 days'"
         )
-    ground.run_job("check_pages_daily", MESSENGER_GRAPH_URL=DEAD)
+    ground.run_job("check_pages", MESSENGER_GRAPH_URL=DEAD)
     with served(ground) as address:
         use_the_receiver(ground, address, page.id, other.id)
     ground.run("serve", "--port", "0", MESSENGER_VERIFY_TOKEN="")

@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from graph_simulator import FAULT_TYPES
-from messenger_pipeline.cli import cli
+from messenger_pipeline.commands.group import cli
 from tests.graph_simulator.webhook_sink import Sink, free_port, wait_until
 
 

@@ -2,10 +2,12 @@
 
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,6 +189,10 @@ def webhook(
 ) -> Iterator[Run]:
     """Runs `webhook …` in this process, which saves the start of another."""
     handlers = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    # What main sets for its process.
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(logging, "lastResort", logging.lastResort)
 
     def webhook(*arguments: str, input: str = "") -> "subprocess.CompletedProcess[str]":
         monkeypatch.setattr(sys, "argv", ["messenger-pipeline", "webhook", *arguments])
