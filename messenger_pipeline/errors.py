@@ -5,6 +5,7 @@ remedy, and never contain a secret.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 
 class PipelineError(Exception):
@@ -25,6 +26,26 @@ class ConfigurationError(UsageError):
 
 class UnknownPage(UsageError):
     """The page is not in the registry."""
+
+
+class UnknownSession(UsageError):
+    """The page has no such sync session."""
+
+    def __init__(self, page_id: str, session: UUID) -> None:
+        super().__init__(
+            f"Page {page_id} has no sync session {session}: it never existed, or it was deleted 30"
+            " days after its end. Without a session, a sync fetches what is new."
+        )
+
+
+class PageRemoved(PipelineError):
+    """The page was removed from the registry while a run walked it."""
+
+    def __init__(self, page_id: str) -> None:
+        super().__init__(
+            f"Page {page_id} was removed while this run synced it, so the run ended. What it loaded"
+            f" is kept. To sync the page again, run `messenger-pipeline pages add {page_id}`."
+        )
 
 
 class Stopped(Exception):
@@ -170,6 +191,10 @@ class PageOwnerMustAct(GraphError):
 
     exit_code = 5
 
+    def name_page(self, page_id: str) -> None:
+        """Say whose page it is and what to do."""
+        self.args = (needs_reauthorization(page_id, str(self)),)
+
 
 class TokenDead(PageOwnerMustAct):
     """The page's token is no longer valid: authorize the page again."""
@@ -177,3 +202,11 @@ class TokenDead(PageOwnerMustAct):
 
 class PermissionMissing(PageOwnerMustAct):
     """The token lacks a permission, such as pages_messaging."""
+
+
+def needs_reauthorization(page_id: str, reason: str | None) -> str:
+    """The sentence for a page whose owner must act."""
+    return (
+        f"Page {page_id} needs re-authorization: {(reason or 'the reason is unknown').rstrip('.')}."
+        f" Run `messenger-pipeline pages add {page_id}` with a new token."
+    )
