@@ -96,7 +96,7 @@ def _spec(table: str, description: str) -> dg.AssetSpec:
 )
 def sync_facebook_page(
     context: dg.AssetExecutionContext, config: SyncConfig, pipeline: Pipeline
-) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult | dg.Output[None]]:
     request = request_of(context, config)
     stop = RunStop(context.instance, context.run)
     with stop_on_signal(stop), pipeline.engine() as engine:
@@ -108,7 +108,10 @@ def sync_facebook_page(
         except PipelineError as error:
             raise _failure(error) from error
     log_outcome(context.log, result)
-    if not result.did_nothing:
+    if result.did_nothing:
+        # Only the check's output is required; without an evaluation its last result stays.
+        yield dg.Output(None, output_name=SYNC_COMPLETE.get_python_identifier())
+    else:
         for key in ("messenger_conversations", "contact_interaction_events"):
             yield dg.MaterializeResult(asset_key=key, metadata=metadata_of(result, key, rows, lag))
         yield check_of(result)
