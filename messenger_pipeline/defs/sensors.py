@@ -51,7 +51,7 @@ def page_registry(
         busy = {run.tags.get(PARTITION) for run in runs}
         waiting = [page_id for page_id in removed if page_id in busy]
         removed = [page_id for page_id in removed if page_id not in busy]
-        kept = _kept(waiting, "their runs have ended") if waiting else ""
+        kept = _kept(waiting, "no run of theirs is unfinished") if waiting else ""
     if not added and not removed:
         return dg.SkipReason(
             kept or f"The partitions equal the {len(registered):,} registered pages."

@@ -61,14 +61,17 @@ def make_due(database: Database) -> None:
 
 
 @pytest.fixture
-def slow(registered: Simulated) -> Simulated:
-    """A page whose first answers leave time to cancel."""
-    registered.fault("slow", seconds=0.5, times=1_000)
+def slow(registered: Simulated, monkeypatch: pytest.MonkeyPatch) -> Simulated:
+    """A page whose walk takes long enough to be cancelled."""
+    monkeypatch.setenv("MESSENGER_CALLS_PER_SECOND", "2")
     return registered
 
 
 def test_a_run_that_a_person_cancels_is_parked_until_a_person_goes_on(
-    instance: dg.DagsterInstance, slow: Simulated, database: Database
+    instance: dg.DagsterInstance,
+    slow: Simulated,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     page_id = slow.page.id
     with once_loading(instance, database, signal.SIGINT, cancel=True):
@@ -80,7 +83,7 @@ def test_a_run_that_a_person_cancels_is_parked_until_a_person_goes_on(
 
     make_due(database)
     assert tick_sensor(continue_open_syncs, instance).run_requests == []
-    slow.clear_faults()
+    monkeypatch.setenv("MESSENGER_CALLS_PER_SECOND", "1000")
     assert sync(instance, page_id).success
     assert query(database, "select outcome, parked_at, total_synced from sync_state") == [
         ("completed", None, 150)
@@ -100,9 +103,7 @@ def test_a_run_that_is_ended_otherwise_is_partial_and_continued(
     assert result.success
     [check] = result.get_asset_check_evaluations()
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.description == (
-        "The sync is partial (stop requested). A continuation follows."
-    )
+    assert check.description == ("The sync is partial (stop requested). A continuation follows.")
     assert state(database)[0][0] == "resumable"
     assert len(tick_sensor(continue_open_syncs, instance).run_requests) == 1
 

@@ -86,7 +86,7 @@ def test_one_of_the_two_assets_cannot_be_launched() -> None:
     "bounds", [{"max_conversations": 0}, {"max_seconds": 0}, {"max_seconds": float("nan")}]
 )
 def test_a_sync_refuses_bounds_that_no_walk_can_reach(bounds: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="is (0|nan): give"):
+    with pytest.raises(UsageError, match=r"is (0|nan): give"):
         SyncRequest("1", "run", **bounds)
 
 
@@ -146,9 +146,10 @@ def test_re_executing_the_run_of_an_ended_session_starts_a_sync(
         tags={"dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id},
     )
     assert {one.asset_key for one in again.asset_materializations_for_node("sync_facebook_page")}
-    assert query(
-        database, "select mode, outcome, run_id from sync_state order by started_at"
-    ) == [("full", "completed", first.run_id), ("incremental", "completed", again.run_id)]
+    assert query(database, "select mode, outcome, run_id from sync_state order by started_at") == [
+        ("full", "completed", first.run_id),
+        ("incremental", "completed", again.run_id),
+    ]
     run = instance.get_run_by_id(again.run_id)
     assert run is not None
     assert run.tags["messenger/session"] != session
