@@ -17,6 +17,7 @@ from messenger_pipeline.defs.leases import is_overstayed
 from messenger_pipeline.defs.sensors import reap_dead_runs
 from messenger_pipeline.defs.tags import PARTITION
 from messenger_pipeline.errors import LeaseLost, SyncInProgress
+from messenger_pipeline.sync.stop import Stop
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.defs.test_definitions import sync, tick_sensor
@@ -195,7 +196,7 @@ def test_no_run_waits_for_the_lease_of_a_live_or_unknown_one(
     status: str,
 ) -> None:
     looks: list[Any] = []
-    monkeypatch.setattr(leases.Stop, "wait", lambda *_: looks.append(1))
+    monkeypatch.setattr(Stop, "wait", lambda *_: looks.append(1))
     page_id = registered.page.id
     if status == "live":
         instance.add_run(

@@ -1,7 +1,5 @@
 """The check of each partition: was everything read."""
 
-import logging
-
 import dagster as dg
 
 from messenger_pipeline.db import pages
@@ -9,17 +7,7 @@ from messenger_pipeline.db.pool import Database
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.defs.test_definitions import sync
-from tests.defs.test_launches import failure_of
-
-
-def warnings_of(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """The warnings in a run's log."""
-    entries = [one.event_log_entry for one in instance.get_records_for_run(run_id).records]
-    return [
-        one.user_message
-        for one in entries
-        if one.dagster_event is None and one.level == logging.WARNING
-    ]
+from tests.defs.test_launches import failure_of, warnings_of
 
 
 def test_each_page_has_a_result_of_its_own(
