@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 
 import sqlalchemy.exc
@@ -112,7 +112,8 @@ class EventLogStorage(PostgresEventLogStorage):
 
     def dispose(self) -> None:
         if self._lines:
-            self._lines.flush(_FLUSH_SECONDS)
+            self._lines.close()
+            self._lines = None
         super().dispose()
 
 
@@ -121,7 +122,7 @@ class _LineWriter:
 
     def __init__(self, write: Callable[[EventLogEntry], None]) -> None:
         self._write = write
-        self._lines: queue.Queue[EventLogEntry] = queue.Queue(_LINES)
+        self._lines: queue.Queue[EventLogEntry | None] = queue.Queue(_LINES)
         threading.Thread(target=self._run, name="dagster-log", daemon=True).start()
 
     def put(self, line: EventLogEntry) -> None:
@@ -137,9 +138,14 @@ class _LineWriter:
             while self._lines.unfinished_tasks and (left := until - time.monotonic()) > 0:
                 self._lines.all_tasks_done.wait(left)
 
+    def close(self) -> None:
+        """Write what is left, as far as that is possible now, and end the thread."""
+        self.flush(_FLUSH_SECONDS)
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+
     def _run(self) -> None:
-        while True:
-            line = self._lines.get()
+        while (line := self._lines.get()) is not None:
             try:
                 self._write_once_possible(line)
             finally:

@@ -78,12 +78,12 @@ class RunStop(Stop):
             record, datetime.now(UTC), self._instance.run_monitoring_max_runtime_seconds
         )
 
-    def is_awaited(self) -> bool:
-        """Whether Dagster is cancelling the run, and waits for its process to end."""
+    def is_ended_by_dagster(self) -> bool:
+        """Whether Dagster is ending the run, or has ended it, and only its process is left."""
         if not self.is_set():
             return False
         record = self._get_record()
-        return record is not None and record.dagster_run.status in _CANCELLED
+        return record is not None and record.dagster_run.status != dg.DagsterRunStatus.STARTED
 
     def _get_record(self) -> dg.RunRecord | None:
         try:

@@ -95,11 +95,20 @@ def _keep_running(stack: Stack, console: Console, before_dagster: Callable[[], N
             elif one.name not in given_up and not _tend(one, restarts[one.name], console):
                 given_up.add(one.name)
             elif restarts[one.name].is_due(time.monotonic()):
-                if one.name == "dagster":
-                    before_dagster()
-                one.start()
-                restarts[one.name].start(time.monotonic())
+                _restart(one, restarts[one.name], console, before_dagster)
         time.sleep(1)
+
+
+def _restart(
+    one: Child, restarts: Restarts, console: Console, before_dagster: Callable[[], None]
+) -> None:
+    try:
+        if one.name == "dagster":
+            before_dagster()
+    except Exception as error:  # noqa: BLE001 - no failure here may end the other processes
+        console.print(f"Before the restart of {one.name}: {error}")
+    one.start()
+    restarts.start(time.monotonic())
 
 
 def _tend(one: Child, restarts: Restarts, console: Console) -> bool:

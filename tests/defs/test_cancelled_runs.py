@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,17 +29,19 @@ RUN_ID = "00000000-0000-4000-8000-000000000001"
 
 @contextmanager
 def once_loading(
-    instance: dg.DagsterInstance, database: Database, signals: int, cancel: bool
+    instance: dg.DagsterInstance,
+    database: Database,
+    which: signal.Signals,
+    report: Callable[[dg.DagsterRun], object] = lambda _run: None,
 ) -> Iterator[None]:
-    """Signal this process when the first response is loaded; `cancel` the run in Dagster before."""
+    """Signal this process when the first response is loaded; `report` the run to Dagster before."""
 
     def end() -> None:
         while not query(database, "select 1 from sync_state where total_synced > 0"):
             time.sleep(0.01)
-        if cancel:
-            [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-            instance.report_run_canceling(run)
-        os.kill(os.getpid(), signals)
+        [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+        report(run)
+        os.kill(os.getpid(), which)
 
     thread = threading.Thread(target=end)
     thread.start()
@@ -74,7 +76,7 @@ def test_a_run_that_a_person_cancels_is_parked_until_a_person_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     page_id = slow.page.id
-    with once_loading(instance, database, signal.SIGINT, cancel=True):
+    with once_loading(instance, database, signal.SIGINT, instance.report_run_canceling):
         result = sync(instance, page_id)
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
@@ -98,12 +100,30 @@ def test_a_run_that_is_ended_otherwise_is_partial_and_continued(
     which: signal.Signals,
 ) -> None:
     """By a deployment, or the end of Dagster itself."""
-    with once_loading(instance, database, which, cancel=False):
+    with once_loading(instance, database, which):
         result = sync(instance, slow.page.id)
     assert result.success
     [check] = result.get_asset_check_evaluations()
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert check.description == ("The sync is partial (stop requested). A continuation follows.")
+    assert state(database)[0][0] == "resumable"
+    assert len(tick_sensor(continue_open_syncs, instance).run_requests) == 1
+
+
+def test_a_run_that_reaches_its_maximum_runtime_stays_failed_and_is_continued(
+    instance: dg.DagsterInstance, slow: Simulated, database: Database
+) -> None:
+    """As Dagster's run monitoring ends it: it does not wait for the process."""
+
+    def end(run: dg.DagsterRun) -> None:
+        instance.report_run_canceling(run)
+        instance.report_run_failed(run, "Exceeded maximum runtime of 3600 seconds.")
+
+    with once_loading(instance, database, signal.SIGINT, end):
+        result = sync(instance, slow.page.id)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status == dg.DagsterRunStatus.FAILURE
     assert state(database)[0][0] == "resumable"
     assert len(tick_sensor(continue_open_syncs, instance).run_requests) == 1
 
@@ -123,7 +143,7 @@ def test_ctrl_c_of_the_command_parks_the_sync_and_sigterm_does_not(
     stopped: str,
     expected: str,
 ) -> None:
-    with once_loading(instance, database, which, cancel=False):
+    with once_loading(instance, database, which):
         figures = launch.run_sync(
             slow.page.id, mode="auto", max_conversations=None, max_seconds=None, run_id=RUN_ID
         )

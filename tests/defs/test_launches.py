@@ -86,6 +86,18 @@ def test_a_run_without_a_page_or_with_several_fails_with_one_sentence(
     assert registered.calls() == []
 
 
+def test_the_registrys_id_of_a_page_is_no_partition(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page_id = registered.page.id
+    [(registry_id,)] = query(
+        database, "select id::text from facebook_pages where facebook_page_id = %s", page_id
+    )
+    assert failure_of(sync(instance, registry_id)) == (
+        f"{registry_id} is the registry's id of page {page_id}: launch that partition."
+    )
+
+
 def test_one_of_the_two_assets_cannot_be_launched() -> None:
     job = defs.resolve_job_def("sync_page")
     with pytest.raises(dg.DagsterInvalidSubsetError, match="Please select all asset and check"):
