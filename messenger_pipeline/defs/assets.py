@@ -12,6 +12,7 @@ import dagster as dg
 from messenger_pipeline.db.checks import count_page_rows
 from messenger_pipeline.db.pages import PageRecord, get_page
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.progress import find_open_full_sync
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.leases import wait_for_ended_holder
 from messenger_pipeline.defs.partitions import FACEBOOK_PAGES, facebook_pages
@@ -105,6 +106,7 @@ def sync_facebook_page(
             result = _sync(context, engine, request, stop)
             _keep_partition(context.instance, engine.database, request.page_id)
             rows = count_page_rows(engine.database, request.page_id)
+            full = find_open_full_sync(engine.database, request.page_id)
         except PipelineError as error:
             raise _failure(error) from error
     log_outcome(context.log, result)
@@ -114,7 +116,7 @@ def sync_facebook_page(
     else:
         for key in ("messenger_conversations", "contact_interaction_events"):
             yield dg.MaterializeResult(asset_key=key, metadata=metadata_of(result, key, rows, lag))
-        yield check_of(result)
+        yield check_of(result, full)
     if stop.is_ended_by_dagster():
         # Dagster waits for this error. Without it the run would show as a success after all.
         raise dg.DagsterExecutionInterruptedError

@@ -10,7 +10,7 @@ from messenger_pipeline.alerting.page_checks import PageCheckTotals, check_pages
 from messenger_pipeline.db.page_checks import list_pages_to_check
 from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
+from messenger_pipeline.defs.runs import UNFINISHED, RunStop, stop_on_signal
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import Stopped
 
@@ -31,7 +31,8 @@ class CheckConfig(dg.Config):
 def check_pages_due(
     context: dg.OpExecutionContext, config: CheckConfig, pipeline: Pipeline
 ) -> None:
-    with stop_on_signal() as stop, pipeline.engine() as engine:
+    stop = RunStop(context.instance, context.run)
+    with stop_on_signal(stop), pipeline.engine() as engine:
         total, left = check_due_pages(engine, config, stop)
     context.log.info(
         "checked %d pages: %d tokens dead, %d pages not subscribed, %d checks incomplete",
@@ -39,7 +40,7 @@ def check_pages_due(
     )  # fmt: skip
     figures: dict[str, Any] = vars(total)
     context.add_output_metadata({**figures, "left": left})
-    if stop.is_set():
+    if stop.is_ended_by_dagster():
         raise dg.DagsterExecutionInterruptedError
 
 

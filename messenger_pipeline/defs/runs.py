@@ -94,24 +94,22 @@ class RunStop(Stop):
 
 
 @contextmanager
-def stop_on_signal(stop: Stop | None = None) -> Iterator[Stop]:
-    """An event that SIGINT and SIGTERM set, so that the current response is still loaded.
+def stop_on_signal(stop: RunStop) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set `stop`, so that the current response is still loaded.
 
     Dagster's own handlers would raise anywhere in the program.
     """
-    stop = stop or Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield
         return
 
     def set_stop(which: int, _frame: FrameType | None) -> None:
-        if isinstance(stop, RunStop) and which == signal.SIGINT:
-            stop.interrupted = True
+        stop.interrupted = stop.interrupted or which == signal.SIGINT
         stop.set()
 
     before = {which: signal.signal(which, set_stop) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)

@@ -159,6 +159,7 @@ def reap_dead_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> d
         leases = list_leases(database)
         freed = free_overstayed_leases(context.instance, database, leases, now)
     by_run = {lease.locked_by: lease for lease in leases}
+    limit = context.instance.run_monitoring_max_runtime_seconds
     failed = 0
     for record in walking:
         run = record.dagster_run
@@ -167,7 +168,11 @@ def reap_dead_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> d
         )
         reason = reason_dead(by_run.get(run.run_id), start, now)
         if reason:
-            context.instance.report_run_failed(run, reason)
+            # Otherwise a continuation would resume what a person cancelled.
+            if is_cancelled_by_person(record, now, limit):
+                context.instance.report_run_canceled(run, reason)
+            else:
+                context.instance.report_run_failed(run, reason)
             failed += 1
     return dg.SkipReason(
         f"{failed:,} of {len(walking):,} runs that walk pages were dead; {freed:,} of"

@@ -17,27 +17,36 @@ with warnings.catch_warnings():
         asset="messenger_conversations",
         partitions_def=facebook_pages,
         description=(
-            "The last run of the page read everything that Meta has to give. WARN if the sync is"
-            " partial: what is missing follows with its continuation, or with the next sync if a"
-            " person cancelled the run. WARN if it ended with a warning. ERROR if it is truncated:"
-            " Meta's list could not be read to its end, and nobody but a later sync notices what"
-            " is missing."
+            "The page is read completely, as of its last run. WARN if the sync is partial or a full"
+            " sync is still open: the rest follows with a continuation, or when you start a sync if"
+            " a person cancelled the run. WARN if the sync ended with a warning. ERROR if it is"
+            " truncated: Meta's list could not be read to its end."
         ),
     )
 
 
-def check_of(result: SyncResult) -> dg.AssetCheckResult:
-    """The check's result for the page of a run."""
+_OPEN_FULL = {
+    "parked": (
+        "What is new was read, but the full sync of the page is parked: a person cancelled it."
+        " Start a sync of the page to go on with it."
+    ),
+    "continued": "What is new was read. The full sync of the page is not complete yet.",
+}
+
+
+def check_of(result: SyncResult, open_full: str | None) -> dg.AssetCheckResult:
+    """The check's result for the page of a run. `open_full`: how its open full sync goes on."""
+    problem = _problem_of(result) or (open_full and _OPEN_FULL[open_full])
     return dg.AssetCheckResult(
         check_name=SYNC_COMPLETE.name,
         asset_key=SYNC_COMPLETE.asset_key,
-        passed=_problem_of(result) is None,
+        passed=not problem,
         severity=(
             dg.AssetCheckSeverity.ERROR
             if result.outcome == "truncated"
             else dg.AssetCheckSeverity.WARN
         ),
-        description=_problem_of(result) or "Everything was read.",
+        description=problem or "Everything was read.",
         metadata={"outcome": result.outcome, "sync_session_id": result.sync_session_id},
     )
 
@@ -58,8 +67,8 @@ def log_outcome(log: logging.Logger, result: SyncResult) -> None:
 def _problem_of(result: SyncResult) -> str | None:
     if result.parked:
         return (
-            "The sync is partial: a person cancelled its run. No continuation follows; start a sync"
-            " of the page to go on, or wait until it is due."
+            "The sync is partial: a person cancelled its run. No continuation follows. Start a sync"
+            " of the page to go on."
         )
     if result.has_more:
         return f"The sync is partial ({result.stopped}). A continuation follows."

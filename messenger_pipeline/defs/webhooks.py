@@ -12,7 +12,7 @@ from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
+from messenger_pipeline.defs.runs import UNFINISHED, RunStop, stop_on_signal
 from messenger_pipeline.defs.tags import CAUSE, KIND
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.webhook.drain import DrainResult, drain_batch
@@ -52,11 +52,12 @@ def webhook_deliveries(
     context: dg.AssetExecutionContext, config: DrainConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[Any]:
     start = time.monotonic()
-    with stop_on_signal() as stop, pipeline.engine() as engine:
+    stop = RunStop(context.instance, context.run)
+    with stop_on_signal(stop), pipeline.engine() as engine:
         total = drain_inbox(engine, stop, start + config.max_seconds)
         waiting = inbox.count_due(engine.database)
-    if stop.is_set():
-        # Dagster cancelled the run. Applied deliveries stay applied.
+    if stop.is_ended_by_dagster():
+        # Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
     metadata = metadata_of(total, waiting, time.monotonic() - start)
     context.log.info(metadata["summary"])

@@ -15,6 +15,8 @@ from messenger_pipeline.project import import_path
 # What `dagster dev` logs when it ends because one of its two processes did.
 _OF_DAGSTER = re.compile(r"(dagster-\w+) process shut down unexpectedly with return code (-?\d+)")
 
+_END_BYTES = 200_000  # of the log, in which that line is
+
 
 class Child:
     """A supervised process and its log. It can be started again after it ended."""
@@ -54,7 +56,7 @@ class Child:
         if code is None:
             return None
         with self.log.open("rb") as file:
-            file.seek(self._log_start)
+            file.seek(max(self._log_start, self.log.stat().st_size - _END_BYTES))
             found = _OF_DAGSTER.search(file.read().decode(errors="replace"))
         return _ending(found[1], int(found[2])) if found else _ending(self.name, code)
 

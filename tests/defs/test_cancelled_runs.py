@@ -18,7 +18,7 @@ from messenger_pipeline.db.sync_requests import claim_requests, request_sync
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.defs import launch
 from messenger_pipeline.defs.runs import is_cancelled_by_person
-from messenger_pipeline.defs.sensors import continue_open_syncs
+from messenger_pipeline.defs.sensors import continue_open_syncs, reap_dead_runs
 from messenger_pipeline.defs.tags import PARTITION, SESSION
 from tests.conftest import Simulated
 from tests.db.test_load import query
@@ -175,6 +175,27 @@ def test_the_sync_of_a_cancelled_run_whose_process_is_gone_is_parked(
     make_due(database)
     assert tick_sensor(continue_open_syncs, instance).run_requests == []
     assert state(database) == [("parked", True)]
+
+
+def test_a_run_that_dies_while_a_person_cancels_it_is_cancelled_not_failed(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page_id = registered.page.id
+    sync(instance, page_id, max_conversations=40)
+    query(database, "update sync_state set run_id = %s returning 1", RUN_ID)
+    run = instance.create_run_for_job(
+        defs.resolve_job_def("sync_page"), run_id=RUN_ID, tags={PARTITION: page_id}
+    )
+    instance.report_run_canceling(run)
+    database.call("acquire_sync_lock", page_id=page_id, locked_by=RUN_ID)
+    query(database, "update sync_locks set expires_at = now() - interval '31 s' returning 1")
+    tick_sensor(reap_dead_runs, instance)
+    found = instance.get_run_by_id(RUN_ID)
+    assert found is not None
+    assert found.status == dg.DagsterRunStatus.CANCELED
+    make_due(database)
+    assert tick_sensor(continue_open_syncs, instance).run_requests == []
+    assert state(database)[0][0] == "parked"
 
 
 def test_a_queued_continuation_or_request_that_a_person_cancels_does_not_come_back(

@@ -78,6 +78,31 @@ def test_a_process_that_outlives_its_run_loses_its_lease_and_an_alert_opens(
     assert sync(instance, page_id).success
 
 
+def test_an_idle_lease_of_a_run_that_dagster_does_not_know_is_freed(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    """Such as a run that was deleted while its process spins."""
+    one, other = (page.id for page in registered.pages)
+    for page_id in (one, other):
+        fence = take(database, page_id)
+        open_session(database, page_id, fence, "full", HOLDER, None)
+    query(database, "update sync_locks set locked_at = now() - interval '6 minutes' returning 1")
+    query(
+        database,
+        "update sync_state set updated_at = now() - interval '6 minutes' where page_id = %s"
+        " returning 1",
+        one,
+    )
+    tick_sensor(reap_dead_runs, instance)
+    assert [one.page_id for one in list_leases(database)] == [other], "that one works"
+    [(summary,)] = query(
+        database,
+        "select summary from messenger_pipeline.list_alert_conditions()"
+        " where kind = 'lease_of_ended_run'",
+    )
+    assert "although Dagster does not know it. Its lease was freed at" in summary
+
+
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 

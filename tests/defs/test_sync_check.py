@@ -59,3 +59,20 @@ def test_the_first_failure_of_a_dead_token_says_whose_page_it_is_and_what_to_do(
     reason = pages.get_page(database, page_id).status_reason
     assert reason is not None
     assert reason.startswith("Error validating access token")
+
+
+def test_a_parked_full_sync_is_not_hidden_by_later_incremental_ones(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page_id = registered.page.id
+    sync(instance, page_id, max_conversations=40)
+    for change, sentence in (
+        ("parked_at = now()", "What is new was read, but the full sync of the page is parked"),
+        ("parked_at = null", "What is new was read. The full sync of the page is not complete"),
+    ):
+        query(database, f"update sync_state set {change} where mode = 'full' returning 1")
+        [check] = sync(instance, page_id, mode="incremental").get_asset_check_evaluations()
+        assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert (check.description or "").startswith(sentence)
+    [check] = sync(instance, page_id).get_asset_check_evaluations()
+    assert check.passed
