@@ -10,13 +10,14 @@ from uuid import UUID
 import dagster as dg
 
 from messenger_pipeline.db.checks import count_page_rows
-from messenger_pipeline.db.pages import PageRecord, get_page
+from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import find_open_full_sync
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.leases import wait_for_ended_holder
 from messenger_pipeline.defs.partitions import FACEBOOK_PAGES, facebook_pages
 from messenger_pipeline.defs.patience import without_waiting
+from messenger_pipeline.defs.refusals import get_page_by_meta_id
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.runs import RunStop, stop_on_signal
 from messenger_pipeline.defs.sync_check import SYNC_COMPLETE, check_of, log_outcome
@@ -24,7 +25,7 @@ from messenger_pipeline.defs.sync_metadata import lag_of, metadata_of
 from messenger_pipeline.defs.sync_request import SyncConfig, request_of
 from messenger_pipeline.defs.tags import CAUSE, PARENT, SESSION
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import PageRemoved, PipelineError, UnknownPage
+from messenger_pipeline.errors import PageRemoved, PipelineError
 from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 
 # Increment it if stored rows must be read again: Dagster then shows them as outdated, and a full
@@ -102,7 +103,7 @@ def sync_facebook_page(
     stop = RunStop(context.instance, context.run)
     with stop_on_signal(stop), pipeline.engine() as engine:
         try:
-            lag = lag_of(_get_page(engine.database, request.page_id))
+            lag = lag_of(get_page_by_meta_id(engine.database, request.page_id))
             result = _sync(context, engine, request, stop)
             _keep_partition(context.instance, engine.database, request.page_id)
             rows = count_page_rows(engine.database, request.page_id)
@@ -136,17 +137,6 @@ def _sync(
         )
         result = sync_page(engine, replace(request, session=None), stop, tag)
     return result
-
-
-def _get_page(database: Database, page_id: str) -> PageRecord:
-    """The page of a partition. Raises UnknownPage, also for the registry's id of a page."""
-    page = get_page(database, page_id)
-    if page.facebook_page_id != page_id:
-        raise UnknownPage(
-            f"{page_id} is the registry's id of page {page.facebook_page_id}: launch that"
-            " partition."
-        )
-    return page
 
 
 def _keep_partition(instance: dg.DagsterInstance, database: Database, page_id: str) -> None:

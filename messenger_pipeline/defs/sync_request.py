@@ -6,6 +6,7 @@ from uuid import UUID
 import dagster as dg
 from pydantic import Field
 
+from messenger_pipeline.defs.refusals import refused
 from messenger_pipeline.errors import UsageError
 from messenger_pipeline.sync.run import SyncRequest
 
@@ -47,15 +48,6 @@ def request_of(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncReq
         )
     except UsageError as error:
         raise refused(str(error)) from None
-
-
-def refused(sentence: str) -> dg.Failure:
-    """The failure of a launch that is wrong: its sentence, without a traceback or a retry."""
-    return dg.Failure(
-        sentence,
-        metadata={"error": UsageError.__name__, "exit_code": UsageError.exit_code},
-        allow_retries=False,
-    )
 
 
 def _page_of(context: dg.AssetExecutionContext) -> str:

@@ -11,6 +11,7 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.console import CONSOLE
+from messenger_pipeline.defs.refusals import require_time
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.runs import UNFINISHED, RunStop, stop_on_signal
 from messenger_pipeline.defs.tags import CAUSE, KIND
@@ -51,6 +52,7 @@ class DrainConfig(dg.Config):
 def webhook_deliveries(
     context: dg.AssetExecutionContext, config: DrainConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[Any]:
+    require_time(config.max_seconds)
     start = time.monotonic()
     stop = RunStop(context.instance, context.run)
     with stop_on_signal(stop), pipeline.engine() as engine:

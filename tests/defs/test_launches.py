@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.definitions import defs
 from messenger_pipeline.errors import UsageError
@@ -94,7 +95,7 @@ def test_the_registrys_id_of_a_page_is_no_partition(
         database, "select id::text from facebook_pages where facebook_page_id = %s", page_id
     )
     assert failure_of(sync(instance, registry_id)) == (
-        f"{registry_id} is the registry's id of page {page_id}: launch that partition."
+        f"{registry_id} is the registry's id of page {page_id}: use the latter."
     )
 
 
@@ -171,3 +172,31 @@ def test_re_executing_the_run_of_an_ended_session_starts_a_sync(
     run = instance.get_run_by_id(again.run_id)
     assert run is not None
     assert run.tags["messenger/session"] != session
+
+
+@pytest.mark.parametrize(
+    ("job", "op", "config", "sentence"),
+    [
+        ("drain_webhooks", "webhook_deliveries", {"max_seconds": 0.0}, "max_seconds is 0"),
+        ("check_pages_daily", "check_pages_due", {"max_seconds": -1.0}, "max_seconds is -1"),
+        ("check_pages_daily", "check_pages_due", {"page_id": "77"}, "Page 77 is not in"),
+        ("check_pages_daily", "check_pages_due", {"page_id": "1"}, "its status is paused"),
+    ],
+)  # fmt: skip
+def test_no_other_run_succeeds_because_it_was_asked_for_nothing(
+    instance: dg.DagsterInstance,
+    registered: Simulated,
+    database: Database,
+    job: str,
+    op: str,
+    config: dict[str, Any],
+    sentence: str,
+) -> None:
+    pages.register_page(
+        database, "1", name=None, user_id=None, platform="messenger", token_encrypted="x"
+    )
+    pages.set_page_status(database, "1", "paused")
+    result = defs.resolve_job_def(job).execute_in_process(
+        instance=instance, run_config={"ops": {op: {"config": config}}}, raise_on_error=False
+    )
+    assert sentence in (failure_of(result) or "")
