@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from messenger_pipeline.db.pages import PageRecord, unknown_page_error
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import PageOwnerMustAct
+from messenger_pipeline.errors import PageOwnerMustAct, needs_reauthorization
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault
 
@@ -24,11 +24,11 @@ def token_of(engine: Engine, page: PageRecord) -> str:
     """A page's token, decrypted. Raises UnknownPage, PageOwnerMustAct, ConfigurationError."""
     if page.status == "removed":
         raise unknown_page_error(page.facebook_page_id)
-    remedy = f"Run `messenger-pipeline pages add {page.facebook_page_id}` with a new token."
     if page.status == "needs_reauthorization":
-        raise PageOwnerMustAct(
-            f"Page {page.facebook_page_id} needs re-authorization: {page.status_reason}. {remedy}"
-        )
+        raise PageOwnerMustAct(needs_reauthorization(page.facebook_page_id, page.status_reason))
     if page.token_encrypted is None:
-        raise PageOwnerMustAct(f"Page {page.facebook_page_id} has no token. {remedy}")
+        raise PageOwnerMustAct(
+            f"Page {page.facebook_page_id} has no token. Run `messenger-pipeline pages add"
+            f" {page.facebook_page_id}` with one."
+        )
     return engine.vault.decrypt(page.facebook_page_id, page.token_encrypted)

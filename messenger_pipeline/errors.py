@@ -5,6 +5,7 @@ remedy, and never contain a secret.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 
 class PipelineError(Exception):
@@ -25,6 +26,16 @@ class ConfigurationError(UsageError):
 
 class UnknownPage(UsageError):
     """The page is not in the registry."""
+
+
+class UnknownSession(UsageError):
+    """The page has no such sync session."""
+
+    def __init__(self, page_id: str, session: UUID) -> None:
+        super().__init__(
+            f"Page {page_id} has no sync session {session}: it never existed, or it was deleted 30"
+            " days after its end. Without a session, a sync fetches what is new."
+        )
 
 
 class Stopped(Exception):
@@ -67,7 +78,15 @@ class SessionMoved(DatabaseError):
 
 
 class PageRemoved(DatabaseError):
-    """The page left the registry during a run."""
+    """The page was removed from the registry while a run walked it."""
+
+    @classmethod
+    def named(cls, page_id: str) -> "PageRemoved":
+        """The error for a page, as the load raises it."""
+        return cls(
+            f"Page {page_id} was removed while this run synced it, so the run ended. What it loaded"
+            f" is kept. To sync the page again, run `messenger-pipeline pages add {page_id}`"
+        )
 
 
 class VersionConflict(DatabaseError):
@@ -174,6 +193,10 @@ class PageOwnerMustAct(GraphError):
 
     exit_code = 5
 
+    def name_page(self, page_id: str) -> None:
+        """Say whose page it is and what to do."""
+        self.args = (needs_reauthorization(page_id, str(self)),)
+
 
 class TokenDead(PageOwnerMustAct):
     """The page's token is no longer valid: authorize the page again."""
@@ -201,3 +224,11 @@ def reason_of(error: BaseException) -> str:
             place = f" in {code.co_name} ({code.co_filename.rpartition('/')[2]}:{trace.tb_lineno})"
         trace = trace.tb_next
     return f"unforeseen {type(error).__name__}{place}"
+
+
+def needs_reauthorization(page_id: str, reason: str | None) -> str:
+    """The sentence for a page whose owner must act."""
+    return (
+        f"Page {page_id} needs re-authorization: {(reason or 'the reason is unknown').rstrip('.')}."
+        f" Run `messenger-pipeline pages add {page_id}` with a new token."
+    )

@@ -14,6 +14,7 @@ _BETWEEN_RUNS = {
     "requested": "is requested and will start in a moment",
     "backing_off": "is waiting before its next attempt",
     "resumable": "is waiting for Dagster to start its next run",
+    "parked": "was cancelled: start a sync of the page to go on with it",
     "paused": "is suspended because its page is paused",
     "needs_reauthorization": (
         "is suspended because its page needs a new token: run `messenger-pipeline pages add` with"

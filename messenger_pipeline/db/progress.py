@@ -66,6 +66,12 @@ def list_progress(
     return {row.sync_session_id: row for row in rows}
 
 
+def find_open_full_sync(database: Database, page_id: str) -> str | None:
+    """Return how a page's open full sync goes on: `parked` or `continued`. None: none is open."""
+    found: str | None = database.value("find_open_full_sync", page_id=page_id)
+    return found
+
+
 def record_wait(database: Database, session: UUID, seconds: float, waiting_for: str) -> None:
     """Record that the session's run waits for `seconds` from now."""
     database.call("record_sync_wait", session=session, seconds=seconds, waiting_for=waiting_for)

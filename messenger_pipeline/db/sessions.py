@@ -94,11 +94,16 @@ class MissingThread:
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease that was not released. It may have expired."""
+    """A lease that was not released. It may have expired.
+
+    `idle_since` is the last sign that its holder works; it is in the future while the holder waits
+    for Meta.
+    """
 
     page_id: str
     locked_by: str
     expires_at: datetime
+    idle_since: datetime
 
 
 def open_session(
@@ -140,10 +145,12 @@ def suspend_session(
     seconds: float,
     error: str | None = None,
     waiting_for: str | None = None,
+    parked: bool = False,
 ) -> None:
     """Leave a session open for a later run, which resumes it after `seconds` at the earliest.
 
-    Records the error, or what the session waits for. Raises LeaseLost.
+    Records the error, or what the session waits for. `parked`: no continuation resumes it, because
+    a person cancelled its run. Raises LeaseLost.
     """
     database.call(
         "suspend_sync_session",
@@ -152,6 +159,25 @@ def suspend_session(
         seconds=seconds,
         error=error,
         waiting_for=waiting_for,
+        parked=parked,
+    )
+
+
+def park_cancelled_sync(
+    database: Database, page_id: str, run_id: str, session: UUID | None, cancelled_at: datetime
+) -> bool:
+    """Park the sync of a run that a person cancelled and that could not do it itself.
+
+    `session` is the one that the run was to resume. Returns whether a session was parked.
+    """
+    return bool(
+        database.value(
+            "park_cancelled_sync",
+            page_id=page_id,
+            run_id=run_id,
+            session=session,
+            cancelled_at=cancelled_at,
+        )
     )
 
 
@@ -209,6 +235,24 @@ def request_continuations(database: Database, busy: list[str]) -> list[Continuat
 def list_leases(database: Database) -> list[Lease]:
     """Return the leases that were not released, expired ones included."""
     return database.call("list_leases", Lease)
+
+
+def free_lease(
+    database: Database, lease: Lease, run_status: str, run_ended_at: datetime | None
+) -> bool:
+    """Take a lease from a run that has ended, and leave a trace for the alert.
+
+    Returns whether the run still held it.
+    """
+    return bool(
+        database.value(
+            "free_lease",
+            page_id=lease.page_id,
+            locked_by=lease.locked_by,
+            run_status=run_status,
+            run_ended_at=run_ended_at,
+        )
+    )
 
 
 def list_thread_states(

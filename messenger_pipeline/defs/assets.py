@@ -1,6 +1,8 @@
 """The conversations and events of every page; one partition per page."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,33 +11,22 @@ import dagster as dg
 
 from messenger_pipeline.db.checks import count_page_rows
 from messenger_pipeline.db.pages import get_page
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.progress import find_open_full_sync
 from messenger_pipeline.defs.columns import SCHEMAS
+from messenger_pipeline.defs.leases import wait_for_ended_holder
+from messenger_pipeline.defs.partitions import FACEBOOK_PAGES, facebook_pages
+from messenger_pipeline.defs.patience import without_waiting
+from messenger_pipeline.defs.refusals import get_page_by_meta_id
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.runs import stop_on_signal
-from messenger_pipeline.defs.sync_metadata import lag_of, metadata_of, summary_of
-from messenger_pipeline.defs.tags import SESSION
-from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.sync.run import Mode, SyncRequest, sync_page
-
-facebook_pages = dg.DynamicPartitionsDefinition(name="facebook_pages")
-
-# A longer walk ends as partial, and a continuation follows: no run occupies its slot for long, and
-# run monitoring can distinguish a stuck run from a long one.
-MAX_SECONDS = 1_200.0
-
-
-class SyncConfig(dg.Config):
-    """The config of a sync run."""
-
-    mode: str = "auto"
-    """auto (resume the open sync, else fetch what is new), incremental, or full."""
-    session: str | None = None
-    """Resume this session; do nothing if it is complete."""
-    max_conversations: int | None = None
-    """End as partial after this many threads."""
-    max_seconds: float | None = MAX_SECONDS
-    """End as partial after this time."""
-
+from messenger_pipeline.defs.runs import RunStop, stop_on_signal
+from messenger_pipeline.defs.sync_check import SYNC_COMPLETE, check_of, log_outcome
+from messenger_pipeline.defs.sync_metadata import lag_of, metadata_of
+from messenger_pipeline.defs.sync_request import SyncConfig, request_of
+from messenger_pipeline.defs.tags import CAUSE, PARENT, SESSION
+from messenger_pipeline.engine import Engine
+from messenger_pipeline.errors import PageRemoved, PipelineError
+from messenger_pipeline.sync.run import SyncRequest, SyncResult, sync_page
 
 # Increment it if stored rows must be read again: Dagster then shows them as outdated, and a full
 # sync of the pages updates them.
@@ -59,6 +50,8 @@ def _spec(table: str, description: str) -> dg.AssetSpec:
         tags=TAGS,
         code_version=CODE_VERSION,
         freshness_policy=FRESHNESS,
+        # A run that finds nothing to do materializes neither asset.
+        skippable=True,
         metadata={"dagster/table_name": table, "dagster/column_schema": SCHEMAS[table]},
     )
 
@@ -73,14 +66,20 @@ def _spec(table: str, description: str) -> dg.AssetSpec:
             "One row per contact of a page: its name, the last message, and the number of stored"
             " messages. A partition is a Facebook page.\n\n"
             "**Materializing it** resumes the page's open sync, or fetches what is new. It writes"
-            " nothing that did not change, and you can cancel it at any time.\n\n"
+            " nothing that did not change.\n\n"
+            "**If you cancel a run**, what it loaded stays, and its sync is parked: no continuation"
+            " follows, and the page is not due before its sync interval has passed. Materialize"
+            " the partition, use the status page, or run `messenger-pipeline sync` to go on."
+            " A run that is ended otherwise (a deployment, the maximum runtime) is continued.\n\n"
             "**If a run fails**, the first line of its error names who must act. `needs"
             " re-authorization`: give the page a new token with `messenger-pipeline pages add`."
             " `Sync already in progress`: another run holds the page, do nothing. The sensor"
-            " continue_open_syncs retries everything else.\n\n"
+            " continue_open_syncs retries everything else. Re-executing the run of a sync that has"
+            " ended starts a new sync.\n\n"
             "**In the metadata**, `lag_seconds` is the time from the start of the page's last"
             " complete sync to the start of this run. `outcome` is `partial` if a continuation"
-            " follows, and `truncated` if Meta did not list all threads.",
+            " follows, and `truncated` if Meta did not list all threads; the check sync_complete of"
+            " the partition then warns or fails.",
         ),
         _spec(
             "contact_interaction_events",
@@ -93,53 +92,70 @@ def _spec(table: str, description: str) -> dg.AssetSpec:
             " the whole page again and keeps what is stored.",
         ),
     ],
+    check_specs=[SYNC_COMPLETE],
     can_subset=False,
     op_tags={"messenger/kind": "sync"},
 )
 def sync_facebook_page(
     context: dg.AssetExecutionContext, config: SyncConfig, pipeline: Pipeline
-) -> Iterator[dg.MaterializeResult[Any]]:
-    request = _request(context, config)
-    with stop_on_signal() as stop, pipeline.engine() as engine:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult | dg.Output[None]]:
+    request = request_of(context, config)
+    stop = RunStop(context.instance, context.run)
+    with stop_on_signal(stop), pipeline.engine() as engine:
         try:
-            lag = lag_of(get_page(engine.database, request.page_id))
-            result = sync_page(engine, request, stop, _session_tagger(context))
+            lag = lag_of(get_page_by_meta_id(engine.database, request.page_id))
+            result = _sync(context, engine, request, stop)
+            _keep_partition(context.instance, engine.database, request.page_id)
             rows = count_page_rows(engine.database, request.page_id)
+            full = find_open_full_sync(engine.database, request.page_id)
         except PipelineError as error:
             raise _failure(error) from error
-    context.log.info(summary_of(result))
-    for key in ("messenger_conversations", "contact_interaction_events"):
-        yield dg.MaterializeResult(asset_key=key, metadata=metadata_of(result, key, rows, lag))
-    if stop.is_set():
-        # Dagster cancelled the run, and waits for this error.
+    log_outcome(context.log, result)
+    if result.did_nothing:
+        # Only the check's output is required; without an evaluation its last result stays.
+        yield dg.Output(None, output_name=SYNC_COMPLETE.get_python_identifier())
+    else:
+        for key in ("messenger_conversations", "contact_interaction_events"):
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata_of(result, key, rows, lag))
+        yield check_of(result, full)
+    if stop.is_ended_by_dagster():
+        # Dagster waits for this error. Without it the run would show as a success after all.
         raise dg.DagsterExecutionInterruptedError
 
 
-def _request(context: dg.AssetExecutionContext, config: SyncConfig) -> SyncRequest:
-    return SyncRequest(
-        page_id=context.partition_key,
-        run_id=context.run.run_id,
-        mode=_mode(config.mode),
-        session=UUID(config.session) if config.session else None,
-        max_conversations=config.max_conversations,
-        max_seconds=config.max_seconds,
-    )
+def _sync(
+    context: dg.AssetExecutionContext, engine: Engine, request: SyncRequest, stop: RunStop
+) -> SyncResult:
+    if context.run.tags.get(CAUSE) != "command_line":
+        wait_for_ended_holder(context.instance, engine.database, request.page_id, stop)
+    tag = _session_tagger(context)
+    result = sync_page(engine, request, stop, tag)
+    if result.did_nothing and PARENT in context.run.tags:
+        context.log.info(
+            f"The session of the re-executed run has ended ({result.outcome}): this run starts a"
+            " sync of its own."
+        )
+        result = sync_page(engine, replace(request, session=None), stop, tag)
+    return result
 
 
-def _mode(text: str) -> Mode:
-    match text:
-        case "auto" | "incremental" | "full":
-            return text
-    raise dg.Failure(
-        f"The mode {text} is unknown: use auto, incremental or full.", allow_retries=False
-    )
+def _keep_partition(instance: dg.DagsterInstance, database: Database, page_id: str) -> None:
+    """Restore the partition of a registered page: without it, Dagster refuses what the run reports.
+
+    Raises PageRemoved if the page was removed meanwhile.
+    """
+    if get_page(database, page_id).status == "removed":
+        raise PageRemoved.named(page_id)
+    instance.add_dynamic_partitions(FACEBOOK_PAGES, [page_id])
 
 
 def _session_tagger(context: dg.AssetExecutionContext) -> Callable[[UUID], None]:
     """Tags the run with its session, by which all runs of a session are found."""
 
     def tag(session: UUID) -> None:
-        context.instance.add_run_tags(context.run.run_id, {SESSION: str(session)})
+        # Dagster's database may be away; the walk needs only its own.
+        with suppress(Exception), without_waiting():
+            context.instance.add_run_tags(context.run.run_id, {SESSION: str(session)})
 
     return tag
 

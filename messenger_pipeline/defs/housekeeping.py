@@ -10,11 +10,11 @@ from messenger_pipeline.db.checks import delete_ended_sessions
 from messenger_pipeline.defs.alerts import delete_old_alerts
 from messenger_pipeline.defs.console import CONSOLE
 from messenger_pipeline.defs.resources import Pipeline
+from messenger_pipeline.defs.runs import FINISHED
 from messenger_pipeline.settings import load_settings
 
 KEEP = timedelta(days=30)
 """The retention of runs and sessions. That of Dagster's ticks is in dagster.yaml."""
-FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _BATCH = 100  # runs
 _MAX_SECONDS = 900.0  # the next hourly run deletes the rest
 

@@ -9,10 +9,11 @@ import dagster as dg
 from messenger_pipeline.alerting.page_checks import PageCheckTotals, check_pages
 from messenger_pipeline.db.page_checks import list_pages_to_check
 from messenger_pipeline.defs.console import CONSOLE
+from messenger_pipeline.defs.refusals import get_page_by_meta_id, refused, require_time
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
+from messenger_pipeline.defs.runs import UNFINISHED, RunStop, stop_on_signal
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import Stopped
+from messenger_pipeline.errors import Stopped, UnknownPage
 
 _BATCH = 20  # pages between two looks at the clock
 
@@ -31,7 +32,11 @@ class CheckConfig(dg.Config):
 def check_pages_due(
     context: dg.OpExecutionContext, config: CheckConfig, pipeline: Pipeline
 ) -> None:
-    with stop_on_signal() as stop, pipeline.engine() as engine:
+    require_time(config.max_seconds)
+    stop = RunStop(context.instance, context.run)
+    with stop_on_signal(stop), pipeline.engine() as engine:
+        if config.page_id is not None:
+            _require_checkable(engine, config.page_id)
         total, left = check_due_pages(engine, config, stop)
     context.log.info(
         "checked %d pages: %d tokens dead, %d pages not subscribed, %d checks incomplete",
@@ -39,8 +44,18 @@ def check_pages_due(
     )  # fmt: skip
     figures: dict[str, Any] = vars(total)
     context.add_output_metadata({**figures, "left": left})
-    if stop.is_set():
+    if stop.is_ended_by_dagster():
         raise dg.DagsterExecutionInterruptedError
+
+
+def _require_checkable(engine: Engine, page_id: str) -> None:
+    """Raise dg.Failure for a page that no check would find, instead of checking nothing."""
+    try:
+        page = get_page_by_meta_id(engine.database, page_id)
+    except UnknownPage as error:
+        raise refused(str(error)) from None
+    if page.status != "active":
+        raise refused(f"Page {page_id} is not checked: its status is {page.status}.")
 
 
 def check_due_pages(

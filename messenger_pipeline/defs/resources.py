@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.defs.patience import wait_for_dagster
 from messenger_pipeline.defs.tags import record_cause
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.runtime import open_database, open_engine
@@ -16,8 +17,9 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The database of the data, the Graph API, and the key of the tokens."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        # Every run has this resource, so this tags every run with its cause.
+        # Every run has this resource, so this applies to every run.
         if context.instance is not None and context.run is not None:
+            wait_for_dagster()
             record_cause(context.instance, context.run)
 
     @contextmanager

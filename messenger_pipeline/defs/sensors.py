@@ -1,6 +1,7 @@
 """Sensors: they read the state, apply a pure decision of decisions.py, and request runs."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import dagster as dg
 
@@ -8,20 +9,27 @@ import dagster as dg
 from dagster._core.execution.backfill import BulkActionStatus
 
 from messenger_pipeline.db.pages import list_pages
-from messenger_pipeline.db.sessions import list_leases, request_continuations
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sessions import list_leases, park_cancelled_sync, request_continuations
 from messenger_pipeline.db.sync_requests import claim_requests
-from messenger_pipeline.defs.assets import facebook_pages
 from messenger_pipeline.defs.decisions import pages_in_progress, partition_changes, reason_dead
 from messenger_pipeline.defs.jobs import sync_page_job
+from messenger_pipeline.defs.leases import free_overstayed_leases
+from messenger_pipeline.defs.partitions import FACEBOOK_PAGES, facebook_pages
 from messenger_pipeline.defs.resources import Pipeline
 from messenger_pipeline.defs.run_requests import continuation_request, requested_run
-from messenger_pipeline.defs.runs import UNFINISHED
+from messenger_pipeline.defs.runs import UNFINISHED, ended_at, is_cancelled_by_person
 from messenger_pipeline.defs.tags import PARTITION, SESSION
+
+_FIRST_LOOK_BACK = timedelta(minutes=10)
 
 
 @dg.sensor(
     name="page_registry",
-    description="Keeps the partitions equal to the registered pages.",
+    description=(
+        "Keeps the partitions equal to the registered pages. That of a removed page is deleted once"
+        " no run of the page is unfinished."
+    ),
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     jobs=[sync_page_job],
@@ -31,18 +39,23 @@ def page_registry(
 ) -> dg.SensorResult | dg.SkipReason:
     with pipeline.database() as database:
         registered = [page.facebook_page_id for page in list_pages(database)]
-    present = context.instance.get_dynamic_partitions("facebook_pages")
+    present = context.instance.get_dynamic_partitions(FACEBOOK_PAGES)
     added, removed = partition_changes(registered, present)
+    kept = ""
     if removed and context.instance.get_backfills(status=BulkActionStatus.REQUESTED, limit=1):
         # Dagster would fail the whole backfill, and cancel the runs of the other pages.
-        if not added:
-            return dg.SkipReason(
-                f"{len(removed):,} removed pages keep their partitions until the backfill in"
-                " progress has ended."
-            )
-        removed = []
+        removed, kept = [], _kept(removed, "the backfill in progress has ended")
+    elif removed:
+        # Dagster would refuse what such a run reports.
+        runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+        busy = {run.tags.get(PARTITION) for run in runs}
+        waiting = [page_id for page_id in removed if page_id in busy]
+        removed = [page_id for page_id in removed if page_id not in busy]
+        kept = _kept(waiting, "no run of theirs is unfinished") if waiting else ""
     if not added and not removed:
-        return dg.SkipReason(f"The partitions equal the {len(registered):,} registered pages.")
+        return dg.SkipReason(
+            kept or f"The partitions equal the {len(registered):,} registered pages."
+        )
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added:
         changes.append(facebook_pages.build_add_request(added))
@@ -51,11 +64,21 @@ def page_registry(
     return dg.SensorResult(dynamic_partitions_requests=changes)
 
 
+def _kept(pages: list[str], until: str) -> str:
+    count = (
+        "1 removed page keeps its partition"
+        if len(pages) == 1
+        else (f"{len(pages):,} removed pages keep their partitions")
+    )
+    return f"{count} until {until}."
+
+
 @dg.sensor(
     name="continue_open_syncs",
     description=(
         "Resumes every sync that is not complete: it ran out of time, waits for Meta's rate limit,"
-        " or its run died. The pauses grow while attempts load nothing."
+        " or its run died. The pauses grow while attempts load nothing. A sync whose run a person"
+        " cancelled is not resumed: it is parked."
     ),
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -66,11 +89,31 @@ def continue_open_syncs(
 ) -> list[dg.RunRequest] | dg.SkipReason:
     runs = context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     busy = {run.tags[tag] for run in runs for tag in (PARTITION, SESSION) if tag in run.tags}
-    known = set(context.instance.get_dynamic_partitions("facebook_pages"))
+    known = set(context.instance.get_dynamic_partitions(FACEBOOK_PAGES))
     with pipeline.database() as database:
+        _park_cancelled_syncs(context, database)
         due = request_continuations(database, sorted(busy))
     requests = [continuation_request(one) for one in due if one.page_id in known]
     return requests or dg.SkipReason("No open sync is due.")
+
+
+def _park_cancelled_syncs(context: dg.SensorEvaluationContext, database: Database) -> None:
+    """Park the syncs of the runs that were cancelled since the last tick: those that were queued,
+    or whose process is gone. A run that could end itself has parked its sync already."""
+    now = datetime.now(UTC)
+    since = datetime.fromisoformat(context.cursor) if context.cursor else now - _FIRST_LOOK_BACK
+    cancelled = context.instance.get_run_records(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELED], updated_after=since)
+    )
+    limit = context.instance.run_monitoring_max_runtime_seconds
+    for record in cancelled:
+        run = record.dagster_run
+        if PARTITION in run.tags and is_cancelled_by_person(record, now, limit):
+            session = UUID(run.tags[SESSION]) if SESSION in run.tags else None
+            page_id = run.tags[PARTITION]
+            park_cancelled_sync(database, page_id, run.run_id, session, ended_at(record))
+    newest = max((record.update_timestamp for record in cancelled), default=since)
+    context.update_cursor(newest.isoformat())
 
 
 @dg.sensor(
@@ -90,7 +133,7 @@ def requested_syncs(
         return dg.SkipReason("No requested sync can start now.")
     # A page that was registered a moment ago has no partition yet.
     page_ids = sorted({one.page_id for one in requests})
-    context.instance.add_dynamic_partitions("facebook_pages", page_ids)
+    context.instance.add_dynamic_partitions(FACEBOOK_PAGES, page_ids)
     return [requested_run(one) for one in requests]
 
 
@@ -99,7 +142,8 @@ def requested_syncs(
     description=(
         "Fails runs whose process is gone. They show as started, but their lease on the page"
         " expired without a release, or was taken away. Until it is failed, a dead run keeps its"
-        " page from being synced."
+        " page from being synced. Also frees leases that a process still renews although Dagster"
+        " has ended its run; the alert lease_of_ended_run then opens."
     ),
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -110,19 +154,27 @@ def reap_dead_runs(context: dg.SensorEvaluationContext, pipeline: Pipeline) -> d
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     )
     walking = [record for record in started if PARTITION in record.dagster_run.tags]
-    if not walking:
-        return dg.SkipReason("No run walks a page.")
-    with pipeline.database() as database:
-        leases = {lease.locked_by: lease for lease in list_leases(database)}
     now = datetime.now(UTC)
+    with pipeline.database() as database:
+        leases = list_leases(database)
+        freed = free_overstayed_leases(context.instance, database, leases, now)
+    by_run = {lease.locked_by: lease for lease in leases}
+    limit = context.instance.run_monitoring_max_runtime_seconds
     failed = 0
     for record in walking:
         run = record.dagster_run
         start = datetime.fromtimestamp(
             record.start_time or record.create_timestamp.timestamp(), UTC
         )
-        reason = reason_dead(leases.get(run.run_id), start, now)
+        reason = reason_dead(by_run.get(run.run_id), start, now)
         if reason:
-            context.instance.report_run_failed(run, reason)
+            # Otherwise a continuation would resume what a person cancelled.
+            if is_cancelled_by_person(record, now, limit):
+                context.instance.report_run_canceled(run, reason)
+            else:
+                context.instance.report_run_failed(run, reason)
             failed += 1
-    return dg.SkipReason(f"{failed:,} of {len(walking):,} runs that walk pages were dead.")
+    return dg.SkipReason(
+        f"{failed:,} of {len(walking):,} runs that walk pages were dead; {freed:,} of"
+        f" {len(leases):,} leases were held by runs that had ended."
+    )

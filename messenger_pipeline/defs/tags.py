@@ -13,11 +13,13 @@ MODE = "messenger/mode"
 SESSION = "messenger/session"
 CAUSE = "messenger/cause"
 KIND = "messenger/kind"
+PARENT = "dagster/parent_run_id"
+"""The run that this one executes again."""
 
 # Dagster's tags and the causes that they imply; the first that a run has decides.
 _CAUSES = {
     # Launched again by hand, with the tags of the earlier run.
-    "dagster/parent_run_id": "manual",
+    PARENT: "manual",
     CAUSE: None,
     "dagster/backfill": "backfill",
     "dagster/schedule_name": "schedule",

@@ -12,8 +12,9 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.defs.assets import CODE_VERSION, OWNERS, TAGS
 from messenger_pipeline.defs.columns import SCHEMAS
 from messenger_pipeline.defs.console import CONSOLE
+from messenger_pipeline.defs.refusals import require_time
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.runs import UNFINISHED, stop_on_signal
+from messenger_pipeline.defs.runs import UNFINISHED, RunStop, stop_on_signal
 from messenger_pipeline.defs.tags import CAUSE, KIND
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import DatabaseError
@@ -59,15 +60,17 @@ class DrainConfig(dg.Config):
 def webhook_deliveries(
     context: dg.AssetExecutionContext, config: DrainConfig, pipeline: Pipeline
 ) -> dg.MaterializeResult[Any]:
+    require_time(config.max_seconds)
     start = time.monotonic()
-    with stop_on_signal() as stop, pipeline.engine() as engine:
+    stop = RunStop(context.instance, context.run)
+    with stop_on_signal(stop), pipeline.engine() as engine:
         total = drain_inbox(engine, stop, start + config.max_seconds)
         waiting = inbox.count_due(engine.database)
         inbox.record_drain_success(engine.database, RUNS)
         with suppress(DatabaseError):  # they are no deliveries, and are tried again
             retry_due(engine.database)
-    if stop.is_set():
-        # Dagster cancelled the run. Applied deliveries stay applied.
+    if stop.is_ended_by_dagster():
+        # Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
     metadata = metadata_of(total, waiting, time.monotonic() - start)
     context.log.info(metadata["summary"])

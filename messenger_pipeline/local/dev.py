@@ -2,11 +2,15 @@
 
 import shlex
 import time
+from collections.abc import Callable
+from typing import NoReturn
 
 from rich.console import Console
 
 from messenger_pipeline import runtime
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.local.child import Child
+from messenger_pipeline.local.restarts import Restarts
 from messenger_pipeline.local.simulation import (
     API_KEY,
     APP_SECRET,
@@ -15,7 +19,7 @@ from messenger_pipeline.local.simulation import (
     simulated_settings,
     simulator_arguments,
 )
-from messenger_pipeline.local.stack import running_stack
+from messenger_pipeline.local.stack import Stack, running_stack
 from messenger_pipeline.settings import Settings, load_settings
 
 _PER_SECOND = 1.0  # messages, reactions, edits … of the simulated pages
@@ -71,11 +75,55 @@ def keep_up(
                 soft_wrap=True,
             )
         try:
-            while True:
-                stack.check()
-                time.sleep(1)
+            _keep_running(stack, console, lambda: _fail_dead_runs(settings, stack.data, console))
         except KeyboardInterrupt:
             console.print("Ending …")
+
+
+def _keep_running(stack: Stack, console: Console, before_dagster: Callable[[], None]) -> NoReturn:
+    """Restart what ends, a few times; the other processes go on. `before_dagster` is called before
+    Dagster is restarted. Raises PipelineError once no process is left, or if the simulator, which
+    cannot be replaced, has ended."""
+    restarts = {one.name: Restarts(time.monotonic()) for one in stack.children}
+    # A new simulator would lack the messages of the one before.
+    restartable = {one.name for one in stack.children} - {"simulator"}
+    given_up: set[str] = set()
+    while True:
+        for one in stack.children:
+            if one.name not in restartable or given_up == restartable:
+                one.check()
+            elif one.name not in given_up and not _tend(one, restarts[one.name], console):
+                given_up.add(one.name)
+            elif restarts[one.name].is_due(time.monotonic()):
+                _restart(one, restarts[one.name], console, before_dagster)
+        time.sleep(1)
+
+
+def _restart(
+    one: Child, restarts: Restarts, console: Console, before_dagster: Callable[[], None]
+) -> None:
+    try:
+        if one.name == "dagster":
+            before_dagster()
+    except Exception as error:  # noqa: BLE001 - no failure here may end the other processes
+        console.print(f"Before the restart of {one.name}: {error}")
+    one.start()
+    restarts.start(time.monotonic())
+
+
+def _tend(one: Child, restarts: Restarts, console: Console) -> bool:
+    """Plan the restart of a process if it has ended. Returns whether it is kept running."""
+    ended = one.how_it_ended()
+    if ended is None or restarts.due_at is not None:
+        return True
+    pause = restarts.plan(time.monotonic())
+    if pause is None:
+        console.print(
+            f"{ended}, again. It is not restarted any more; the others go on. Its log is {one.log}."
+        )
+        return False
+    console.print(f"{ended}. Restarting {one.name} in {pause:.0f} s; its log is {one.log}.")
+    return True
 
 
 def _missing(settings: Settings) -> str:

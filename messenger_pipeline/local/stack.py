@@ -6,7 +6,6 @@ The child processes end when this one does, even if it is killed; see supervise.
 import fcntl
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,28 +17,12 @@ from urllib.request import urlopen
 from messenger_pipeline import runtime
 from messenger_pipeline.db.migrate import upgrade
 from messenger_pipeline.errors import ConfigurationError, PipelineError
-from messenger_pipeline.project import PROJECT, import_path
+from messenger_pipeline.local.child import Child, child
+from messenger_pipeline.project import PROJECT
 from messenger_pipeline.runtime import database_urls
 from messenger_pipeline.settings import Settings
 
 STARTUP_SECONDS = 300.0  # 20 on an idle machine of two cores; a child that ends is noticed at once
-
-
-@dataclass(frozen=True)
-class Child:
-    """A supervised process and its log."""
-
-    name: str
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def check(self) -> None:
-        """Raise PipelineError if it has ended."""
-        if self.process.poll() is not None:
-            raise PipelineError(
-                f"{self.name} ended with exit code {self.process.returncode}."
-                f" The end of {self.log}:\n{_tail(self.log)}"
-            )
 
 
 def prepare_dagster(settings: Settings, data: str, dagster: str) -> dict[str, str]:
@@ -94,38 +77,6 @@ def stack_lock(home: Path) -> Iterator[Path]:
                 time.sleep(0.2)
         fcntl.flock(file, fcntl.LOCK_UN)
         yield path
-
-
-@contextmanager
-def child(
-    name: str, command: list[str], environment: dict[str, str], home: Path, lock: Path
-) -> Iterator[Child]:
-    """A supervised process, ended at the end."""
-    log = home / "logs" / f"{name}.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "messenger_pipeline.local.supervise",
-                str(home),
-                str(lock),
-                *command,
-            ],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, **import_path()},
-            cwd=home,
-            start_new_session=True,
-        )
-    try:
-        yield Child(name, process, log)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
 
 
 @dataclass(frozen=True)
@@ -239,7 +190,3 @@ def _wait_for(url: str, children: list[Child]) -> None:
 def _for_sqlalchemy(url: str) -> str:
     """Dagster's storage needs psycopg2, whichever driver postgresql:// means to SQLAlchemy."""
     return "postgresql+psycopg2://" + url.partition("://")[2]
-
-
-def _tail(path: Path, lines: int = 15) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

@@ -30,14 +30,29 @@ def main(arguments: list[str]) -> int:
 
     with lock.open("w") as file, embedded_server(home):
         fcntl.flock(file, fcntl.LOCK_SH)
-        child = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            command,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,  # there are no threads yet
+        )
         signal.signal(signal.SIGTERM, lambda *_: _end(child))
         while child.poll() is None:
             readable, _, _ = select.select([sys.stdin], [], [], 0.2)
             if readable and not os.read(sys.stdin.fileno(), 1):
                 _end(child)
         _end(child)  # processes that the command left in its group
-        return child.returncode
+        # As a shell reports it: a signal's number has no other way through an exit code.
+        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def _end_with_parent() -> None:
+    """Interrupt the command if this process is killed: it could not do it any more."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

@@ -77,9 +77,3 @@ class Blame:
     def record_success(self) -> None:
         """Meta answered for an object."""
         self._transient = 0
-
-
-def describe(error: Exception) -> str:
-    """An error as it is stored with what it set aside. One that nobody foresaw has its type."""
-    known = type(error).__module__ == "messenger_pipeline.errors"
-    return str(error) if known else f"{type(error).__name__}: {error}"

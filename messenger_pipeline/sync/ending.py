@@ -14,8 +14,10 @@ from messenger_pipeline.errors import (
     RateLimited,
     Stopped,
     TokenDead,
+    reason_of,
 )
-from messenger_pipeline.sync.blame import describe
+from messenger_pipeline.sync.result import CANCELLED
+from messenger_pipeline.sync.stop import Stop
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _RETRY_SECONDS = 30
@@ -42,39 +44,49 @@ def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
 
 
 def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
-    database, session_id, fence = run.database, run.session.sync_session_id, run.fence
     try:
         walk(run)
     except Stopped as stopped:
-        suspend_session(database, session_id, fence, 0)
-        return str(stopped)
+        return _suspend(run, 0) or str(stopped)
     except RateLimited as limited:
         # Raised by Meta's answer or the shared budget, always with how long.
         seconds = limited.seconds or 0
-        suspend_session(database, session_id, fence, seconds, waiting_for=str(limited))
-        return f"rate limited, can be resumed in {seconds:.0f} s: {limited}"
+        return _suspend(run, seconds, waiting_for=str(limited)) or (
+            f"rate limited, can be resumed in {seconds:.0f} s: {limited}"
+        )
     except PageOwnerMustAct as error:
         # Both are refused if another run has the lease: that run finds out by itself.
         with suppress(DatabaseError):
             is_marked = mark_for_reauthorization(
-                database, run.page, fence, str(error),
+                run.database, run.page, run.fence, str(error),
                 refused="token" if isinstance(error, TokenDead) else "permission",
                 seconds=_CONFIRM_SECONDS,
             )  # fmt: skip
-            suspend_session(
-                database, session_id, fence, 0 if is_marked else _CONFIRM_SECONDS, str(error)
-            )
+            _suspend(run, 0 if is_marked else _CONFIRM_SECONDS, str(error))
+        error.name_page(run.page.facebook_page_id)
         raise
     except DatabaseUnavailable:
         raise  # the pool has waited for it; the session is open, as the last load left it
     except PipelineError as error:
         # The error matters more than its record, which the database may refuse now.
         with suppress(DatabaseError):
-            suspend_session(database, session_id, fence, _RETRY_SECONDS, str(error))
+            _suspend(run, _RETRY_SECONDS, str(error))
         raise
     except Exception as error:
         with suppress(DatabaseError):
-            reason = run.client.redact(describe(error))
-            suspend_session(database, session_id, fence, _RETRY_SECONDS, reason)
+            _suspend(run, _RETRY_SECONDS, reason_of(error))
         raise
     return None
+
+
+def _suspend(
+    run: SyncRun, seconds: float, error: str | None = None, waiting_for: str | None = None
+) -> str | None:
+    """Suspend the run's session; park it if a person cancelled the run. Returns that as the reason
+    why there is more to do, else None."""
+    stop = run.limits.stop
+    parked = isinstance(stop, Stop) and stop.is_cancelled()
+    suspend_session(
+        run.database, run.session.sync_session_id, run.fence, seconds, error, waiting_for, parked
+    )
+    return CANCELLED if parked else None

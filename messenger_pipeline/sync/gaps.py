@@ -17,11 +17,12 @@ from messenger_pipeline.errors import (
     ObjectRefused,
     PageOwnerMustAct,
     TooMuchData,
+    reason_of,
 )
 from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message
 from messenger_pipeline.sync.batch_size import BatchSize
-from messenger_pipeline.sync.blame import Blame, describe
+from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.paging import Pager
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import WITHHELD, Plan, parse_history, reaches
@@ -194,7 +195,7 @@ def _refused(gap: Gap, error: Exception) -> GapStep:
     if isinstance(error, (ObjectRefused, PageOwnerMustAct, TooMuchData)):
         # Meta may refuse the details of old messages; the thread itself still exists.
         return _unreadable(gap, None, str(error))
-    return _failed(gap, describe(error))
+    return _failed(gap, reason_of(error))
 
 
 def _load(run: SyncRun, step: GapStep) -> bool:
@@ -203,7 +204,7 @@ def _load(run: SyncRun, step: GapStep) -> bool:
         load_response(run, _prepare(run, step))
     except Exception as error:  # noqa: BLE001 - whatever it is, the next gap is read
         run.blame.require_own_fault(error)
-        load_response(run, _prepare(run, _failed(step.gap, run.client.redact(describe(error)))))
+        load_response(run, _prepare(run, _failed(step.gap, reason_of(error))))
         return False
     return True
 

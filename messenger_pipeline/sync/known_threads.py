@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from messenger_pipeline.db.sessions import list_unseen_threads
-from messenger_pipeline.errors import TooMuchData
+from messenger_pipeline.errors import TooMuchData, reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.rows import GapRow
 from messenger_pipeline.sync.batch_size import BatchSize
-from messenger_pipeline.sync.blame import describe
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import Plan
 from messenger_pipeline.sync.response import (
@@ -102,6 +101,6 @@ def _gap(run: SyncRun, thread_id: str, error: Exception) -> list[GapRow]:
             "resume_cursor": None,
             "newest_time": state.updated_time,
             "until_time": state.newest_loaded_at,
-            "error": run.client.redact(describe(error)),
+            "error": reason_of(error),
         }
     ]

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from messenger_pipeline.errors import UsageError
+
 Mode = Literal["auto", "incremental", "full"]
 
 
@@ -21,3 +23,10 @@ class SyncRequest:
     session: UUID | None = None
     max_conversations: int | None = None
     max_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: with a bound of 0 no walk would ever end."""
+        if self.max_conversations is not None and self.max_conversations < 1:
+            raise UsageError(f"max_conversations is {self.max_conversations}: give at least 1.")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise UsageError(f"max_seconds is {self.max_seconds:g}: give more than 0.")

@@ -8,8 +8,12 @@ from messenger_pipeline.db import sessions
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
+from messenger_pipeline.errors import UnknownSession
 from messenger_pipeline.sync.request import SyncRequest
 from messenger_pipeline.sync.sync_run import SyncRun
+
+CANCELLED = "cancelled; it is not continued automatically"
+"""Why a run ended that a person cancelled."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class SyncResult:
     `warning` says why), superseded (by a newer full sync, before this run started) or partial:
     there is more to do, and `stopped` says why the run ended.
     `failed_batches` counts responses of which some records were quarantined.
+    `did_nothing`: the requested session had ended already, with `outcome`.
+    `parked`: a person cancelled the run, so no continuation follows.
     """
 
     sync_session_id: str
@@ -41,6 +47,8 @@ class SyncResult:
     stopped: str | None = None
     warning: str | None = None
     unknown_fields: dict[str, int] = field(default_factory=dict)
+    did_nothing: bool = False
+    parked: bool = False
 
     @property
     def has_more(self) -> bool:
@@ -71,18 +79,24 @@ def build_result(run: SyncRun, stopped: str | None) -> SyncResult:
         stopped=stopped,
         warning=session.truncated or session.warning,
         unknown_fields=session.unknown_fields,
+        parked=stopped == CANCELLED,
     )
 
 
 def find_ended_result(database: Database, request: SyncRequest) -> SyncResult:
     """The result of a run that found its session already ended: it did nothing.
 
-    A session that is no longer stored counts as completed.
+    Raises UnknownSession if the page has no such session.
     """
     assert request.session is not None
     ended = list_progress(database, [request.session]).get(request.session)
-    if ended is None:
-        return SyncResult(str(request.session), request.mode)
+    page_id = get_page(database, request.page_id).facebook_page_id
+    if ended is None or ended.page_id != page_id:
+        raise UnknownSession(page_id, request.session)
     return SyncResult(
-        str(request.session), ended.mode, ended.outcome or "completed", warning=ended.warning
+        str(request.session),
+        ended.mode,
+        ended.outcome or "completed",
+        warning=ended.warning,
+        did_nothing=True,
     )

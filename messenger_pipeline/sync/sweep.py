@@ -8,8 +8,7 @@ then requested by its id. One that cannot be checked is looked for by the next f
 from datetime import UTC, datetime
 
 from messenger_pipeline.db import sessions
-from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused
-from messenger_pipeline.sync.blame import describe
+from messenger_pipeline.errors import CursorRefused, ListRefused, ObjectRefused, reason_of
 from messenger_pipeline.sync.plan import Plan
 from messenger_pipeline.sync.response import load_response, prepare_response
 from messenger_pipeline.sync.sync_run import SyncRun
@@ -47,7 +46,7 @@ def sweep(run: SyncRun) -> None:
         _warn(
             run,
             f"{threads} that Meta no longer lists could not be checked; nothing is marked deleted"
-            f" of them. The first error: {run.client.redact(describe(unchecked[0]))}",
+            f" of them. The first error: {reason_of(unchecked[0])}",
         )
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from messenger_pipeline.db import sessions
 from messenger_pipeline.db.sessions import ListGap
-from messenger_pipeline.errors import CursorRefused, ListRefused
+from messenger_pipeline.errors import CursorRefused, ListRefused, reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
-from messenger_pipeline.sync.blame import describe
 from messenger_pipeline.sync.cutoff import Cutoff, next_watermark
 from messenger_pipeline.sync.list_reader import ListAnswer, ListReader
 from messenger_pipeline.sync.pipeline import pipelined
@@ -105,7 +104,7 @@ def _read_list_gap(run: SyncRun, gap: ListGap, after: str | None, until: float) 
 
 
 def _put_off(run: SyncRun, error: Exception) -> None:
-    reason = run.client.redact(describe(error))
+    reason = reason_of(error)
     _log.warning("the unread part of the list is put off: %s", reason)
     sessions.put_off_list_gap(run.database, run.page.facebook_page_id, run.fence, reason)
 

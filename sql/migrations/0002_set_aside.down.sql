@@ -39,3 +39,6 @@ delete from :own.owned_objects o
 where o.kind = 'table' and not exists (
     select from pg_class c
     where c.relname = o.name and c.relnamespace = :own.find_schema(o.in_schema));
+delete from :own.owned_objects where in_schema = 'own' and kind = 'table' and name = 'freed_leases';
+drop table :own.freed_leases;
+alter table :data.sync_state drop column parked_at;

@@ -8,7 +8,9 @@ select
     s.mode,
     describe_sync_state(
         s.outcome, l.expires_at > now() and s.run_id = l.locked_by, s.waiting_until,
-        r.id is not null, p.status, s.not_before) as state,
+        r.id is not null,
+        case when s.parked_at is not null and p.status = 'active' then 'parked' else p.status end,
+        s.not_before) as state,
     s.total_synced,
     s.inserted,
     s.updated,

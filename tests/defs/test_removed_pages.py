@@ -1,6 +1,12 @@
 """A page can be removed at any time: no tick fails, and a later run fails with the reason."""
 
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import dagster as dg
+import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from messenger_pipeline.db import pages
@@ -111,6 +117,88 @@ def test_a_page_removed_during_a_backfill_keeps_its_partition_until_the_backfill
     instance.update_backfill(ended)
     [deleted] = tick_sensor(page_registry, instance).dynamic_partitions_requests
     assert deleted.partition_keys == [gone]
+
+
+def test_a_removed_page_keeps_its_partition_until_its_run_has_ended(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    """Otherwise Dagster refuses what the run reports."""
+    gone, other = (page.id for page in registered.pages)
+    instance.add_dynamic_partitions("facebook_pages", [gone, other])
+    run = instance.add_run(
+        dg.DagsterRun(
+            job_name="sync_page", status=dg.DagsterRunStatus.STARTED, tags={PARTITION: gone}
+        )
+    )
+    remove(database, gone)
+    remove(database, other)
+    tick = tick_sensor(page_registry, instance)
+    assert [one.partition_keys for one in tick.dynamic_partitions_requests] == [[other]]
+    instance.delete_dynamic_partition("facebook_pages", other)
+    assert tick_sensor(page_registry, instance).skip_message == (
+        "1 removed page keeps its partition until no run of theirs is unfinished."
+    )
+    instance.report_run_failed(run)
+    [deleted] = tick_sensor(page_registry, instance).dynamic_partitions_requests
+    assert deleted.partition_keys == [gone]
+
+
+@contextmanager
+def once_loading(database: Database, change: Callable[[], None]) -> Iterator[None]:
+    """Make a change when the first response of a walk is loaded."""
+
+    def act() -> None:
+        while not query(database, "select 1 from sync_state where total_synced > 0"):
+            time.sleep(0.01)
+        change()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_a_run_whose_page_is_removed_meanwhile_ends_with_that_sentence(
+    instance: dg.DagsterInstance,
+    registered: Simulated,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MESSENGER_CALLS_PER_SECOND", "10")
+    page_id = registered.page.id
+
+    def change() -> None:
+        remove(database, page_id)
+        instance.delete_dynamic_partition("facebook_pages", page_id)
+
+    with once_loading(database, change):
+        result = sync(instance, page_id)
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    details = failure.step_failure_data.user_failure_data
+    assert details is not None
+    assert details.description == (
+        f"Page {page_id} was removed while this run synced it, so the run ended. What it loaded is"
+        f" kept. To sync the page again, run `messenger-pipeline pages add {page_id}`."
+    )
+
+
+def test_a_partition_that_is_deleted_during_its_run_is_restored_by_it(
+    instance: dg.DagsterInstance,
+    registered: Simulated,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Deleted in the UI, by mistake: the page is still registered."""
+    monkeypatch.setenv("MESSENGER_CALLS_PER_SECOND", "10")
+    page_id = registered.page.id
+    with once_loading(
+        database, lambda: instance.delete_dynamic_partition("facebook_pages", page_id)
+    ):
+        result = sync(instance, page_id)
+    assert result.success
+    assert query(database, "select outcome from sync_state") == [("completed",)]
+    assert instance.get_dynamic_partitions("facebook_pages") == [page_id]
 
 
 def test_a_page_registered_again_is_a_partition_again(

@@ -1,5 +1,5 @@
--- Returns the syncs that fail, that are stuck, that ended truncated or with a warning, and what
--- they set aside.
+-- Returns the syncs that fail, that are stuck, that ended truncated or with a warning, what they set
+-- aside, and the leases that ended runs went on holding.
 create or replace function :own.find_sync_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -7,7 +7,7 @@ set search_path from current
 as $$
     with open as (
         select s.sync_session_id, s.page_id, s.mode, s.run_id, s.idle_attempts, s.last_error,
-               s.not_before, s.updated_at, s.waiting_until,
+               s.not_before, s.updated_at, s.waiting_until, s.parked_at,
                describe_page(s.page_id, p.name) as page, l.locked_by, l.locked_at, l.expires_at
         from sync_state s
         join facebook_pages p on p.facebook_page_id = s.page_id and p.status = 'active'
@@ -64,7 +64,25 @@ as $$
     from open o
     where (o.expires_at > clock_timestamp() and o.run_id = o.locked_by
            and greatest(o.locked_at, o.updated_at, o.waiting_until) < now() - interval '15 minutes')
-       or greatest(o.not_before, o.updated_at, o.expires_at) < now() - interval '1 hour'
+       -- Nobody is expected to resume what a person cancelled.
+       or (o.parked_at is null
+           and greatest(o.not_before, o.updated_at, o.expires_at) < now() - interval '1 hour')
+    union all
+    select 'lease_of_ended_run', f.page_id, 'error',
+           format('Run %s went on holding %s %s. Its lease was freed at %s: it cannot write any more,'
+                  ' and other runs sync the page. Its process may still be running: the first lines'
+                  ' of the run''s log in Dagster name its pid. End it.',
+                  f.run_id, describe_page(f.page_id, p.name),
+                  case when f.run_status = 'UNKNOWN' then 'although Dagster does not know it'
+                      else format('after Dagster had ended it at %s (%s)', as_utc(f.run_ended_at),
+                                  f.run_status) end,
+                  as_utc(f.freed_at)),
+           jsonb_build_object('run_id', f.run_id, 'run_status', f.run_status,
+                              'run_ended_at', f.run_ended_at, 'freed_at', f.freed_at)
+    from freed_leases f
+    join facebook_pages p on p.facebook_page_id = f.page_id and p.status = 'active'
+    -- Nothing shows when the process ends.
+    where f.freed_at > now() - interval '1 hour'
     union all
     select 'sync_truncated', g.page_id, 'warning',
            format('A part of the thread list of %s could not be read: threads last updated at or'

@@ -54,8 +54,8 @@ begin
     if not exists (select from facebook_pages
                    where facebook_page_id = v_session.page_id and status <> 'removed')
     then
-        raise exception 'page % was removed from the registry during the sync', v_session.page_id
-            using errcode = 'MPG01';
+        raise exception 'Page % was removed while this run synced it, so the run ended. What it loaded is kept. To sync the page again, run `messenger-pipeline pages add %`',
+            v_session.page_id, v_session.page_id using errcode = 'MPG01';
     end if;
     select * into v_session from sync_state s
         where s.sync_session_id = p_session and s.step = p_step and s.outcome is null

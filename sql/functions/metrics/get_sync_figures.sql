@@ -20,7 +20,10 @@ as $$
         union all
         select 'messenger_sync_open_sessions', describe_sync_state(
                    s.outcome, l.expires_at > now() and s.run_id = l.locked_by, s.waiting_until,
-                   r.id is not null, p.status, s.not_before), 1
+                   r.id is not null,
+                   case when s.parked_at is not null and p.status = 'active'
+                       then 'parked' else p.status end,
+                   s.not_before), 1
         from sync_state s
         left join facebook_pages p on p.facebook_page_id = s.page_id
         left join sync_locks l on l.page_id = s.page_id

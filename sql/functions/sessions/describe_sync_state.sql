@@ -1,6 +1,6 @@
 -- Returns the state of a sync session in one word: the outcome of an ended session. An open one is
 -- running; rate_limited (running, and waiting for Meta); requested; the page's status, such as
--- paused, if that prevents syncing; backing_off (until not_before); or resumable.
+-- paused, if that prevents syncing; parked, which callers pass as the page's status; backing_off (until not_before); or resumable.
 create or replace function :own.describe_sync_state(
     p_outcome text, p_running boolean, p_waiting_until timestamptz, p_requested boolean,
     p_page_status text, p_not_before timestamptz

@@ -16,7 +16,10 @@ set search_path from current
 as $$
     select s.sync_session_id, s.page_id, p.name, s.mode,
            describe_sync_state(s.outcome, l.page_id is not null, s.waiting_until,
-                               r.error is null and r.id is not null, p.status, s.not_before),
+                               r.error is null and r.id is not null,
+                               case when s.parked_at is not null and p.status = 'active'
+                                   then 'parked' else p.status end,
+                               s.not_before),
            s.changes, s.total_synced, s.inserted, s.updated, s.unchanged, s.events_created,
            s.quarantined, s.failed_batches, s.deleted, s.api_calls,
            (select count(*) from thread_gaps g

@@ -1,5 +1,6 @@
 -- Returns the session for the holder of the page's lease to walk: an open one, or a new one.
--- Fulfils the pending request for it. MPL01 if the lease is lost.
+-- Fulfils the pending request for it. A parked session is no longer parked. MPL01 if the lease is
+-- lost.
 --
 -- p_mode: see choose_sync_session.
 -- p_session: resume this session, whatever the mode; returns NULL if it is not open.
@@ -29,7 +30,7 @@ begin
     set ended_at = now(), run_id = p_run_id
     where sync_session_id = v_session and ended_at is null;
     update sync_state
-    set run_id = p_run_id, waiting_until = null,
+    set run_id = p_run_id, waiting_until = null, parked_at = null,
         -- Still shown until the run loads something: Meta may refuse it again.
         waiting_for = case when not_before > now() then waiting_for end,
         -- The time before the first run is waiting, not work.

@@ -1,6 +1,6 @@
 -- Claims the open sessions that a run should resume now. A repeated call returns none of them until
 -- their backoff is over. The backoff of a session that loads nothing doubles with each attempt, up
--- to an hour.
+-- to an hour. A parked session is never resumed here: a person cancelled it.
 --
 -- p_busy: sessions and pages whose runs are not finished.
 -- attempt: unique among the attempts of the session.
@@ -14,7 +14,7 @@ as $$
         not_before = now() + least(
             interval '1 hour', interval '30 seconds' * 2 ^ least(s.idle_attempts, 10))
     from facebook_pages p
-    where s.outcome is null and s.not_before <= now()
+    where s.outcome is null and s.not_before <= now() and s.parked_at is null
       and p.facebook_page_id = s.page_id and p.status = 'active'
       -- Requested syncs have a sensor of their own.
       and not exists (
