@@ -178,9 +178,9 @@ def test_re_executing_the_run_of_an_ended_session_starts_a_sync(
     ("job", "op", "config", "sentence"),
     [
         ("drain_webhooks", "webhook_deliveries", {"max_seconds": 0.0}, "max_seconds is 0"),
-        ("check_pages_daily", "check_pages_due", {"max_seconds": -1.0}, "max_seconds is -1"),
-        ("check_pages_daily", "check_pages_due", {"page_id": "77"}, "Page 77 is not in"),
-        ("check_pages_daily", "check_pages_due", {"page_id": "1"}, "its status is paused"),
+        ("check_pages", "check_pages_due", {"max_seconds": -1.0}, "max_seconds is -1"),
+        ("check_pages", "check_pages_due", {"page_id": "77"}, "Page 77 is not in"),
+        ("check_pages", "check_pages_due", {"page_id": "1"}, "its status is paused"),
     ],
 )  # fmt: skip
 def test_no_other_run_succeeds_because_it_was_asked_for_nothing(

@@ -6,8 +6,12 @@ MESSENGER_CAMPAIGN_SEED the first round's seed: a round that failed is repeated 
 one round.
 """
 
+import json
 import os
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -17,6 +21,7 @@ import pytest
 import stamina
 
 from graph_simulator.faults.injector import FAULT_TYPES
+from messenger_pipeline.db import inbox
 from messenger_pipeline.db.gaps import list_set_aside_gaps
 from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
@@ -24,6 +29,8 @@ from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.graph import client as graph_client
 from messenger_pipeline.merge import message_key
+from messenger_pipeline.webhook.drain import drain_batch
+from messenger_pipeline.webhook.names import find_name
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, walk
 
@@ -58,6 +65,7 @@ class Round:
     seed: int
     faults: list[dict[str, Any]] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
+    delivered: str = ""
 
     def __str__(self) -> str:
         return f"seed {self.seed}, {self.faults}, {'; '.join(self.story)}"
@@ -103,6 +111,7 @@ def stored_ids(database: Database, page_id: str) -> set[str]:
     query = (
         "select message_key(message_id) from contact_interaction_events"
         f" where event_kind(event_type) = 'message' and page_id = '{page_id}'"
+        " and message_id is not null"
     )
     return {key for (key,) in rows(database, query)}
 
@@ -132,10 +141,52 @@ def explained_ids(database: Database, simulated: Simulated, page: Any) -> set[st
     return found
 
 
-def write_messages(random: Random, simulated: Simulated, page: Any, count: int) -> None:
+def write_messages(random: Random, simulated: Simulated, page: Any, count: int) -> list[Any]:
+    """New messages on a page, as webhooks would bring them."""
+    items = []
     for _ in range(count):
         number = random.choice([None, *range(len(page.lengths) - 1)])
-        simulated.world.inject(page, number, "new", datetime.now(UTC), by_page=False)
+        written = simulated.world.inject(page, number, "new", datetime.now(UTC), by_page=False)
+        items.append({
+            "sender": {"id": written["from"]["id"]},
+            "recipient": {"id": page.id},
+            "timestamp": int(time.time() * 1000),
+            "message": {"mid": written["id"], "text": "new"},
+        })  # fmt: skip
+    return items
+
+
+def damaged(random: Random, value: Any) -> Any:
+    """A value with something in it replaced, left out or repeated."""
+    if random.random() < 0.2:
+        return random.choice([None, 0, -1, "", "x", [], {}, [value, value], 1e308, True])
+    if isinstance(value, dict):
+        return {key: damaged(random, one) for key, one in value.items() if random.random() > 0.1}
+    if isinstance(value, list):
+        return [damaged(random, one) for one in value]
+    return value
+
+
+def deliver(random: Random, engine: Engine, page: Any, items: list[Any]) -> str:
+    """Deliver some of a page's items, and damaged ones; look names up. Returns the bodies."""
+    items = [item for item in items if random.random() < 0.5]
+    bodies = []
+    for item in items:
+        entry = {"id": page.id, "time": item["timestamp"], "messaging": [item]}
+        body = {"object": "page", "entry": [entry]}
+        bodies.append(json.dumps(body).encode())
+        if random.random() < 0.5:
+            bodies.append(json.dumps(damaged(random, body)).encode()[: random.choice([None, 40])])
+    if not bodies:
+        return ""
+    random.shuffle(bodies)
+    inbox.receive(engine.database, bodies)
+    while drain_batch(engine.database).deliveries:
+        pass
+    for item in items[:2]:
+        with suppress(PipelineError):
+            find_name(engine, page.id, item["sender"]["id"], threading.Event())
+    return b"".join(bodies).decode()
 
 
 def try_walk(engine: Engine, page_id: str, this: Round, **options: Any) -> str:
@@ -172,8 +223,10 @@ def play(
     if random.random() < 0.7:
         for page in simulated.pages:
             walk(engine, page.id)
-    for page in simulated.pages:
-        write_messages(random, simulated, page, random.choice([1, 8, 40]))
+    news = {
+        page.id: write_messages(random, simulated, page, random.choice([1, 8, 40]))
+        for page in simulated.pages
+    }
     for fault in faults:
         if fault["name"] not in BEFORE_THE_FIRST_SYNC:
             simulated.fault(**fault)
@@ -184,7 +237,9 @@ def play(
             max_conversations=random.choice([None, None, 20]),
         )  # fmt: skip
         if random.random() < 0.5:
-            write_messages(random, simulated, ill, 3)
+            news[ill.id] += write_messages(random, simulated, ill, 3)
+        for page in simulated.pages:
+            this.delivered += deliver(random, engine, page, news[page.id])
         change(database, *MEND_BY_TIME)
     check_the_other_page(engine, simulated, names, this)
     simulated.clear_faults()
@@ -225,9 +280,20 @@ def check_rows(database: Database, simulated: Simulated, names: list[str], this:
     missing = there - stored_ids(database, ill.id) - explained_ids(database, simulated, ill)
     assert not missing, f"lost without a word {sorted(map(str, missing))[:5]}: {this}"
     if "deletion" not in names and "message_without_id" not in names:
-        invented = stored_ids(database, ill.id) - there
+        invented = {
+            one for one in stored_ids(database, ill.id) - there if one not in this.delivered
+        }
         assert not invented, f"invented {sorted(invented)[:5]}: {this}"
+    unapplied = rows(
+        database,
+        "select id, state, last_error from webhook_inbox i where state = 'pending' and attempts = 0"
+        " and waiting_for is null or state = 'failed'"
+        " and coalesce(last_error, outcomes::text) is null",
+    )
+    assert not unapplied, f"deliveries {unapplied} without a word: {this}"
     alerts = {kind for (kind,) in rows(database, "select kind from list_alert_conditions()")}
+    if rows(database, "select 1 from quarantined_records where resolved_at is null"):
+        assert "records_quarantined" in alerts, f"a record without an alert: {this}"
     if rows(database, "select 1 from list_gaps"):
         assert "sync_truncated" in alerts, f"a list gap without an alert: {this}"
     if rows(database, "select 1 from thread_gaps where last_error is not null and attempts > 1"):
