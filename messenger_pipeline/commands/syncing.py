@@ -84,6 +84,12 @@ def sync(
             f"Warning: {counted(figures['quarantined'], 'record')} could not be used."
             f" To see why: `messenger-pipeline quarantine list --page {page_id}`."
         )
+    if figures["set_aside"]:
+        print_error(
+            f"Warning: {counted(figures['set_aside'], 'gap')} could not be read, and"
+            f" {'is' if figures['set_aside'] == 1 else 'are'} tried again later. To see why:"
+            f" `messenger-pipeline gaps list --page {page_id}`."
+        )
     if figures["warning"]:
         print_error(f"Warning: {figures['warning']}")
     if figures["outcome"] == "truncated":

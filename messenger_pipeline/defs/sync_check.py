@@ -19,8 +19,8 @@ with warnings.catch_warnings():
         description=(
             "The page is read completely, as of its last run. WARN if the sync is partial or a full"
             " sync is still open: the rest follows with a continuation, or when you start a sync if"
-            " a person cancelled the run. WARN if the sync ended with a warning. ERROR if it is"
-            " truncated: Meta's list could not be read to its end."
+            " a person cancelled the run. WARN if the sync ended with a warning, or set aside what"
+            " it could not read. ERROR if it is truncated: Meta's list could not be read to its end."
         ),
     )
 
@@ -74,4 +74,10 @@ def _problem_of(result: SyncResult) -> str | None:
         return f"The sync is partial ({result.stopped}). A continuation follows."
     if result.outcome == "truncated":
         return f"The sync is truncated: {result.warning}"
+    if result.set_aside:
+        gaps = "1 gap" if result.set_aside == 1 else f"{result.set_aside:,} gaps"
+        return (
+            f"{gaps} could not be read and will be tried again. See `messenger-pipeline gaps list`."
+            f" {result.warning or ''}".rstrip()
+        )
     return result.warning

@@ -21,11 +21,15 @@ def summary_of(result: SyncResult) -> str:
     """A run's figures in words."""
     states = {"partial": "incomplete, to be continued", "completed": "complete"}
     parts = [
-        f"{result.mode} sync {states.get(result.outcome, result.outcome)}: {result.fetched:,}"
-        f" conversations read in {result.duration_seconds:.1f} s with {_calls(result.api_calls)};"
+        f"{result.mode} sync {states.get(result.outcome, result.outcome)}:"
+        f" {_counted(result.fetched, 'conversation')} read in {result.duration_seconds:.1f} s with"
+        f" {_counted(result.api_calls, 'call')};"
         f" {result.inserted:,} new, {result.updated:,} changed, {result.unchanged:,} unchanged,"
-        f" {result.events:,} new events, {result.quarantined:,} records quarantined"
+        f" {_counted(result.events, 'new event')},"
+        f" {_counted(result.quarantined, 'record')} quarantined"
     ]
+    if result.set_aside:
+        parts.append(f"{_counted(result.set_aside, 'gap')} set aside")
     if result.deleted:
         parts.append(f"{result.deleted:,} no longer listed")
     if result.warning:
@@ -64,6 +68,7 @@ def _session_metadata(result: SyncResult) -> dict[str, Any]:
         "warning": result.warning or "",
         "unknown_fields": result.unknown_fields,
         "quarantined": result.quarantined,
+        "set_aside": result.set_aside,
         "failed_batches": result.failed_batches,
         "deleted": result.deleted,
         "api_calls": result.api_calls,
@@ -77,5 +82,5 @@ def _session_metadata(result: SyncResult) -> dict[str, Any]:
     }
 
 
-def _calls(count: int) -> str:
-    return "1 call" if count == 1 else f"{count:,} calls"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -86,6 +86,7 @@ def _walk(run: SyncRun, *, own: bool, until: float | None = None) -> None:
                         put_off.add(step.gap.id)
                     if step.is_last or step.gap.id in put_off:
                         begun.discard(step.gap.id)
+                        run.set_aside += "closed" not in step.move or step.gap.id in put_off
                     run.check_limits()
                     if until is not None and time.monotonic() > until:
                         return

@@ -85,9 +85,9 @@ def _prepare(run: SyncRun, fetched: _ThreadAnswer) -> PreparedResponse:
     if fetched.answer is not None:
         return prepare_threads(run, fetched.answer, asked_for=asked_for)
     assert fetched.error is not None
-    return prepare_response(
-        run, Plan(gaps=_gap(run, fetched.thread_id, fetched.error)), [], asked_for=asked_for
-    )
+    gaps = _gap(run, fetched.thread_id, fetched.error)
+    run.set_aside += len(gaps)
+    return prepare_response(run, Plan(gaps=gaps), [], asked_for=asked_for)
 
 
 def _gap(run: SyncRun, thread_id: str, error: Exception) -> list[GapRow]:

@@ -23,7 +23,8 @@ class SyncResult:
     `outcome` is the session's: completed, truncated (Meta's list could not be read to its end,
     `warning` says why), superseded (by a newer full sync, before this run started) or partial:
     there is more to do, and `stopped` says why the run ended.
-    `failed_batches` counts responses of which some records were quarantined.
+    `failed_batches` counts responses of which some records were quarantined. `set_aside` counts the
+    stretches of history, and parts of the list, that were put off or are unreadable.
     `did_nothing`: the requested session had ended already, with `outcome`.
     `parked`: a person cancelled the run, so no continuation follows.
     """
@@ -37,6 +38,7 @@ class SyncResult:
     unchanged: int = 0
     events: int = 0
     quarantined: int = 0
+    set_aside: int = 0
     failed_batches: int = 0
     deleted: int = 0
     api_calls: int = 0
@@ -69,6 +71,7 @@ def build_result(run: SyncRun, stopped: str | None) -> SyncResult:
         unchanged=run.loaded.unchanged,
         events=run.loaded.events_created,
         quarantined=run.quarantined,
+        set_aside=run.set_aside,
         failed_batches=run.failed_batches,
         deleted=session.deleted - before.deleted,
         api_calls=run.client.calls,

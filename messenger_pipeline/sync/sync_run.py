@@ -46,6 +46,7 @@ class SyncRun:
     step: int = field(init=False)
     fetched: int = 0
     quarantined: int = 0
+    set_aside: int = 0
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
     pending: PendingThreads = field(default_factory=PendingThreads)

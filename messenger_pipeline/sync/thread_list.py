@@ -107,6 +107,7 @@ def _put_off(run: SyncRun, error: Exception) -> None:
     reason = reason_of(error)
     _log.warning("the unread part of the list is put off: %s", reason)
     sessions.put_off_list_gap(run.database, run.page.facebook_page_id, run.fence, reason)
+    run.set_aside += 1
 
 
 Moves = Callable[[ListAnswer, Answer[Listing[Thread]]], dict[str, Any]]

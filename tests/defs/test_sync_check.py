@@ -8,6 +8,7 @@ from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.defs.test_definitions import sync
 from tests.defs.test_launches import failure_of, warnings_of
+from tests.walking import let_a_minute_pass
 
 
 def test_each_page_has_a_result_of_its_own(
@@ -45,6 +46,18 @@ def test_a_truncated_sync_fails_the_check_and_warns(
     assert check.description in warnings_of(instance, result.run_id)
 
 
+def test_what_a_sync_sets_aside_is_a_warning(
+    instance: dg.DagsterInstance, registered: Simulated
+) -> None:
+    registered.fault("permission_missing", edge="messages", times=1)
+    result = sync(instance, registered.page.id)
+    [check] = result.get_asset_check_evaluations()
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description is not None
+    assert check.description.startswith("1 gap could not be read and will be tried again.")
+    assert check.description in warnings_of(instance, result.run_id)
+
+
 def test_the_first_failure_of_a_dead_token_says_whose_page_it_is_and_what_to_do(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:
@@ -54,6 +67,7 @@ def test_the_first_failure_of_a_dead_token_says_whose_page_it_is_and_what_to_do(
     assert first is not None
     assert first.startswith(f"Page {page_id} needs re-authorization: Error validating access token")
     assert first.endswith(f" Run `messenger-pipeline pages add {page_id}` with a new token.")
+    let_a_minute_pass(database)
     assert failure_of(sync(instance, page_id)) == first
     # Meta's words alone: the alert adds its own.
     reason = pages.get_page(database, page_id).status_reason
