@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test test-crash test-backfill bench bench-webhook runthrough format lint types check-imports lock
+.PHONY: setup demo dev test test-large bench bench-webhook runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -28,15 +28,16 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Kills and stops runs, cuts connections, restarts servers. CRASH=10000 tries every place.
+# What takes minutes: whole stacks, their backfills and restarts, every fault, secrets, and more of
+# what `make test` samples: CRASH kills, ROUNDS of faults in pairs, a backfill of BACKFILL pages.
 CRASH ?= 400
-test-crash: setup
-	@MESSENGER_CRASH_KILLS=$(CRASH) $(BIN)/pytest tests/crash
-
-# A backfill of BACKFILL pages in a real stack: two minutes for 8 pages on two cores.
+ROUNDS ?= 200
 BACKFILL ?= 8
-test-backfill: setup
-	@MESSENGER_BACKFILL_PAGES=$(BACKFILL) $(BIN)/pytest tests/end_to_end/test_backfill.py
+test-large: setup
+	MESSENGER_BACKFILL_PAGES=$(BACKFILL) \
+	  $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m large tests/end_to_end tests/sync
+	MESSENGER_CAMPAIGN_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/sync/test_campaign.py
+	MESSENGER_CRASH_KILLS=$(CRASH) $(BIN)/pytest tests/crash
 
 # The load of a page, against a floor and against dlt, which has an environment of its own.
 # Options: make bench BENCH="--rounds 3 --threads 2000".

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
             "The page is read completely, as of its last run. WARN if the sync is partial or a full"
             " sync is still open: the rest follows with a continuation, or when you start a sync if"
             " a person cancelled the run. WARN if the sync ended with a warning, or set aside what"
-            " it could not read. ERROR if it is truncated: Meta's list could not be read to its end."
+            " it could not read. ERROR if it is truncated: Meta's list cannot be read to its end."
         ),
     )
 

@@ -18,9 +18,9 @@ from tests.end_to_end.test_stack import COMMAND, free_port, home, processes_of, 
 
 __all__ = ["home"]  # a fixture
 
-PAGES = int(os.environ.get("MESSENGER_BACKFILL_PAGES", "0"))
+PAGES = int(os.environ.get("MESSENGER_BACKFILL_PAGES", "7"))
 PATIENCE = 180.0 + 12 * PAGES  # seconds; each page is synced twice
-pytestmark = pytest.mark.skipif(PAGES < 7, reason="takes minutes: make test-backfill")
+pytestmark = pytest.mark.large
 ASSETS = [{"path": ["messenger_conversations"]}, {"path": ["contact_interaction_events"]}]
 BACKFILL = """mutation ($parameters: LaunchBackfillParams!) {
   launchPartitionBackfill(backfillParams: $parameters) {

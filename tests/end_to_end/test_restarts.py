@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.end_to_end.test_stack import (
     COMMAND,
@@ -34,6 +35,7 @@ def pids(home: Path, part: str) -> set[int]:
     return found
 
 
+@pytest.mark.large
 def test_a_killed_daemon_is_restarted_and_the_receiver_goes_on(home: Path) -> None:
     ui, receiver, output = free_port(), free_port(), home / "output"
     readyz, server_info = (

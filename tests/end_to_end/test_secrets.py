@@ -203,6 +203,7 @@ def rows_of(url: str) -> str:
     return "\n".join(found)
 
 
+@pytest.mark.large
 def test_no_output_row_or_file_contains_a_secret(
     ground: Ground, simulated: Simulated, url: str, server: str
 ) -> None:

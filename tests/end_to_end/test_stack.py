@@ -115,6 +115,7 @@ def assert_rows_add_up(output: str) -> None:
         assert rate == shown
 
 
+@pytest.mark.large
 def test_after_a_killed_stack_the_next_one_starts_and_resumes_its_sync(
     home: Path,
 ) -> None:

@@ -300,6 +300,7 @@ def check_rows(database: Database, simulated: Simulated, names: list[str], this:
         assert "history_incomplete" in alerts, f"a gap without an alert: {this}"
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("name", NAMES)
 def test_each_fault_alone(
     simulate: Simulate, connect: Connect, database: Database, name: str

@@ -410,5 +410,5 @@ def test_a_page_that_is_removed_ends_its_run_with_that_sentence(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sessions, "get_session", removed)
-        with pytest.raises(DatabaseError, match="was removed from the registry"):
+        with pytest.raises(DatabaseError, match="was removed while this run synced it"):
             walk(engine, small.page.id)
