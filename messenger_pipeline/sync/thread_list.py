@@ -23,8 +23,8 @@ from messenger_pipeline.sync.sync_run import SyncRun
 _log = logging.getLogger(__name__)
 
 _SHARE_SECONDS = 60.0
-"""How long a run reads on in a list gap. It doubles with each failed attempt: a gap deep in the
-list takes that long to be reached from the top."""
+"""How long a run reads on in a list gap. It doubles with each failed attempt, a refused cursor
+included: after one the gap has to be reached from the top of the list."""
 
 
 def walk_list(run: SyncRun) -> None:
@@ -69,20 +69,11 @@ def walk_list_gap(run: SyncRun) -> None:
         return
     after = gap.resume_cursor if gap.cursor_fingerprint == _fingerprint(run) else None
     until = time.monotonic() + _SHARE_SECONDS * 2 ** min(gap.attempts, 6)
-    while True:
-        try:
-            _read_list_gap(run, gap, after, until)
-        except CursorRefused as error:
-            if after is None:
-                _put_off(run, error)
-                return
-            after = None  # a cursor of an earlier run: from the top once
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session goes on
-            run.blame.require_own_fault(error)
-            _put_off(run, error)
-            return
-        else:
-            return
+    try:
+        _read_list_gap(run, gap, after, until)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the session goes on
+        run.blame.require_own_fault(error)
+        _put_off(run, error)
 
 
 def _read_list_gap(run: SyncRun, gap: ListGap, after: str | None, until: float) -> None:
