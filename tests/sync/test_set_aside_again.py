@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 import stamina
@@ -35,7 +36,7 @@ def put_off_a_gap(simulated: Simulated, connect: Connect) -> sessions.SyncSessio
     write(simulated, "BURST", 5, times=60)
     simulated.fault("code_1", edge="messages", times=10_000)
     result = walk(engine, simulated.page.id)
-    return sessions.get_session(engine.database, result.sync_session_id)
+    return sessions.get_session(engine.database, UUID(result.sync_session_id))
 
 
 def test_a_walk_reads_a_gap_of_its_own_once_if_it_fails(
