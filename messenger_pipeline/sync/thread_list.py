@@ -30,19 +30,21 @@ included: after one the gap has to be reached from the top of the list."""
 def walk_list(run: SyncRun) -> None:
     """Walk the list from the session's position to its end or cutoff. Raises Stopped.
 
-    After a dead cursor the list is read again from the top; if that dies at the same depth, the
-    rest becomes a list gap, and the session is truncated. It is truncated too if Meta refuses the
-    list.
+    After a dead cursor, or where Meta lists no further, the list is read again from the top; if
+    that ends at the same depth, the rest becomes a list gap, and the session is truncated. It is
+    truncated too if Meta refuses the list from the top.
     """
     while run.session.listed_at is None:
         session = run.session
         try:
             _walk_once(run, _resume(run), partial(_session_moves, run))
-        except CursorRefused as error:
-            sessions.restart_list(run.database, session, run.fence, run.step, str(error))
-            run.step += 1
-        except ListRefused as error:
-            sessions.give_up_list(run.database, session, run.fence, run.step, str(error))
+        except (CursorRefused, ListRefused) as error:
+            session = sessions.get_session(run.database, session.sync_session_id)
+            if isinstance(error, ListRefused) and session.last_cursor is None:
+                sessions.give_up_list(run.database, session, run.fence, run.step, str(error))
+            else:
+                sessions.restart_list(run.database, session, run.fence, run.step, str(error))
+                run.step += 1
         run.session = sessions.get_session(run.database, session.sync_session_id)
         if run.session.listed_at is None:
             run.check_limits()

@@ -10,11 +10,11 @@ import stamina
 from messenger_pipeline.db import sessions
 from messenger_pipeline.db.gaps import list_set_aside_gaps
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import ObjectRefused
+from messenger_pipeline.errors import GraphError, ObjectRefused, TooMuchData, TransientError
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.sync import gaps, thread_list
 from tests.conftest import Simulated
-from tests.sync.test_set_aside import change, make_due, write
+from tests.sync.test_set_aside import change, found, make_due, write
 from tests.walking import Connect, Simulate, stored, truth, walk
 
 
@@ -151,3 +151,35 @@ def test_a_known_thread_that_fails_is_not_requested_by_each_sync_of_a_refused_li
     for number in range(3):
         walk(engine, small.page.id, mode="incremental", run_id=f"r{number}")
     assert len(requested) == 1
+
+
+@pytest.mark.parametrize("error", [TransientError("unknown", code=1), TooMuchData("less", code=1)])
+def test_a_place_of_the_list_that_always_fails_becomes_a_gap_and_the_page_goes_on(
+    simulate: Simulate,
+    connect: Connect,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: GraphError,
+) -> None:
+    simulated = simulate(conversations=200)
+    engine = connect(simulated)
+    real = GraphClient.fetch_conversations
+
+    def fetch(self: GraphClient, *page: str, after: str | None = None, **sizes: int) -> Any:
+        if after is not None:
+            raise error
+        return real(self, *page, after=after, **sizes)
+
+    monkeypatch.setattr(GraphClient, "fetch_conversations", fetch)
+    assert walk(engine, simulated.page.id, run_id="r1").outcome == "truncated"
+    [gap] = list_set_aside_gaps(database)
+    assert gap.kind == "list"
+    write(simulated, "NEW", 1)
+    assert walk(engine, simulated.page.id, run_id="r2").outcome in ("completed", "truncated")
+    assert found(database, "NEW") == 1
+    monkeypatch.undo()
+    make_due(database)
+    walk(engine, simulated.page.id, run_id="r3")
+    walk(engine, simulated.page.id, run_id="r4")
+    assert list_set_aside_gaps(database) == []
+    assert stored(database) == truth(simulated)
