@@ -85,7 +85,7 @@ class PageRemoved(DatabaseError):
         """The error for a page, as the load raises it."""
         return cls(
             f"Page {page_id} was removed while this run synced it, so the run ended. What it loaded"
-            f" is kept. To sync the page again, run `messenger-pipeline pages add {page_id}`"
+            f" is kept. To sync the page again, run `messenger-pipeline pages add {page_id}`."
         )
 
 

@@ -6,6 +6,7 @@ and ignored. What is optional here is missing in real answers.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +23,11 @@ from messenger_pipeline.errors import UnexpectedAnswer
 Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1, max_length=1000)]
 """Ids are opaque text of many shapes; some answers contain numbers instead. The maximum is far
 above real ids, and below what PostgreSQL can index."""
+
+Time = Annotated[
+    AwareDatetime, Field(ge=datetime(2, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
+"""A time that the database accepts: one that it refuses would fail the whole answer."""
 
 
 class Party(TypedDict):
@@ -67,7 +73,7 @@ Message = TypedDict(
     "Message",
     {
         "id": Id,
-        "created_time": AwareDatetime,
+        "created_time": Time,
         "from": NotRequired[Party | None],
         "message": NotRequired[str | None],
         "attachments": NotRequired[Edge | None],
@@ -90,7 +96,7 @@ class Thread(TypedDict):
     """One of `GET /{page-id}/conversations`. message_count is Meta's estimate."""
 
     id: Id
-    updated_time: AwareDatetime
+    updated_time: Time
     participants: NotRequired[Parties]
     message_count: NotRequired[int | None]
     messages: NotRequired[Messages | None]

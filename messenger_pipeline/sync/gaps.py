@@ -4,7 +4,7 @@ Gaps belong to the page. One that cannot be read is put off with its error, and 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -78,7 +78,7 @@ def _walk(run: SyncRun, *, own: bool, until: float | None = None) -> None:
     try:
         while gaps := list_due_gaps(run.database, page_id, session, own=own, limit=_GAPS):
             put_off: set[int] = set()
-            with prefetched(reader.fetch_steps(gaps)) as steps:
+            with prefetched(reader.fetch_steps(gaps, put_off)) as steps:
                 for step in steps:
                     if step.gap.id in put_off:
                         continue  # fetched ahead, from below a response that could not be loaded
@@ -108,8 +108,12 @@ class GapReader:
         self._begin = begin
         self._size = _HISTORY
 
-    def fetch_steps(self, gaps: list[Gap]) -> Iterator[GapStep]:
+    def fetch_steps(
+        self, gaps: list[Gap], put_off: Collection[int] = frozenset()
+    ) -> Iterator[GapStep]:
         """The steps that close each gap, put it off or leave it unreadable.
+
+        A gap whose id is in `put_off` by then is not read any further.
 
         Raises only errors that concern more than one gap.
         """
@@ -121,16 +125,16 @@ class GapReader:
                         gap, f"Reading it ended the process {gap.attempts} times in a row."
                     )
                 else:
-                    yield from self._fetch_gap(gap)
+                    yield from self._fetch_gap(gap, put_off)
             except Exception as error:  # noqa: BLE001 - whatever it is, the next gap is read
                 self._blame.require_own_fault(error)
                 yield _refused(gap, error)
 
-    def _fetch_gap(self, gap: Gap) -> Iterator[GapStep]:
+    def _fetch_gap(self, gap: Gap, put_off: Collection[int]) -> Iterator[GapStep]:
         what = f"The history of thread {gap.thread_id}"
         pager = Pager(what, gap.resume_cursor)
         reached, died_at = gap.newest_time, gap.dead_cursor_time
-        while True:
+        while gap.id not in put_off:
             try:
                 answer = self._fetch(gap, pager.after)
             except CursorRefused as error:

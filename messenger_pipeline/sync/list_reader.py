@@ -89,7 +89,7 @@ class ListReader:
                     messages=size.nested_limit,
                     after=self._pager.after,
                 )
-            except (TooMuchData, ObjectRefused, PageOwnerMustAct) as error:
+            except (TooMuchData, TransientError, ObjectRefused, PageOwnerMustAct) as error:
                 self._shrink(error)
             else:
                 if self._was_refused:
@@ -106,22 +106,26 @@ class ListReader:
             was_refused=self._was_refused,
         )
 
-    def _shrink(self, error: TooMuchData | ObjectRefused | PageOwnerMustAct) -> None:
+    def _shrink(
+        self, error: TooMuchData | TransientError | ObjectRefused | PageOwnerMustAct
+    ) -> None:
         """Request less next time. Raises what the refusal means if that cannot help.
 
         Under load Meta states other reasons than the size: a control call shows whether it means
-        the page.
+        the page, and whether Meta answers at all.
         """
         if isinstance(error, ObjectRefused) and self._pager.after is not None:
             # A page that was listed without a cursor is readable: it is the cursor.
             raise CursorRefused(str(error)) from None
-        if not isinstance(error, TooMuchData) and not self._is_answered:
+        if isinstance(error, TransientError) or not (
+            isinstance(error, TooMuchData) or self._is_answered
+        ):
             check_page(self._client, self._page, error)
             self._is_answered = True
         smaller = self._policy.size.smaller()
         if smaller is not None:
             self._policy = self._policy.with_size(smaller)
-        elif isinstance(error, TooMuchData):
+        elif isinstance(error, TooMuchData) or self._pager.after is not None:
             raise ListRefused(str(error)) from None
         else:
             raise TransientError(

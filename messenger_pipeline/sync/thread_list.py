@@ -23,26 +23,28 @@ from messenger_pipeline.sync.sync_run import SyncRun
 _log = logging.getLogger(__name__)
 
 _SHARE_SECONDS = 60.0
-"""How long a run reads on in a list gap. It doubles with each failed attempt: a gap deep in the
-list takes that long to be reached from the top."""
+"""How long a run reads on in a list gap. It doubles with each failed attempt, a refused cursor
+included: after one the gap has to be reached from the top of the list."""
 
 
 def walk_list(run: SyncRun) -> None:
     """Walk the list from the session's position to its end or cutoff. Raises Stopped.
 
-    After a dead cursor the list is read again from the top; if that dies at the same depth, the
-    rest becomes a list gap, and the session is truncated. It is truncated too if Meta refuses the
-    list.
+    After a dead cursor, or where Meta lists no further, the list is read again from the top; if
+    that ends at the same depth, the rest becomes a list gap, and the session is truncated. It is
+    truncated too if Meta refuses the list from the top.
     """
     while run.session.listed_at is None:
         session = run.session
         try:
             _walk_once(run, _resume(run), partial(_session_moves, run))
-        except CursorRefused as error:
-            sessions.restart_list(run.database, session, run.fence, run.step, str(error))
-            run.step += 1
-        except ListRefused as error:
-            sessions.give_up_list(run.database, session, run.fence, run.step, str(error))
+        except (CursorRefused, ListRefused) as error:
+            session = sessions.get_session(run.database, session.sync_session_id)
+            if isinstance(error, ListRefused) and session.last_cursor is None:
+                sessions.give_up_list(run.database, session, run.fence, run.step, str(error))
+            else:
+                sessions.restart_list(run.database, session, run.fence, run.step, str(error))
+                run.step += 1
         run.session = sessions.get_session(run.database, session.sync_session_id)
         if run.session.listed_at is None:
             run.check_limits()
@@ -69,20 +71,11 @@ def walk_list_gap(run: SyncRun) -> None:
         return
     after = gap.resume_cursor if gap.cursor_fingerprint == _fingerprint(run) else None
     until = time.monotonic() + _SHARE_SECONDS * 2 ** min(gap.attempts, 6)
-    while True:
-        try:
-            _read_list_gap(run, gap, after, until)
-        except CursorRefused as error:
-            if after is None:
-                _put_off(run, error)
-                return
-            after = None  # a cursor of an earlier run: from the top once
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session goes on
-            run.blame.require_own_fault(error)
-            _put_off(run, error)
-            return
-        else:
-            return
+    try:
+        _read_list_gap(run, gap, after, until)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the session goes on
+        run.blame.require_own_fault(error)
+        _put_off(run, error)
 
 
 def _read_list_gap(run: SyncRun, gap: ListGap, after: str | None, until: float) -> None:

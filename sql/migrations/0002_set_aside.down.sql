@@ -6,6 +6,9 @@ from :own.list_gaps g where g.page_id = p.facebook_page_id;
 drop table :own.list_gaps;
 delete from :own.owned_objects where in_schema = 'own' and name = 'list_gaps';
 drop index :own.thread_gaps_due;
+drop index :own.thread_gaps_session;
+create index thread_gaps_session on :own.thread_gaps (sync_session_id, newest_time desc)
+    where not unreadable;
 -- A gap without a session can belong to none: the next full sync finds what is missing.
 update :data.facebook_pages p set last_synced_at = null
 from :own.thread_gaps g

@@ -16,6 +16,9 @@ alter table :own.thread_gaps
 update :own.thread_gaps set attempts = case when unreadable then 3 else 0 end;
 create index thread_gaps_due on :own.thread_gaps (page_id, newest_time desc)
     where not unreadable or attempts < 3;
+-- Of all gaps: a session that is deleted looks for those that name it.
+drop index :own.thread_gaps_session;
+create index thread_gaps_session on :own.thread_gaps (sync_session_id);
 comment on table :own.thread_gaps is
     'Stretches of threads'' history that are still to be read, or that Meta refuses.';
 comment on column :own.thread_gaps.sync_session_id is

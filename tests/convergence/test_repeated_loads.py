@@ -125,7 +125,7 @@ def test_after_a_lost_lease_new_and_repeated_loads_are_refused(
 ) -> None:
     session = open_session(database)
     load_response(database, session, 0, "zero", conversations(1), THREADS)
-    query(database, "update sync_locks set expires_at = '-infinity' returning 1")
+    query(database, "update sync_locks set expires_at = now() - interval '1 day' returning 1")
     assert database.value("take_lease", page_id=PAGE, locked_by="other", seconds=60) is not None
     before = rows(database)
     for step, load_id, seconds in ((0, "zero", 1), (1, "one", 2)):

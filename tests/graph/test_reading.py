@@ -183,3 +183,14 @@ def test_every_real_payload_is_parsed_or_raises_unexpected_answer() -> None:
         for parser in (parse_threads, parse_messages):
             with contextlib.suppress(UnexpectedAnswer):
                 assert "access_token" not in repr(parser(path.read_bytes())), path.name
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00:00+0000", "0001-06-01T00:00:00+1400", "9999-12-31T23:59:59+0000"]
+)
+def test_a_time_that_the_database_refuses_rejects_its_record_alone(time: str) -> None:
+    messages = {"data": [{"id": "m_2", "created_time": time}, *THREAD["messages"]["data"]]}  # type: ignore[index]
+    listing = parse({**THREAD, "id": "t_2", "updated_time": time}, {**THREAD, "messages": messages})
+    assert [thread["id"] for thread in listing.records] == ["t_1"]
+    assert [one["id"] for one in listing.records[0]["messages"]["data"]] == ["m_1"]
+    assert [reject.identity for reject in listing.rejects] == ["t_2", "m_2"]

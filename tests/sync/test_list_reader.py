@@ -14,6 +14,7 @@ from messenger_pipeline.errors import (
     ListRefused,
     ObjectRefused,
     TooMuchData,
+    TransientError,
     UnexpectedAnswer,
 )
 from messenger_pipeline.graph.client import Answer, GraphClient
@@ -46,6 +47,13 @@ class Meta:
         self.threads = [thread(number) for number in range(count)]
         self.refuse, self.next_cursor = refuse, next_cursor
         self.requests: list[Request] = []
+        self.controls = 0
+        self.control_error: GraphError | None = None
+
+    def check_list(self, _page: str, _platform: str) -> None:
+        self.controls += 1
+        if self.control_error is not None:
+            raise self.control_error
 
     def fetch_conversations(
         self, _page: str, _platform: str, *, limit: int, messages: int, after: str | None
@@ -142,6 +150,23 @@ def test_a_list_of_which_meta_refuses_one_thread_is_refused() -> None:
     with pytest.raises(ListRefused, match="less"):
         next(reader(meta).fetch_answers())
     assert meta.requests[-1] == (1, 1, None)
+
+
+def test_a_request_that_fails_for_a_while_is_halved_if_meta_answers_a_control_call() -> None:
+    meta = Meta(60, refuse=lambda limit, *_: TransientError("?", code=1) if limit > 40 else None)
+    assert len([*reader(meta).fetch_answers()]) == 3
+    assert meta.controls == 2
+
+    meta.control_error = TransientError("out of order", code=2)
+    with pytest.raises(TransientError, match="out of order"):
+        next(reader(meta).fetch_answers())
+
+
+def test_a_place_of_the_list_that_always_fails_is_refused() -> None:
+    error = TransientError("?", code=1)
+    meta = Meta(200, refuse=lambda _limit, _messages, after: error if after else None)
+    with pytest.raises(ListRefused):
+        [*reader(meta).fetch_answers()]
 
 
 def test_a_refused_cursor_is_a_dead_one() -> None:

@@ -384,7 +384,7 @@ def test_a_full_session_that_cannot_go_on_does_not_hold_up_incremental_ones(
 ) -> None:
     engine = connect(small)
     walk(engine, small.page.id)
-    small.fault("code_1", edge="conversations", times=2)
+    small.fault("code_1", edge="conversations", times=4)  # the control call, too
     with pytest.raises(PipelineError):
         walk(engine, small.page.id, mode="full")
     write(small, "NEW", 1, 2)

@@ -54,7 +54,7 @@ begin
     if not exists (select from facebook_pages
                    where facebook_page_id = v_session.page_id and status <> 'removed')
     then
-        raise exception 'Page % was removed while this run synced it, so the run ended. What it loaded is kept. To sync the page again, run `messenger-pipeline pages add %`',
+        raise exception 'Page % was removed while this run synced it, so the run ended. What it loaded is kept. To sync the page again, run `messenger-pipeline pages add %`.',
             v_session.page_id, v_session.page_id using errcode = 'MPG01';
     end if;
     select * into v_session from sync_state s

@@ -29,6 +29,7 @@ declare
     v_incremental uuid;
     v_watermark timestamptz;
     v_decision text;
+    v_started uuid;
 begin
     -- The lock serializes this choice between a starting run and a request.
     select * into v_page from facebook_pages where facebook_page_id = p_page_id for no key update;
@@ -54,7 +55,11 @@ begin
 
     if v_decision = 'start_full' then
         perform supersede_sync_session(p_page_id, v_full.sync_session_id);
-        return start_full_sync(p_page_id);
+        v_started := start_full_sync(p_page_id);
+        -- The new session is complete only when the history that the old one left is read, too.
+        update thread_gaps set sync_session_id = v_started
+        where sync_session_id = v_full.sync_session_id and not unreadable;
+        return v_started;
     elsif v_decision = 'start_incremental' then
         return start_incremental_sync(p_page_id, v_watermark);
     end if;

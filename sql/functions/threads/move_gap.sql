@@ -42,10 +42,11 @@ begin
         -- A restart from the top passes through what is stored: that is no progress yet.
         update thread_gaps g
         set attempts = 1, first_failed_at = null, last_error = null, unreadable = false,
-            reason = null, newest_time = (p_moved ->> 'newest_time')::timestamptz
+            reason = null, not_before = now(),
+            newest_time = (p_moved ->> 'newest_time')::timestamptz
         where g.id = v_id and (p_moved ->> 'newest_time')::timestamptz < g.newest_time;
         update thread_gaps g
-        set resume_cursor = p_moved ->> 'resume_cursor', not_before = now()
+        set resume_cursor = p_moved ->> 'resume_cursor'
         where g.id = v_id;
     end if;
 end

@@ -12,6 +12,9 @@ begin
     update list_gaps g
     set resume_cursor = p_moved ->> 'resume_cursor',
         cursor_fingerprint = p_moved ->> 'cursor_fingerprint',
+        -- A gap that is still being read down is not given up: see put_off_list_gap.
+        first_failed_at = case when (p_moved ->> 'newest_time')::timestamptz < g.newest_time
+            then now() else g.first_failed_at end,
         -- A pass from the top goes through what is read: keep the deepest time.
         newest_time = least(g.newest_time, (p_moved ->> 'newest_time')::timestamptz)
     where g.id = (p_moved ->> 'id')::bigint;

@@ -1,7 +1,7 @@
 -- Records a part of a page's list of threads that could not be read: those updated at or before
 -- p_newest (NULL: from the top), until one updated before p_until (NULL: to the end). A page has one
--- such row: a further part extends it. It is due with the next
--- session.
+-- such row: a further part extends it, and
+-- counts as opened now: no session that started before has read it. It is due with the next session.
 create or replace function :own.open_list_gap(
     p_page_id text, p_session uuid, p_newest timestamptz, p_until timestamptz, p_error text
 ) returns void
@@ -19,6 +19,6 @@ as $$
             until_time = case when g.until_time is not null and excluded.until_time is not null
                 then least(g.until_time, excluded.until_time) end,
             resume_cursor = null, cursor_fingerprint = null,
-            unreadable = false,
+            unreadable = false, opened_at = now(),
             last_error = excluded.last_error
 $$;
