@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import requests
@@ -28,7 +27,7 @@ from messenger_pipeline.graph.access import (
     parse_subscribed_apps,
     parse_token_state,
 )
-from messenger_pipeline.graph.errors import parse_error
+from messenger_pipeline.graph.errors import answer_date, error_key, parse_error
 from messenger_pipeline.graph.limits import parse_usage
 from messenger_pipeline.graph.models import (
     MESSAGE_FIELDS,
@@ -122,7 +121,7 @@ class GraphClient:
 
     def check_token(self) -> None:
         """A control call: raises TokenDead if Meta no longer accepts the token."""
-        self._get("me", {"fields": "id"}, parse_page)
+        self._get("me", {"fields": "id"}, parse_page, attempts=1)
 
     def check_list(self, page_id: str, platform: str) -> None:
         """A control call: the smallest request for the page's list of threads.
@@ -130,7 +129,7 @@ class GraphClient:
         Raises what Meta refuses it with.
         """
         parameters = {"platform": platform, "fields": "id", "limit": "1"}
-        self._get(f"{page_id}/conversations", parameters, parse_list)
+        self._get(f"{page_id}/conversations", parameters, parse_list, attempts=1)
 
     def fetch_conversations(
         self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None
@@ -185,7 +184,11 @@ class GraphClient:
         return redact(text, self._token)
 
     def _get(
-        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
+        self,
+        path: str,
+        parameters: dict[str, str],
+        parse: Callable[[bytes], Content],
+        attempts: int = _ATTEMPTS,
     ) -> Answer[Content]:
         """Retry transient errors a few times, and wait for limits that pass soon.
 
@@ -194,7 +197,7 @@ class GraphClient:
         paused = 0.0
         while True:
             try:
-                return self._get_with_retries(path, parameters, parse)
+                return self._get_with_retries(path, parameters, parse, attempts)
             except _LimitReached as reached:
                 limited = reached.error
                 limited.seconds = self._pace.pause(limited.scope, limited.seconds)
@@ -203,9 +206,13 @@ class GraphClient:
                     raise limited from None
 
     def _get_with_retries(
-        self, path: str, parameters: dict[str, str], parse: Callable[[bytes], Content]
+        self,
+        path: str,
+        parameters: dict[str, str],
+        parse: Callable[[bytes], Content],
+        attempts: int,
     ) -> Answer[Content]:
-        for attempt in stamina.retry_context(on=_should_retry, attempts=_ATTEMPTS, timeout=120):
+        for attempt in stamina.retry_context(on=_should_retry, attempts=attempts, timeout=120):
             with attempt:
                 return self._get_once(path, parameters, parse)
         raise AssertionError("unreachable: the last attempt raises")
@@ -216,14 +223,14 @@ class GraphClient:
         self._pace.wait()
         self.calls += 1
         response, body = self._send(path, parameters)
-        date = _date(response.headers.get("Date"))
+        date = answer_date(response.headers)
         usage = parse_usage(response.headers)
         # Error answers have usage headers too.
         self._pace.record_usage(usage.app, max(usage.page, usage.business))
         try:
             content = self._content(response, body, parse)
         except GraphError as error:
-            self.errors[_error_key(error)] += 1
+            self.errors[error_key(error)] += 1
             if isinstance(error, RateLimited):
                 raise _LimitReached(error) from None
             error.date = date
@@ -292,17 +299,3 @@ class _LimitReached(Exception):
     def __init__(self, error: RateLimited) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _error_key(error: GraphError) -> str:
-    """The key that an error is counted under."""
-    if error.code is not None:
-        return str(error.code)
-    return f"HTTP {error.status}" if error.status else "no answer"
-
-
-def _date(header: str | None) -> datetime:
-    try:
-        return parsedate_to_datetime(header or "").astimezone(UTC)
-    except ValueError:
-        return datetime.now(UTC)

@@ -4,6 +4,8 @@ Source: Graph API "Handle Errors" and "Rate Limits"; real bodies differ from tho
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from messenger_pipeline.errors import (
@@ -136,3 +138,18 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return float(headers["Retry-After"])
     except (KeyError, ValueError):
         return None
+
+
+def error_key(error: GraphError) -> str:
+    """The key that an error is counted under."""
+    if error.code is not None:
+        return str(error.code)
+    return f"HTTP {error.status}" if error.status else "no answer"
+
+
+def answer_date(headers: Mapping[str, str]) -> datetime:
+    """The time of an answer; now, if it does not state one."""
+    try:
+        return parsedate_to_datetime(headers.get("Date") or "").astimezone(UTC)
+    except ValueError:
+        return datetime.now(UTC)

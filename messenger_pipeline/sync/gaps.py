@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.db.sessions import Gap, begin_gap, list_due_gaps, release_gaps
+from messenger_pipeline.db.gaps import Gap, begin_gap, list_due_gaps, release_gaps
 from messenger_pipeline.errors import (
     CursorRefused,
     DatabaseError,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from messenger_pipeline.db import sessions
-from messenger_pipeline.db.sessions import ListGap
+from messenger_pipeline.db.gaps import ListGap, find_list_gap, put_off_list_gap
 from messenger_pipeline.errors import CursorRefused, ListRefused, reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
@@ -64,9 +64,7 @@ def walk_list_gap(run: SyncRun) -> None:
 
     If that fails it is put off: the session goes on. Raises Stopped at a limit.
     """
-    gap = sessions.find_list_gap(
-        run.database, run.page.facebook_page_id, run.session.sync_session_id
-    )
+    gap = find_list_gap(run.database, run.page.facebook_page_id, run.session.sync_session_id)
     if gap is None:
         return
     after = gap.resume_cursor if gap.cursor_fingerprint == _fingerprint(run) else None
@@ -99,7 +97,7 @@ def _read_list_gap(run: SyncRun, gap: ListGap, after: str | None, until: float) 
 def _put_off(run: SyncRun, error: Exception) -> None:
     reason = reason_of(error)
     _log.warning("the unread part of the list is put off: %s", reason)
-    sessions.put_off_list_gap(run.database, run.page.facebook_page_id, run.fence, reason)
+    put_off_list_gap(run.database, run.page.facebook_page_id, run.fence, reason)
     run.set_aside += 1
 
 

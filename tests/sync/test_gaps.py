@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from messenger_pipeline.db.gaps import Gap
 from messenger_pipeline.db.pages import PageRecord
-from messenger_pipeline.db.sessions import Gap
 from messenger_pipeline.errors import (
     CursorRefused,
     GraphError,
