@@ -20,6 +20,7 @@ from messenger_pipeline.errors import (
     SyncInProgress,
     UnexpectedAnswer,
     UnknownPage,
+    UnknownSession,
 )
 from messenger_pipeline.graph.client import GraphApi, GraphClient
 from messenger_pipeline.graph.models import Thread
@@ -357,10 +358,12 @@ def test_a_page_without_threads_is_complete(
 
 
 def test_resuming_a_completed_session_does_nothing(small: Simulated, connect: Connect) -> None:
-    from uuid import uuid4
-
-    result = walk(connect(small), small.page.id, session=uuid4())
+    engine = connect(small)
+    session = UUID(walk(engine, small.page.id).sync_session_id)
+    result = walk(engine, small.page.id, session=session)
     assert (result.has_more, result.fetched) == (False, 0)
+    with pytest.raises(UnknownSession):
+        walk(engine, small.page.id, session=UUID(int=1))
 
 
 def test_an_unusable_record_is_quarantined_and_the_rest_is_loaded(
