@@ -165,7 +165,7 @@ def test_a_place_of_the_list_that_always_fails_becomes_a_gap_and_the_page_goes_o
     engine = connect(simulated)
     real = GraphClient.fetch_conversations
 
-    def fetch(self: GraphClient, *page: str, after: str | None = None, **sizes: int) -> Any:
+    def fetch(self: GraphClient, *page: str, after: str | None = None, **sizes: Any) -> Any:
         if after is not None:
             raise error
         return real(self, *page, after=after, **sizes)
