@@ -10,7 +10,14 @@ import stamina
 from messenger_pipeline.db import sessions
 from messenger_pipeline.db.gaps import list_set_aside_gaps
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import GraphError, ObjectRefused, TooMuchData, TransientError
+from messenger_pipeline.errors import (
+    GraphError,
+    ObjectRefused,
+    PermissionMissing,
+    TokenDead,
+    TooMuchData,
+    TransientError,
+)
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.sync import gaps, thread_list
 from tests.conftest import Simulated
@@ -183,3 +190,36 @@ def test_a_place_of_the_list_that_always_fails_becomes_a_gap_and_the_page_goes_o
     walk(engine, simulated.page.id, run_id="r4")
     assert list_set_aside_gaps(database) == []
     assert stored(database) == truth(simulated)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionMissing("another app has the thread", code=10),
+        TokenDead("?", code=190),
+        TransientError("?", code=2),
+    ],
+)
+def test_a_thread_that_is_refused_on_a_page_whose_list_is_refused_stops_no_other(
+    small: Simulated,
+    connect: Connect,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: GraphError,
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    write(small, "NEW", *range(20))
+    real = GraphClient.fetch_thread
+    refused = {small.world.thread_id(small.page, number) for number in range(5, 12)}
+
+    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+        if thread_id in refused:
+            raise error
+        return real(self, thread_id, messages=messages)
+
+    monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
+    small.fault("list_refused")
+    assert walk(engine, small.page.id, mode="full").outcome == "truncated"
+    assert found(database, "NEW") == 13
+    assert len(list_set_aside_gaps(database)) == 7
