@@ -74,12 +74,12 @@ def test_a_sync_completes_in_spite_of_transient_errors(
 def test_a_lasting_error_ends_the_run_and_keeps_what_it_loaded(
     small: Simulated, connect: Connect, database: Database, name: str
 ) -> None:
-    """After five attempts, which no layer above repeats."""
+    """After five attempts, and five of the control call, which no layer above repeats."""
     engine = connect(small)
     small.fault(name, edge="conversations", after=1, times=1_000)
     with pytest.raises((TransientError, UnexpectedAnswer)):
         walk(engine, small.page.id)
-    assert small.hits(name) <= 5
+    assert small.hits(name) <= 10
     assert len(rows(database, "select 1 from messenger_threads")) == 100
     [(error, outcome)] = rows(database, "select last_error, outcome from sync_state")
     assert error
@@ -533,7 +533,7 @@ def test_a_token_that_dies_during_a_walk_keeps_what_was_loaded_and_marks_the_pag
         walk(engine, small.page.id)
     page = pages.get_page(database, small.page.id)
     assert page.status == "needs_reauthorization"
-    assert page.status_reason == str(caught.value)
+    assert str(page.status_reason) in str(caught.value)
     assert len(rows(database, "select 1 from messenger_threads")) == 100
     assert sessions.request_continuations(database, []) == []
 
