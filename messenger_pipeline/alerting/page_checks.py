@@ -86,8 +86,8 @@ def _record_failure(engine: Engine, page_id: str, reason: str) -> None:
 
 
 def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck:
-    """Fetch the state of a page's token and subscription and store it. A page with a dead token is
-    marked for re-authorization. Raises RateLimited, Stopped."""
+    """Fetch the state of a page's token and subscription and store it. A page whose token
+    is found dead twice is marked for re-authorization. Raises RateLimited, Stopped."""
     page = get_page(engine.database, page_id)
     try:
         token = token_of(engine, page)

@@ -1,5 +1,6 @@
 """Retention: deletes old rows and runs each hour, in batches."""
 
+import logging
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from messenger_pipeline.settings import load_settings
 KEEP = timedelta(days=30)
 """The retention of runs and sessions. That of Dagster's ticks is in dagster.yaml."""
 _BATCH = 100  # runs
+_log = logging.getLogger(__name__)
 _MAX_SECONDS = 900.0  # the next hourly run deletes the rest
 
 
@@ -44,20 +46,27 @@ def delete_old_runs(context: dg.OpExecutionContext) -> None:
     while time.monotonic() < deadline:
         batch = delete_finished_runs(context.instance, before, _BATCH)
         deleted += batch
-        if batch < _BATCH:
+        if not batch:
             break
     context.log.info("deleted %d runs that finished over %s ago", deleted, KEEP)
     context.add_output_metadata({"deleted": deleted})
 
 
 def delete_finished_runs(instance: dg.DagsterInstance, before: datetime, limit: int) -> int:
-    """Delete up to `limit` runs that finished before a time, oldest first. Returns how many."""
+    """Delete up to `limit` runs that finished before a time, oldest first. Returns how many.
+
+    A run is deleted even if its log files cannot be: otherwise the next call would get it again,
+    and never those behind it.
+    """
     records = instance.get_run_records(
         dg.RunsFilter(statuses=FINISHED, updated_before=before), limit=limit, ascending=True
     )
     for record in records:
         run_id = record.dagster_run.run_id
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        try:
+            instance.compute_log_manager.delete_logs(prefix=[run_id])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next run is deleted
+            _log.warning("the log files of run %s could not be deleted: %s", run_id, error)
         instance.delete_run(run_id)
     return len(records)
 

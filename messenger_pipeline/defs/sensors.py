@@ -109,11 +109,18 @@ def _park_cancelled_syncs(context: dg.SensorEvaluationContext, database: Databas
     for record in cancelled:
         run = record.dagster_run
         if PARTITION in run.tags and is_cancelled_by_person(record, now, limit):
-            session = UUID(run.tags[SESSION]) if SESSION in run.tags else None
-            page_id = run.tags[PARTITION]
+            page_id, session = run.tags[PARTITION], _session_of(run)
             park_cancelled_sync(database, page_id, run.run_id, session, ended_at(record))
     newest = max((record.update_timestamp for record in cancelled), default=since)
     context.update_cursor(newest.isoformat())
+
+
+def _session_of(run: dg.DagsterRun) -> UUID | None:
+    """The session that a run's tag names, if it names one: a person may have typed it."""
+    try:
+        return UUID(run.tags.get(SESSION, ""))
+    except ValueError:
+        return None
 
 
 @dg.sensor(

@@ -62,8 +62,7 @@ def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
 
 stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two bytes of the answer
-_ATTEMPTS = 5
+_TIMEOUT, _ATTEMPTS = (10.0, 60.0), 5  # seconds to connect, and between two bytes of the answer
 
 Content = TypeVar("Content")
 

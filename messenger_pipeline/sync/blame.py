@@ -19,6 +19,7 @@ from messenger_pipeline.errors import (
     SessionMoved,
     Stopped,
     TokenDead,
+    TooMuchData,
     TransientError,
 )
 from messenger_pipeline.graph.client import GraphClient
@@ -67,12 +68,19 @@ class Blame:
         if isinstance(error, _RUNS):
             raise error
         if isinstance(error, PageOwnerMustAct):
-            check_page(self._client, self._page, error)
+            self._check_page(error)
         if isinstance(error, TransientError):
             self._transient += 1
             if self._transient >= _TRANSIENT_IN_A_ROW:
                 self._transient = 0
-                self._client.check_list(self._page.facebook_page_id, self._page.platform)
+                self._check_page(error)
+
+    def _check_page(self, error: Exception) -> None:
+        try:
+            check_page(self._client, self._page, error)
+        except (TooMuchData, TransientError):
+            # Of some pages Meta refuses the list alone, and answers for their threads.
+            self._client.check_token()
 
     def record_success(self) -> None:
         """Meta answered for an object."""

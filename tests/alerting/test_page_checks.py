@@ -18,7 +18,7 @@ from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import Simulated
 from tests.db.test_load import query
-from tests.walking import Connect, Simulate
+from tests.walking import Connect, Simulate, let_a_minute_pass
 
 SECRET = "the secret of the app"
 
@@ -85,6 +85,10 @@ def test_a_dead_token_marks_its_page(engine: Engine, simulated: Simulated, app: 
     simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
     checked = check(engine, page.id, other.id)
     assert (checked.pages, checked.dead, checked.incomplete) == (2, 1, 0)
+    assert check(engine, page.id).dead == 1
+    assert get_page(engine.database, page.id).status == "active", "at once proves nothing"
+    let_a_minute_pass(engine.database)
+    check(engine, page.id)
     marked = get_page(engine.database, page.id)
     assert marked.status == "needs_reauthorization"
     assert "Session has expired" in (marked.status_reason or "")

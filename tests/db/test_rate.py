@@ -161,3 +161,20 @@ def test_a_stop_request_ends_the_wait(database: Database) -> None:
     pace.wait()
     with pytest.raises(Stopped, match="stop requested"):
         pace.wait()  # hours away
+
+
+def test_times_from_before_the_clock_was_set_back_hold_up_no_call(database: Database) -> None:
+    reserve(database)
+    query(
+        database,
+        "update graph_api_budget set last_call_at = now() + interval '1 year',"
+        " blocked_until = now() + interval '1 year' returning 1",
+    )
+    assert reserve(database) == (0, None)
+
+
+@pytest.mark.parametrize("seconds", [1e9, float("inf"), float("nan")])
+def test_no_pause_longer_than_a_day_is_believed(database: Database, seconds: float) -> None:
+    for _first_and_further in range(2):
+        assert pacer(database).pause("page", seconds) <= 86_400
+    assert reserve(database)[1] == "page:10"

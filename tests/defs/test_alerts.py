@@ -17,6 +17,7 @@ from messenger_pipeline.errors import ConfigurationError
 from tests.alerting.notifier_stub import NotifierStub
 from tests.conftest import Simulated
 from tests.db.test_load import query
+from tests.walking import let_a_minute_pass
 
 
 def tick(instance: dg.DagsterInstance) -> str:
@@ -94,6 +95,12 @@ def test_new_pages_are_checked_at_once_and_then_daily(
     [output] = [one for one in result.all_node_events if one.is_successful_output]
     metadata = {name: one.value for name, one in output.step_output_data.metadata.items()}
     assert (metadata["pages"], metadata["dead"], metadata["left"]) == (2, 1, 0)
+    assert tick_schedule(instance) == []
+    # The refusal is confirmed an hour later.
+    let_a_minute_pass(database)
+    query(database, "update page_checks set checked_at = now() - interval '61 minutes' returning 1")
+    assert len(tick_schedule(instance)) == 1
+    assert check_pages(instance).success
     assert pages.get_page(database, first.id).status == "needs_reauthorization"
     assert tick_schedule(instance) == []
     tick(instance)

@@ -235,6 +235,16 @@ def test_a_cancelled_run_is_judged_once(
     assert len(tick_sensor(continue_open_syncs, instance).run_requests) == 1
 
 
+def test_a_cancelled_run_with_a_tag_that_names_no_session_stops_no_continuation(
+    instance: dg.DagsterInstance, registered: Simulated, database: Database
+) -> None:
+    page_id = registered.page.id
+    cancelled(instance, "another", RUN_ID, **{SESSION: "nonsense"})
+    sync(instance, page_id, max_conversations=40)
+    make_due(database)
+    assert len(tick_sensor(continue_open_syncs, instance).run_requests) == 1
+
+
 def test_a_parked_full_sync_does_not_keep_the_weekly_one_away(
     instance: dg.DagsterInstance, registered: Simulated, database: Database
 ) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import dagster as dg
+import pytest
 
 from messenger_pipeline.db.checks import delete_ended_sessions
 from messenger_pipeline.db.pool import Database
@@ -39,6 +40,19 @@ def test_finished_runs_are_deleted_with_their_logs_and_unfinished_ones_stay(
     assert instance.get_records_for_run(old[0]).records == []
 
 
+def test_a_run_whose_log_files_cannot_be_deleted_does_not_keep_the_others(
+    instance: dg.DagsterInstance, registered: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(instance, registered.page.id)
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError("somebody else's file")
+
+    monkeypatch.setattr(type(instance.compute_log_manager), "delete_logs", refuse)
+    assert delete_finished_runs(instance, datetime.now(UTC) + timedelta(days=1), 1) == 1
+    assert instance.get_runs() == []
+
+
 def add_session(database: Database, page: str, mode: str, ended_days: int) -> UUID:
     [(session,)] = query(
         database,
@@ -49,7 +63,7 @@ def add_session(database: Database, page: str, mode: str, ended_days: int) -> UU
     return UUID(str(session))
 
 
-def test_old_sessions_are_deleted_except_the_latest_of_each_page_and_mode(
+def test_old_sessions_are_deleted_except_the_latest_of_each_page_and_mode_and_leave_their_gaps(
     database: Database,
 ) -> None:
     def add(page: str, mode: str, ended_days: int) -> UUID:
@@ -62,8 +76,7 @@ def test_old_sessions_are_deleted_except_the_latest_of_each_page_and_mode(
         add("2", "incremental", 90),
         add("2", "full", 20),
     }
-    with_gap = add("2", "full", 100)  # the gap stays with its page
-    gone.add(with_gap)
+    with_gap = add("2", "full", 100)
     query(
         database,
         "with t as (insert into messenger_threads (page_id, thread_id, updated_time, answered_at)"
@@ -77,7 +90,7 @@ def test_old_sessions_are_deleted_except_the_latest_of_each_page_and_mode(
         "insert into sync_state (page_id, mode, started_at) values ('1', 'full',"
         " now() - interval '90 days') returning sync_session_id",
     )
-    assert delete_ended_sessions(database, timedelta(days=30)) == len(gone)
+    assert delete_ended_sessions(database, timedelta(days=30)) == len({*gone, with_gap})
     assert delete_ended_sessions(database, timedelta(days=30)) == 0
     left = {UUID(str(one)) for (one,) in query(database, "select sync_session_id from sync_state")}
     assert left == {*kept, UUID(str(open_one))}

@@ -8,9 +8,21 @@ import pytest
 import stamina
 
 from messenger_pipeline.db import sessions
-from messenger_pipeline.db.gaps import list_set_aside_gaps
+from messenger_pipeline.db.gaps import (
+    begin_gap,
+    list_due_gaps,
+    list_set_aside_gaps,
+    release_gaps,
+)
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import GraphError, ObjectRefused, TooMuchData, TransientError
+from messenger_pipeline.errors import (
+    GraphError,
+    ObjectRefused,
+    PermissionMissing,
+    TokenDead,
+    TooMuchData,
+    TransientError,
+)
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.sync import gaps, thread_list
 from tests.conftest import Simulated
@@ -47,9 +59,7 @@ def test_a_walk_reads_a_gap_of_its_own_once_if_it_fails(
 
     def due(*, own: bool) -> int:
         return len(
-            sessions.list_due_gaps(
-                database, small.page.id, session.sync_session_id, own=own, limit=9
-            )
+            list_due_gaps(database, small.page.id, session.sync_session_id, own=own, limit=9)
         )
 
     assert (due(own=True), due(own=False)) == (0, 1)
@@ -61,17 +71,15 @@ def test_a_gap_that_failed_and_then_ends_its_process_is_not_due_at_once(
     session = put_off_a_gap(small, connect)
     make_due(database)
     [gap] = list_set_aside_gaps(database)
-    sessions.begin_gap(database, int(gap.id))
+    begin_gap(database, int(gap.id))
 
     def due() -> int:
         return len(
-            sessions.list_due_gaps(
-                database, small.page.id, session.sync_session_id, own=False, limit=9
-            )
+            list_due_gaps(database, small.page.id, session.sync_session_id, own=False, limit=9)
         )
 
     assert due() == 0, "a killed run"
-    sessions.release_gaps(database, [int(gap.id)])
+    release_gaps(database, [int(gap.id)])
     assert due() == 1, "a run that stopped"
 
 
@@ -183,3 +191,36 @@ def test_a_place_of_the_list_that_always_fails_becomes_a_gap_and_the_page_goes_o
     walk(engine, simulated.page.id, run_id="r4")
     assert list_set_aside_gaps(database) == []
     assert stored(database) == truth(simulated)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionMissing("another app has the thread", code=10),
+        TokenDead("?", code=190),
+        TransientError("?", code=2),
+    ],
+)
+def test_a_thread_that_is_refused_on_a_page_whose_list_is_refused_stops_no_other(
+    small: Simulated,
+    connect: Connect,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: GraphError,
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    write(small, "NEW", *range(20))
+    real = GraphClient.fetch_thread
+    refused = {small.world.thread_id(small.page, number) for number in range(5, 12)}
+
+    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+        if thread_id in refused:
+            raise error
+        return real(self, thread_id, messages=messages)
+
+    monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
+    small.fault("list_refused")
+    assert walk(engine, small.page.id, mode="full").outcome == "truncated"
+    assert found(database, "NEW") == 13
+    assert len(list_set_aside_gaps(database)) == 7

@@ -6,7 +6,9 @@
 -- p_reserve_percent: percentage of the quota that this kind of call leaves to more urgent ones.
 --   Calls slow down as the usage that Meta reported approaches the rest.
 --
--- Calls are spaced evenly: a burst after a pause would break a limit per second.
+-- Calls are spaced evenly: a burst after a pause would break a limit per second. Times that are
+-- further ahead than any pause or queue were written before the clock was set back: they count as
+-- past.
 create or replace function :own.reserve_graph_call(
     p_scopes text[], p_calls_per_second double precision, p_reserve_percent integer default 0,
     p_patience double precision default 30
@@ -24,6 +26,7 @@ begin
     perform set_config('synchronous_commit', 'off', true);
     select * into v_paused from graph_api_budget
         where scope = any (p_scopes) and blocked_until > v_now
+          and blocked_until < v_now + interval '25 hours'
         order by blocked_until desc limit 1;
     if v_paused.blocked_until > v_now + make_interval(secs => p_patience) then
         return query select extract(epoch from v_paused.blocked_until - v_now)::double precision,
@@ -41,7 +44,9 @@ begin
     values (p_scopes[1], greatest(v_paused.blocked_until, v_now), v_now)
     on conflict (scope) do update
         set last_call_at = greatest(
-                b.last_call_at + v_interval, v_paused.blocked_until, clock_timestamp()),
+                case when b.last_call_at < v_now + interval '15 minutes'
+                    then b.last_call_at + v_interval end,
+                v_paused.blocked_until, clock_timestamp()),
             updated_at = clock_timestamp()
     returning b.last_call_at into v_place;
     return query select greatest(

@@ -3,7 +3,10 @@
 --
 -- p_check: {token_valid, token_expires_at, data_access_expires_at, scopes, subscribed,
 --   subscribed_fields, error}. A null was not reported: an earlier value for the same token stays.
--- p_dead: why Meta rejects the token for good: marks the page as needing re-authorization.
+-- p_dead: why Meta rejects the token. One answer proves nothing: the page is marked as needing
+--   re-authorization once another refusal, of a check or a sync, a minute or more before is still
+--   without an answer in between (see mark_for_reauthorization). Until then the check counts as
+--   failed, and is due again in an hour.
 create or replace function :own.record_page_check(
     p_page_id text, p_token_encrypted text, p_check jsonb, p_dead text default null
 ) returns boolean
@@ -15,7 +18,7 @@ begin
     join page_tokens t on t.page_id = p.facebook_page_id
     where p.facebook_page_id = p_page_id and p.status = 'active'
       and t.token_encrypted = p_token_encrypted
-    for no key update of p;
+    for no key update of p, t;
     if not found then
         return false;
     end if;
@@ -24,7 +27,7 @@ begin
          scopes, subscribed, subscribed_fields, ever_subscribed, error)
     select p_page_id, md5(p_token_encrypted), now(), n.token_valid, n.token_expires_at,
            n.data_access_expires_at, n.scopes, n.subscribed, n.subscribed_fields,
-           coalesce(n.subscribed, false), n.error
+           coalesce(n.subscribed, false), coalesce(n.error, p_dead)
     from jsonb_to_record(p_check) as n (
         token_valid boolean, token_expires_at timestamptz, data_access_expires_at timestamptz,
         scopes text[], subscribed boolean, subscribed_fields text[], error text)
@@ -47,9 +50,18 @@ begin
             ever_subscribed = c.ever_subscribed or excluded.ever_subscribed,
             error = excluded.error;
     if p_dead is not null then
-        update facebook_pages
+        update facebook_pages p
         set status = 'needs_reauthorization', status_reason = p_dead, updated_at = now()
-        where facebook_page_id = p_page_id;
+        from page_tokens t
+        where p.facebook_page_id = p_page_id and t.page_id = p_page_id
+          and t.refused_as = 'token' and t.refused_at <= now() - interval '1 minute';
+        update page_tokens
+        set refused_at = case when refused_as = 'token' then refused_at else now() end,
+            refused_as = 'token'
+        where page_id = p_page_id;
+    elsif (p_check ->> 'token_valid')::boolean then
+        update page_tokens set refused_at = null, refused_as = null
+        where page_id = p_page_id and refused_as = 'token';
     end if;
     return true;
 end

@@ -1,11 +1,11 @@
 -- Returns the threads that a full walk should have seen but did not, and that no other source
--- mentioned since it started, each with `probe_thread_id`, a thread that it did see.
+-- mentioned since it started, each with `probe_thread_id`, a thread that it did see. p_final is for
+-- after the head of the list was read again; without it returns one of them, if there are any.
 --
 -- Returns none if the walk proves nothing: its list was truncated, contained records that identify
--- no thread, or was empty. With p_final, which is for after the head of the list was read again,
--- returns none either if more than a twentieth of all threads (and more than three) are missing: so
--- many do not disappear in a week. The session's warning then gives the reason. MPL01 if the lease
--- is lost.
+-- no thread, or was empty. With p_final returns none either if more than a twentieth of all threads
+-- (and more than three) are missing: so many do not disappear in a week. The session's warning then
+-- gives the reason. MPL01 if the lease is lost.
 create or replace function :own.list_missing_threads(
     p_session uuid, p_fence bigint, p_final boolean
 ) returns table (thread_id text, probe_thread_id text)
@@ -55,6 +55,8 @@ begin
             p_session, p_fence, format('Nothing was marked deleted: %s.', v_reason));
         return;
     end if;
-    return query select missing, v_probe from unnest(v_missing) as missing;
+    return query
+    select missing, v_probe from unnest(v_missing) as missing
+    limit case when not p_final then 1 end;
 end
 $$;
