@@ -14,6 +14,7 @@ from messenger_pipeline.db.gaps import (
     list_set_aside_gaps,
     release_gaps,
 )
+from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import (
     GraphError,
@@ -116,6 +117,23 @@ def test_a_full_walk_keeps_a_part_of_the_list_that_was_set_aside_after_its_start
     assert [gap.kind for gap in list_set_aside_gaps(database)] == ["list"]
     assert walk(engine, small.page.id, mode="full", run_id="r3").outcome == "completed"
     assert list_set_aside_gaps(database) == []
+
+
+def test_a_further_part_of_a_list_gap_is_not_given_up_with_the_earlier_one(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    open_gap = "select open_list_gap(facebook_page_id, null, now(), null, 'x') from facebook_pages;"
+    change(
+        database,
+        open_gap + " update list_gaps set attempts = 8, unreadable = true,"
+        " first_failed_at = now() - interval '30 days'; " + open_gap,
+    )
+    with held_lease(database, small.page.id, "run") as fence:
+        sessions.put_off_list_gap(database, small.page.id, fence, "again")
+    [gap] = list_set_aside_gaps(database)
+    assert (gap.state, gap.attempts) == ("put_off", 2)
 
 
 def test_a_part_of_the_list_whose_cursors_expire_between_runs_gets_more_time_each_run(

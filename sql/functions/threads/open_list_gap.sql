@@ -20,5 +20,7 @@ as $$
                 then least(g.until_time, excluded.until_time) end,
             resume_cursor = null, cursor_fingerprint = null,
             unreadable = false, opened_at = now(),
+            -- The further part has been tried once.
+            attempts = case when g.unreadable then 1 else g.attempts end, first_failed_at = now(),
             last_error = excluded.last_error
 $$;
