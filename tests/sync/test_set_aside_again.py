@@ -12,6 +12,7 @@ from messenger_pipeline.db.gaps import (
     begin_gap,
     list_due_gaps,
     list_set_aside_gaps,
+    put_off_list_gap,
     release_gaps,
 )
 from messenger_pipeline.db.lease import held_lease
@@ -131,7 +132,7 @@ def test_a_further_part_of_a_list_gap_is_not_given_up_with_the_earlier_one(
         " first_failed_at = now() - interval '30 days'; " + open_gap,
     )
     with held_lease(database, small.page.id, "run") as fence:
-        sessions.put_off_list_gap(database, small.page.id, fence, "again")
+        put_off_list_gap(database, small.page.id, fence, "again")
     [gap] = list_set_aside_gaps(database)
     assert (gap.state, gap.attempts) == ("put_off", 2)
 
