@@ -37,6 +37,10 @@ hypothesis_settings.load_profile("here")
 _numbers = itertools.count(1)
 
 
+STRATEGY = "wal_log" if "MESSENGER_TEST_DATABASE_URL" in os.environ else "file_copy"
+"""How a database is cloned. Copying files needs a checkpoint: fast only where nothing is synced."""
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [*os.environ]:
@@ -95,7 +99,7 @@ def database(url: str) -> Iterator[Database]:
 def _cloned(server: str, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {template}")
+        connection.execute(f"create database {name} template {template} strategy {STRATEGY}")
     yield database_url(server, name)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
