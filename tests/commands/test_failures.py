@@ -312,6 +312,7 @@ def folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.large
 def test_a_home_with_a_blank_in_its_path_works(run: Run, folder: Path) -> None:
     mine = {
         "MESSENGER_HOME": str(folder / "my own: home & data"),
@@ -323,6 +324,7 @@ def test_a_home_with_a_blank_in_its_path_works(run: Run, folder: Path) -> None:
     ended(run("sync", "1", **mine), 2, "Page 1 is not in the registry")
 
 
+@pytest.mark.large
 @pytest.mark.parametrize(
     ("damage", "words"),
     [

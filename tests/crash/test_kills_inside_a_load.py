@@ -11,6 +11,8 @@ from tests.crash.interruption_counts import case_count, record, sample
 from tests.crash.recovery import differences_after, expire_lease, finish_walk, kill, next_job
 from tests.crash.scenarios import Scenario
 
+pytestmark = pytest.mark.large
+
 
 def wait_until_blocked(child: Child, before: Barrier) -> int:
     """Wait until the run is blocked at the barrier. Returns its backend."""

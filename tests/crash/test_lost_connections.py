@@ -14,6 +14,8 @@ from tests.crash.recovery import differences_after
 from tests.crash.scenarios import Scenario
 from tests.crash.test_kills_inside_a_load import wait_until_blocked
 
+pytestmark = pytest.mark.large
+
 
 @pytest.mark.parametrize("name", ["first", "incremental", "full"])
 def test_a_run_repeats_the_call_when_its_backend_is_killed_at_any_statement(

@@ -17,6 +17,8 @@ from tests.crash.receiver import GRACE, Receiver, environment, register_pages, r
 from tests.crash.restartable_server import RestartableServer, restartable_server
 from tests.crash.webhook_senders import Sender, inbox_differences, wait_until_drained
 
+pytestmark = pytest.mark.large
+
 Interruption = Callable[[RestartableServer, Receiver, Sender], None]
 
 

@@ -18,6 +18,8 @@ from tests.crash.scenarios import Scenario, prepared_scenarios
 from tests.crash.test_kills_inside_a_load import wait_until_blocked
 from tests.crash.test_stalled_runs import stalled
 
+pytestmark = pytest.mark.large
+
 LOADS = subset([-1, 0, 1])
 """The last, the first and the second load of a walk."""
 MOMENTS: Sequence[Moment] = subset(["answered", "sent", "before"])

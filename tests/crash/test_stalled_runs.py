@@ -13,6 +13,8 @@ from tests.crash.interruption_points import Point, last_of
 from tests.crash.recovery import differences_after, expire_lease, next_job
 from tests.crash.scenarios import Scenario
 
+pytestmark = pytest.mark.large
+
 NAMES = subset(["first", "incremental", "full"])
 LOAD = Point("load_sync_response", 2, 1, "before")
 STATE = (

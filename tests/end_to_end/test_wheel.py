@@ -53,6 +53,7 @@ def installed() -> Iterator[Path]:
         yield environment
 
 
+@pytest.mark.large
 def test_an_installed_wheel_upgrades_a_database_and_runs_the_demo(installed: Path) -> None:
     """In an empty folder: the wheel brings the SQL files, Dagster's configuration and the
     simulator."""
