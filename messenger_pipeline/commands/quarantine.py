@@ -95,7 +95,7 @@ def quarantine_discard(
     if not (ids or page_id or everything):
         raise UsageError("Give the records' ids, --page or --all.")
     if not reason.strip():
-        raise UsageError("Give a --reason: it is all that tells others why nobody looked further.")
+        raise UsageError("Give a --reason: others see it in place of the record.")
     with open_registry() as database:
         found = [one.id for one in list_quarantined(database, page_id, list(ids) or None)]
         if len(found) > 1 and not yes:

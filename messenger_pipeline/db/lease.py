@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 SECONDS = 60
 """Short, so that a dead run soon frees its page. A lease is renewed three times within it."""
 _GRACE_SECONDS = 120.0
-"""How long a run that was told to stop still renews its lease. It ends after the response at hand,
+"""How long a run that was asked to stop still renews its lease. It ends after the response at hand,
 which takes seconds; one that has not ended by then hangs, and must not hold its page for ever."""
 
 
@@ -86,7 +86,7 @@ class _Heart(threading.Thread):
                 stopped_at = time.monotonic()
             if stopped_at is not None and time.monotonic() - stopped_at >= _GRACE_SECONDS:
                 _log.warning(
-                    "the run %s was told to stop and has not ended: its lease on page %s is renewed"
+                    "the run %s was asked to stop and has not ended: its lease on page %s is renewed"
                     " no more",
                     self._locked_by,
                     self._page_id,

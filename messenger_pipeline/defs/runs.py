@@ -28,7 +28,7 @@ _CANCELLED = (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
 
 
 def ended_at(record: dg.RunRecord) -> datetime:
-    """When Dagster ended a finished run: when it was told to, not when its process ends."""
+    """When Dagster ended a finished run: not when its process ends."""
     if record.end_time is not None:
         return datetime.fromtimestamp(record.end_time, UTC)
     return record.update_timestamp

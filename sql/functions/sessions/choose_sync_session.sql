@@ -12,7 +12,7 @@
 --                is a retry: its acknowledgement was lost)
 --   full         any or none                                                  start full
 --   any          started while last_synced_at was set          reset to NULL  start full
---   auto         backing off after two attempts in vain       or it: synced   (incremental, below)
+--   auto         backing off after two failed attempts     watermark known (see incremental)
 --   auto         any                                                          resume full
 --   incremental  without next_watermark: nothing read yet     never synced    resume full
 --   any          none                                          never synced   start full
