@@ -86,7 +86,7 @@ class _Heart(threading.Thread):
                 stopped_at = time.monotonic()
             if stopped_at is not None and time.monotonic() - stopped_at >= _GRACE_SECONDS:
                 _log.warning(
-                    "the run %s was asked to stop and has not ended: its lease on page %s is renewed"
+                    "run %s was asked to stop and has not ended: its lease on page %s is renewed"
                     " no more",
                     self._locked_by,
                     self._page_id,
