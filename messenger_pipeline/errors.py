@@ -170,6 +170,10 @@ class ObjectRefused(GraphError):
     """Permanent for the requested object: deleted, unknown, or not accessible to us."""
 
 
+class ThreadSetAside(PipelineError):
+    """A thread that must not be read now."""
+
+
 class CursorRefused(ObjectRefused):
     """A cursor has expired, or points deeper than Meta allows."""
 

@@ -75,6 +75,17 @@ def release_gaps(database: Database, gap_ids: list[int]) -> None:
     database.call("release_gaps", ids=gap_ids)
 
 
+def begin_thread(database: Database, page_id: str, thread_id: str) -> int:
+    """Count a request for one thread, before the work. Returns how many were begun before, since
+    the thread was last loaded or set aside."""
+    return int(database.value("begin_thread", page_id=page_id, thread_id=thread_id))
+
+
+def release_threads(database: Database, page_id: str, thread_ids: list[str]) -> None:
+    """Take back the requests of threads that a run leaves in good order."""
+    database.call("release_threads", page_id=page_id, thread_ids=thread_ids)
+
+
 def find_list_gap(database: Database, page_id: str, session: UUID) -> ListGap | None:
     """Return the part of the page's list to read now; None if there is none."""
     found: list[ListGap] = database.call(

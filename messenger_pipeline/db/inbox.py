@@ -88,6 +88,23 @@ def claim(connection: Connection, limit: int, ids: list[int] | None = None) -> l
     )
 
 
+@dataclass(frozen=True)
+class UnreadableDelivery:
+    """A delivery whose body PostgreSQL cannot read."""
+
+    id: int
+    received_at: datetime
+    attempts: int
+    error: str
+
+
+def lock_unreadable(
+    connection: Connection, limit: int, ids: list[int] | None
+) -> list[UnreadableDelivery]:
+    """Claim those of the first due deliveries whose body PostgreSQL cannot read."""
+    return call(connection, "list_unreadable_deliveries", UnreadableDelivery, limit=limit, ids=ids)
+
+
 def count_claim(database: Database, ids: list[int]) -> int:
     """Record durably that these deliveries are about to be parsed. Returns the claim's id."""
     return int(database.value("count_webhook_claim", deliveries=ids))

@@ -1,5 +1,6 @@
 """Encoding responses as JSON and loading them."""
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,15 @@ from psycopg.types.json import Jsonb
 from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import (
+    DatabaseError,
+    LeaseLost,
+    MostlyRefused,
+    PageRemoved,
+    SessionMoved,
+)
+
+_log = logging.getLogger(__name__)
 
 # The JSON escape of NUL, preceded by an even number of backslashes. After an odd number the text
 # holds an escaped backslash and the literal characters u0000.
@@ -63,14 +73,36 @@ def load_response(
     database: Database, session: UUID, fence: int, step: int, response: EncodedResponse
 ) -> Loaded:
     """Load the contents of one response, all or nothing. Raises LeaseLost, SessionMoved,
-    MostlyRefused."""
-    rows: list[Loaded] = database.call(
-        "load_sync_response",
-        Loaded,
-        session=session,
-        fence=fence,
-        step=step,
-        conversations=response.conversations,
-        response=response.rest,
-    )
+    PageRemoved, MostlyRefused.
+
+    PostgreSQL quarantines rows that are bad data. After any other error each row is tried on its
+    own, if the schema is usable: a trigger of the database's owner may fail for one of them.
+    """
+    arguments = {
+        "session": session,
+        "fence": fence,
+        "step": step,
+        "conversations": response.conversations,
+        "response": response.rest,
+    }
+    try:
+        return _load(database, arguments)
+    except (LeaseLost, SessionMoved, PageRemoved, MostlyRefused):
+        raise
+    except DatabaseError as error:
+        if not _is_usable(database):
+            raise
+        _log.warning("a response could not be loaded, retrying row by row: %s", error)
+    return _load(database, arguments | {"classes": None})
+
+
+def _load(database: Database, arguments: dict[str, Any]) -> Loaded:
+    rows: list[Loaded] = database.call("load_sync_response", Loaded, **arguments)
     return rows[0]
+
+
+def _is_usable(database: Database) -> bool:
+    try:
+        return bool(database.value("is_schema_usable"))
+    except DatabaseError:
+        return False

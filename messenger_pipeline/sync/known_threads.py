@@ -1,10 +1,12 @@
 """The walk of a page whose list Meta refuses: the stored threads, one request for each."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
+from messenger_pipeline.db.gaps import begin_thread, release_threads
 from messenger_pipeline.db.sessions import list_unseen_threads
-from messenger_pipeline.errors import TooMuchData, reason_of
+from messenger_pipeline.errors import DatabaseError, ThreadSetAside, TooMuchData, reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.rows import GapRow
@@ -20,6 +22,8 @@ from messenger_pipeline.sync.response import (
 from messenger_pipeline.sync.sync_run import SyncRun
 
 _THREADS = 50  # read from the database at once
+MAX_DEATHS = 3
+"""Requests that ended their process, after which a thread is set aside."""
 _ONE_THREAD = BatchSize(1, 25, max_limit=1, max_nested_limit=25)
 
 
@@ -37,18 +41,30 @@ def walk_known_threads(run: SyncRun) -> None:
 
     A full walk requests all of them; an incremental one those with messages since they were last
     requested, and, more and more rarely, those that were active before. One that cannot be read
-    becomes a gap that is put off.
+    becomes a gap that is put off; so does one that ended its process three times.
     """
-    while threads := list_unseen_threads(run.database, run.session.sync_session_id, _THREADS):
-        with prefetched(_fetch_threads(run, threads)) as answers:
-            for answer in answers:
-                _load(run, answer)
-                run.check_limits()
+    page_id, begun = run.page.facebook_page_id, set[str]()
+    try:
+        while threads := list_unseen_threads(run.database, run.session.sync_session_id, _THREADS):
+            with prefetched(_fetch_threads(run, threads, begun)) as answers:
+                for answer in answers:
+                    _load(run, answer)
+                    begun.discard(answer.thread_id)
+                    run.check_limits()
+    finally:
+        # Their turn ended, but not because of them.
+        with suppress(DatabaseError):
+            release_threads(run.database, page_id, sorted(begun))
 
 
-def _fetch_threads(run: SyncRun, thread_ids: list[str]) -> Iterator[_ThreadAnswer]:
+def _fetch_threads(run: SyncRun, thread_ids: list[str], begun: set[str]) -> Iterator[_ThreadAnswer]:
+    """`begun` gets the threads whose requests are counted."""
     for thread_id in thread_ids:
         try:
+            deaths = begin_thread(run.database, run.page.facebook_page_id, thread_id)
+            begun.add(thread_id)
+            if deaths >= MAX_DEATHS:
+                raise ThreadSetAside(f"Reading it ended the process {deaths} times in a row.")
             answer = _fetch_thread(run, thread_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is read
             run.blame.require_own_fault(error)

@@ -64,7 +64,10 @@ def drain_batch(
     if isinstance(error, DrainResult):
         return error
     if not claimed:
-        raise error
+        unreadable = _set_aside_unreadable(database, limit, ids, error)
+        if unreadable is None:
+            raise error
+        return unreadable
     _require_reachable(database, error)
     if len(claimed) == 1:
         return _drain_by_item(database, claimed[0])
@@ -195,6 +198,23 @@ def _postpone(database: Database, delivery: Delivery, error: BaseException) -> D
         settled = {"id": delivery.id, "state": "pending", "retry_seconds": seconds}
         inbox.settle(connection, [settled | {"error": reason_of(error)}])
     return DrainResult(deliveries=1, states=Counter(retry=1))
+
+
+def _set_aside_unreadable(
+    database: Database, limit: int, ids: list[int] | None, error: BaseException
+) -> DrainResult | None:
+    """Set aside the deliveries whose body PostgreSQL cannot read, which fail the claim of all. None
+    if there are none."""
+    if not isinstance(error, DatabaseError) or isinstance(error, DatabaseUnavailable):
+        return None
+    total = DrainResult()
+    with database.transaction() as connection:
+        for one in inbox.lock_unreadable(connection, limit, ids):
+            reason = f"PostgreSQL cannot read its body: {one.error}"
+            _log.error("delivery %d is set aside: %s", one.id, reason)
+            delivery = Delivery(one.id, str(one.id).encode(), one.received_at, one.attempts)
+            total.add(_set_aside(connection, delivery, reason))
+    return total if total.deliveries else None
 
 
 def _set_aside(connection: Connection, delivery: Delivery, reason: str) -> DrainResult:

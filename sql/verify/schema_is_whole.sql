@@ -4,12 +4,7 @@ do $$
 declare
     v_missing text;
 begin
-    select string_agg(format('%s %s', o.kind, o.name), ', ' order by o.kind, o.name) into v_missing
-    from owned_objects o
-    where o.kind <> 'schema'
-      -- What the owner altered, and a release no longer defines.
-      and not (o.kind in ('view', 'function') and o.definition_digest is null)
-      and 1 <> (select count(*) from find_objects(o.kind, find_schema(o.in_schema), o.name));
+    v_missing := find_missing_objects();
     if v_missing is not null then
         raise exception 'objects are missing or exist twice: %', v_missing using errcode = 'MPC01';
     end if;

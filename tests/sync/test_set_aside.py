@@ -8,13 +8,15 @@ import pytest
 import stamina
 
 from messenger_pipeline.db import pages, sessions
-from messenger_pipeline.db.gaps import list_set_aside_gaps, retry_gaps
+from messenger_pipeline.db.gaps import begin_thread, list_set_aside_gaps, retry_gaps
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import (
     DatabaseError,
     GraphError,
     PageOwnerMustAct,
     PipelineError,
+    SchemaError,
     TransientError,
 )
 from messenger_pipeline.graph.client import GraphClient
@@ -186,22 +188,86 @@ def test_a_thread_of_a_refused_list_that_fails_does_not_stop_the_others(
     assert found(database, "NEW") == 20, "its gap is read from its history"
 
 
+def test_a_thread_of_a_refused_list_that_ends_its_process_is_set_aside_unread(
+    small: Simulated, connect: Connect, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    write(small, "NEW", *range(20))
+    small.fault("list_refused")
+    deadly = small.world.thread_id(small.page, 7)
+    counted = "select attempts from messenger_threads where thread_id = '{}'"
+    real, requested = GraphClient.fetch_thread, []
+
+    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+        requested.append((thread_id, rows(database, counted.format(thread_id))))
+        return real(self, thread_id, messages=messages)
+
+    monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
+    for _ in range(3):  # as three killed runs leave it
+        begin_thread(database, small.page.id, deadly)
+    assert walk(engine, small.page.id, mode="full", max_conversations=5).outcome == "partial"
+    begun = rows(database, "select thread_id from messenger_threads where attempts > 0")
+    assert set(begun) <= {(deadly,)}, "a run that stops at a limit takes its count back"
+    walk(engine, small.page.id, mode="full")
+    assert {count for _, [(count,)] in requested} == {1}, "counted before the request"
+    assert deadly not in dict(requested)
+    assert found(database, "NEW") == 19
+    [gap] = list_set_aside_gaps(database)
+    assert gap.last_error == "Reading it ended the process 3 times in a row."
+    make_due(database)
+    walk(engine, small.page.id)
+    assert found(database, "NEW") == 20
+    assert rows(database, "select distinct attempts from messenger_threads") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("raised", "timing"),
+    [
+        ("raise exception 'not this one'", "before"),
+        ("perform a_function_that_is_not_there()", "before"),
+        ("insert into a_table_that_is_not_there values (1)", "before"),
+        ("raise exception 'no' using errcode = '42501'", "before"),  # a missing privilege
+        ("raise exception 'no' using errcode = '40001'", "before"),  # a conflict, each time
+        ("raise exception 'no' using errcode = '57014'", "before"),  # a statement's time-out
+        ("assert false", "before"),
+        ("raise exception 'no' using errcode = '23514'", "constraint after"),  # at commit
+    ],
+)
 def test_a_trigger_of_the_owner_that_refuses_one_contact_does_not_stop_the_page(
-    small: Simulated, connect: Connect, database: Database
+    small: Simulated, connect: Connect, database: Database, raised: str, timing: str
 ) -> None:
     refused = min(entry[1] for entry in truth(small))
+    at_commit = timing.startswith("constraint")
     change(
         database,
         "create function refuse() returns trigger language plpgsql as $$ begin"
-        f" if new.sender_id = '{refused}' then raise exception 'not this one'; end if;"
-        " return new; end $$;"
-        " create trigger refuse before insert on messenger_conversations"
+        f" if new.sender_id = '{refused}' then {raised}; end if; return new; end $$;"
+        f" create {'constraint' if at_commit else ''} trigger refuse"
+        f" {timing.removeprefix('constraint ')} insert on messenger_conversations"
+        f" {'deferrable initially deferred' if at_commit else ''}"
         " for each row execute function refuse()",
     )
     result = walk(connect(small), small.page.id)
     assert result.outcome == "completed"
     assert result.quarantined >= 1
     assert {entry[1] for entry in truth(small) - stored(database)} == {refused}
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        "drop function insert_events",
+        "alter table contact_interaction_events rename to mine",
+    ],
+)
+def test_a_schema_that_is_broken_ends_the_run_and_sets_nothing_aside(
+    small: Simulated, connect: Connect, database: Database, break_it: str
+) -> None:
+    change(database, break_it)
+    with pytest.raises(SchemaError, match="db upgrade"):
+        walk(connect(small), small.page.id)
+    assert list(list_quarantined(database)) == []
 
 
 # -- The list ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Whatever goes wrong with one delivery or item, the drain applies the others."""
 
 import json
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
 from messenger_pipeline.quarantine import replay
 from messenger_pipeline.webhook import batch, deliveries, payloads, rows
 from messenger_pipeline.webhook.claims import return_claims
-from messenger_pipeline.webhook.drain import DrainResult, drain_batch
+from messenger_pipeline.webhook.drain import DrainResult, drain_batch, drain_deliveries
 from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.bodies import PAGE, body, item, text
@@ -199,6 +200,35 @@ def trigger(database: Database, table: str, when: str, raised: str, timing: str 
             f"create {kind}trigger fail {timing} insert on {table}{deferred}"
             " for each row execute function fail()".encode()
         )
+
+
+def test_a_body_that_postgresql_cannot_read_is_set_aside_and_the_others_are_applied(
+    page: Database,
+) -> None:
+    long = "".join(random.Random(1).choices("0123456789abcdef", k=20_000))  # stored out of line
+    good = [body(text(n, f"m{n}", f"t{n}", sender=str(30 + n))) for n in (1, 2)]
+    [_, damaged, _] = inbox.receive(page, [good[0], body(text(9, "m9", long)), good[1]])
+    with page.transaction() as connection:
+        # An empty index in place of the one of the bodies that are stored out of line.
+        connection.execute(b"set local allow_system_table_mods = on")
+        connection.execute(b"create table empty (body bytea)")
+        connection.execute(
+            b"update pg_class c set relfilenode = e.relfilenode from pg_index i, pg_class e"
+            b" join pg_index x on x.indexrelid = e.oid where i.indexrelid = c.oid"
+            b" and i.indrelid = (select reltoastrelid from pg_class"
+            b" where oid = 'webhook_inbox'::regclass) and x.indrelid ="
+            b" (select reltoastrelid from pg_class where oid = 'empty'::regclass)"
+        )
+    result = drain_batch(page)
+    assert (result.deliveries, result.states) == (1, {"failed": 1})
+    drain_to_the_end(page)
+    assert texts(page) == ["t1", "t2"]
+    assert states(page) == ["done", "failed", "done"]
+    [record] = list_quarantined(page)
+    assert record.record == {"delivery": damaged}
+    assert record.reason.startswith("PostgreSQL cannot read its body: XX001")
+    for ids in inbox.reopen(page, ids=[damaged]):
+        assert [one.state for one in drain_deliveries(page, ids)] == ["failed"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@
 -- p_step: the number of responses that the session has loaded before this one. MPS01 if the session
 --   is at another step; MPL01 if the lease is lost; MPG01 if the page was removed. A response that is already loaded (its
 --   acknowledgement was lost) changes nothing and returns the same result as the first time.
--- p_conversations: see merge_conversations.
+-- p_conversations, p_classes: see load_conversations.
 -- p_response: an object with these keys.
 --
 --   load_id        identifies the response, for the retry above
@@ -25,7 +25,8 @@
 --   cursor, cursor_fingerprint, last_conversation_id, last_updated_time, next_watermark, listed,
 --   cutoff_ignored: only if the response moves the session's position in the list
 create or replace function :own.load_sync_response(
-    p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb
+    p_session uuid, p_fence bigint, p_step integer, p_conversations jsonb, p_response jsonb,
+    p_classes text[] default array['09', '22', '23', '27', '38', '39', '44', '54', 'P0']
 ) returns table (
     inserted integer, updated integer, unchanged integer, events_created integer, refused integer
 )
@@ -82,7 +83,7 @@ begin
                case when p_response ? 'gap_moved' then 0 else l.updated end,
                l.events_created, l.refused
         into v_inserted, v_updated, v_events, v_refused
-        from load_conversations(v_session.page_id, p_conversations, p_fence) l;
+        from load_conversations(v_session.page_id, p_conversations, p_fence, p_classes) l;
         if jsonb_array_length(v_refused) > 4 and jsonb_array_length(v_refused) * 5 > (
             select sum(jsonb_array_length(c -> 'events'))
             from jsonb_array_elements(p_conversations) as c)
@@ -117,6 +118,7 @@ begin
             newest_loaded_at = excluded.newest_loaded_at,
             newest_loaded_message_id = excluded.newest_loaded_message_id,
             last_session_id = excluded.last_session_id,
+            attempts = 0,
             gone_at = null;
 
     -- A full walk records which threads it saw: one that it never saw may be gone.
@@ -127,9 +129,9 @@ begin
         select jsonb_array_elements_text(p_response -> 'asked_for'));
     if v_seen <> '{}' then
         update messenger_threads t
-        set last_session_id = p_session
+        set last_session_id = p_session, attempts = 0
         where t.page_id = v_session.page_id and t.thread_id = any (v_seen)
-          and t.last_session_id is distinct from p_session;
+          and (t.last_session_id is distinct from p_session or t.attempts > 0);
     end if;
 
     if jsonb_array_length(p_response -> 'gaps_opened') > 0 then

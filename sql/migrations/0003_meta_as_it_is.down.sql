@@ -1,0 +1,1 @@
+alter table :own.messenger_threads drop column attempts;
