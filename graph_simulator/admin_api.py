@@ -111,9 +111,13 @@ class AdminApi:
         return JSONResponse(message, status_code=201)
 
     async def configure_live(self, request: Request) -> Response:
-        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?}: generate events at this
-        rate and deliver them. `repeats` and `delays` are the shares of the deliveries that are sent
-        twice and late. A rate of 0 stops the events; pending deliveries are still sent."""
+        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?, echoes?,
+        covered_contacts?}: generate events at this rate and deliver them.
+
+        `repeats` and `delays` are the shares of the deliveries that are sent twice and late.
+        Without `echoes` the page's own messages are not delivered; with `covered_contacts` only the
+        events of the first threads are, as for an app without Advanced Access. A rate of 0 stops
+        the events; pending deliveries are still sent."""
         try:
             self._traffic.configure(await request.json())
         except InvalidLiveSettings as error:

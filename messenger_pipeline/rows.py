@@ -40,6 +40,8 @@ class ThreadRow(TypedDict):
     answered_at: datetime
     newest_loaded_at: datetime | None
     newest_loaded_message_id: str | None
+    tried_stored: NotRequired[int]
+    tried_counted: NotRequired[int]
 
 
 class GapRow(TypedDict):
@@ -61,7 +63,9 @@ class ThreadState:
     """A thread as the last answer had it.
 
     `newest_message_id` is the newest message in that answer, newest_loaded_… the newest that a
-    walk loaded. `answered_at` is the time of the answer.
+    walk loaded. `answered_at` is the time of the answer. `stored_count` messages are stored; None:
+    the walk does not compare it with Meta's count. tried_… are the two counts with which the thread
+    was last read whole because Meta's was greater.
     """
 
     thread_id: str
@@ -73,3 +77,6 @@ class ThreadState:
     newest_loaded_at: datetime | None
     newest_loaded_message_id: str | None
     has_gap: bool
+    stored_count: int | None = None
+    tried_stored: int | None = None
+    tried_counted: int | None = None

@@ -22,7 +22,7 @@ def main(graph_url: str, database_url: str, page_id: str) -> None:
     with open_engine(settings) as engine:
 
         def run() -> None:
-            request = SyncRequest(page_id, str(uuid.uuid4()), mode="full")
+            request = SyncRequest(page_id, str(uuid.uuid4()), mode="sweep")
             sync_page(engine, request, threading.Event())
 
         run_passes(run)

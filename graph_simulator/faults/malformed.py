@@ -134,6 +134,12 @@ def participants_numeric_ids(thread: Record) -> Any:
 
 
 @_thread
+def count_too_high(thread: Record) -> Any:
+    """A thread whose message_count is greater than the number of its messages."""
+    return _with(thread, "message_count", (thread.get("message_count") or 0) + 7)
+
+
+@_thread
 def messages_null(thread: Record) -> Any:
     """A thread whose nested messages are null."""
     return _with(thread, "messages", None)

@@ -35,9 +35,10 @@ _SHARES = {
 
 @dataclass(frozen=True)
 class Activity:
-    """One thing that happened on a page: a webhook item."""
+    """One thing that happened in a thread of a page: a webhook item."""
 
     page: SimulatedPage
+    number: int
     item: Item
 
 
@@ -102,7 +103,8 @@ class ActivityGenerator:
         body = content.webhook_message(message["id"])
         if by_page:
             body |= {"is_echo": True, "app_id": self._chance.choice(_APPS)}
-        return Activity(page, self._item(page, number, at, by_page=by_page) | {"message": body})
+        item = self._item(page, number, at, by_page=by_page) | {"message": body}
+        return Activity(page, number, item)
 
     # -- Other events, all by contacts. Each returns its message id and the item's content. -----
 
@@ -177,7 +179,7 @@ class ActivityGenerator:
                 "event_type": kind,
             }
         )
-        return Activity(page, self._item(page, number, at) | content)
+        return Activity(page, number, self._item(page, number, at) | content)
 
     # -- Subjects and times ---------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from graph_simulator.live.activity import ActivityGenerator
+from graph_simulator.live.activity import Activity, ActivityGenerator
 from graph_simulator.live.deliveries import Deliveries
 from graph_simulator.live.endpoint import WebhookEndpoint
 from graph_simulator.world import World
@@ -33,6 +34,28 @@ class LiveSettings(BaseModel):
     seed: int | None = None
     repeats: float | None = Field(default=None, ge=0, le=1)
     delays: float | None = Field(default=None, ge=0, le=1)
+    echoes: bool | None = None
+    covered_contacts: int | None = Field(default=None, ge=0)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What webhooks bring of what happens: echoes or not, and of how many contacts (of the threads
+    with the lowest numbers; None: all), as for an app without Advanced Access."""
+
+    echoes: bool = True
+    contacts: int | None = None
+
+    def changed(self, settings: LiveSettings) -> "Coverage":
+        return Coverage(
+            self.echoes if settings.echoes is None else settings.echoes,
+            self.contacts if settings.covered_contacts is None else settings.covered_contacts,
+        )
+
+    def includes(self, activity: Activity) -> bool:
+        if not self.echoes and activity.item.get("message", {}).get("is_echo"):
+            return False
+        return self.contacts is None or activity.number < self.contacts
 
 
 class LiveTraffic:
@@ -46,6 +69,7 @@ class LiveTraffic:
         self._secret = app_secret
         self._per_second = 0.0
         self._events = 0
+        self._coverage = Coverage()
         self._task: asyncio.Task[None] | None = None
         self._deliveries = Deliveries(world.seed)
         self._deliveries.configure(self._endpoint(webhook_url))
@@ -67,6 +91,7 @@ class LiveTraffic:
         parsed = self._parse(settings)
         endpoint = self._endpoint(parsed.webhook_url)
         self._deliveries.configure(endpoint, repeats=parsed.repeats, delays=parsed.delays)
+        self._coverage = self._coverage.changed(parsed)
         self._apply(parsed)
 
     def status(self) -> dict[str, float]:
@@ -119,7 +144,9 @@ class LiveTraffic:
         while True:
             count = self._chance.choice(_PER_DELIVERY)
             now = datetime.now(UTC)
-            self._deliveries.send([self._generator.generate(now) for _ in range(count)])
+            happened = [self._generator.generate(now) for _ in range(count)]
+            if covered := [one for one in happened if self._coverage.includes(one)]:
+                self._deliveries.send(covered)
             self._events += count
             due = max(due + count / per_second, time.monotonic() - _MAX_LAG_SECONDS)
             await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.5
 
 @click.command()
 @click.argument("page_id")
-@click.option("--full", is_flag=True, help="Read all conversations again, not only what is new.")
+@click.option("--full", is_flag=True, help="Read every message again, not only what is new.")
 @click.option(
     "--max-conversations",
     type=click.IntRange(min=1),

@@ -96,6 +96,17 @@ def load_response(
     return _load(database, arguments | {"classes": None})
 
 
+def recount_conversations(
+    database: Database, page_id: str, fence: int, after: str, limit: int
+) -> str | None:
+    """Correct the counts and last messages of up to `limit` conversations, in order of sender_id,
+    after `after`. Returns the last sender_id; None if there are no more. Raises LeaseLost."""
+    last: str | None = database.value(
+        "recount_conversations", page_id=page_id, fence=fence, after=after, limit=limit
+    )
+    return last
+
+
 def _load(database: Database, arguments: dict[str, Any]) -> Loaded:
     rows: list[Loaded] = database.call("load_sync_response", Loaded, **arguments)
     return rows[0]

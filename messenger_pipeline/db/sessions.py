@@ -15,6 +15,7 @@ class SyncSession:
     sync_session_id: UUID
     page_id: str
     mode: str
+    restores: bool
     run_id: str | None
     step: int
     last_cursor: str | None
@@ -225,11 +226,12 @@ def free_lease(
 
 
 def list_thread_states(
-    database: Database, page_id: str, thread_ids: list[str]
+    database: Database, page_id: str, thread_ids: list[str], session: UUID
 ) -> dict[str, ThreadState]:
-    """Return what is stored about these threads, by thread id. An unknown thread has no entry."""
+    """Return what is stored about these threads, by thread id, as it counts for the session that
+    walks them. An unknown thread has no entry."""
     rows: list[ThreadState] = database.call(
-        "list_thread_states", ThreadState, page_id=page_id, thread_ids=thread_ids
+        "list_thread_states", ThreadState, page_id=page_id, thread_ids=thread_ids, session=session
     )
     return {row.thread_id: row for row in rows}
 

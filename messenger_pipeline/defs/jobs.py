@@ -26,7 +26,7 @@ sync_page_job = dg.define_asset_job(
 full_sync_page_job = dg.define_asset_job(
     "full_sync_page",
     selection=_ASSETS,
-    description="Walks all threads of one page, newest first.",
+    description="Reads every message of one page that Meta still gives, newest thread first.",
     tags=_TAGS,
     config=sync_config(mode="full"),
 )

@@ -18,13 +18,13 @@ def incremental_request(page_id: str, tick: str) -> dg.RunRequest:
     )
 
 
-def full_request(page_id: str, tick: str) -> dg.RunRequest:
+def sweep_request(page_id: str, tick: str) -> dg.RunRequest:
     """A run that walks all threads of a page, after all other queued runs."""
     return dg.RunRequest(
         run_key=f"full:{page_id}:{tick}",
         partition_key=page_id,
-        run_config=sync_config(mode="full"),
-        tags={MODE: "full", CAUSE: "schedule", "dagster/priority": "-2"},
+        run_config=sync_config(mode="sweep"),
+        tags={MODE: "sweep", CAUSE: "schedule", "dagster/priority": "-2"},
     )
 
 

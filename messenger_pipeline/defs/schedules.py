@@ -6,7 +6,7 @@ from messenger_pipeline.db.pages import list_due_pages, list_pages_for_full_sync
 from messenger_pipeline.defs.decisions import without_own_run
 from messenger_pipeline.defs.jobs import full_sync_page_job, sync_page_job
 from messenger_pipeline.defs.resources import Pipeline
-from messenger_pipeline.defs.run_requests import full_request, incremental_request
+from messenger_pipeline.defs.run_requests import incremental_request, sweep_request
 from messenger_pipeline.defs.runs import UNFINISHED
 
 
@@ -50,7 +50,7 @@ def full_sync_weekly(
         # Without pages whose full walk is open: a restart each week might never complete.
         pages = list_pages_for_full_sync(database)
     tick = context.scheduled_execution_time.isoformat()
-    requests = [full_request(page_id, tick) for page_id in pages if page_id in known]
+    requests = [sweep_request(page_id, tick) for page_id in pages if page_id in known]
     return requests or dg.SkipReason("Every active page has a full sync in progress already.")
 
 

@@ -18,9 +18,10 @@ MAX_SECONDS = 1_200.0
 class SyncConfig(dg.Config):
     """The config of a sync run."""
 
-    mode: Literal["auto", "incremental", "full"] = Field(
+    mode: Literal["auto", "incremental", "sweep", "full"] = Field(
         "auto",
-        description="auto (resume the open sync, else fetch what is new), incremental, or full.",
+        description="auto (resume the open sync, else fetch what is new), incremental, sweep (all"
+        " threads: what changed, what is missing, what is gone), or full (every message again).",
     )
     session: str | None = Field(
         None,

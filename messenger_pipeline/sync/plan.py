@@ -111,7 +111,17 @@ def is_unchanged(thread: Thread, state: ThreadState) -> bool:
         and thread.get("message_count") == state.message_count
         and state.answered_at - state.updated_time >= SETTLED
         and not state.has_gap
+        and not is_short(thread, state)
     )
+
+
+def is_short(thread: Thread, state: ThreadState) -> bool:
+    """Whether fewer messages of the thread are stored than Meta counts. Its count is an estimate: a
+    thread that was read whole with the same two counts is not short."""
+    counted, stored = thread.get("message_count"), state.stored_count
+    if counted is None or stored is None or counted <= stored:
+        return False
+    return (stored, counted) != (state.tried_stored, state.tried_counted)
 
 
 def reaches(messages: list[Message], time: datetime | None) -> bool:
@@ -195,7 +205,7 @@ def _thread_row(
     newest_loaded_at = max((message["created_time"] for message in messages), default=None)
     if newest_loaded_at is None and state:
         newest_loaded_at = state.newest_loaded_at
-    return {
+    row: ThreadRow = {
         "thread_id": thread["id"],
         "sender_id": sender_id,
         "updated_time": thread["updated_time"],
@@ -206,6 +216,10 @@ def _thread_row(
         "newest_loaded_message_id": _find_id_at(messages, newest_loaded_at)
         or (state.newest_loaded_message_id if state else None),
     }
+    counted = thread.get("message_count")
+    if state and state.stored_count is not None and counted and is_short(thread, state):
+        row |= {"tried_stored": state.stored_count, "tried_counted": counted}
+    return row
 
 
 def _find_id_at(messages: list[Message], time: datetime | None) -> str | None:
@@ -218,7 +232,7 @@ def _find_gap(thread: Thread, state: ThreadState | None, is_withheld: bool) -> l
     """The gap below the thread's messages: one, or none if they reach what is loaded."""
     messages, nested = messages_of(thread), thread.get("messages")
     after = next_cursor(nested.get("paging")) if nested else None
-    until = state.newest_loaded_at if state else None
+    until = state.newest_loaded_at if state and not is_short(thread, state) else None
     if not (after or is_withheld) or reaches(messages, until):
         return []
     gap: GapRow = {

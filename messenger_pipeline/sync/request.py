@@ -6,7 +6,9 @@ from uuid import UUID
 
 from messenger_pipeline.errors import UsageError
 
-Mode = Literal["auto", "incremental", "full"]
+Mode = Literal["auto", "incremental", "sweep", "full"]
+"""auto: resume the open session, else fetch what is new. sweep: walk all threads, and read those
+that changed or of which messages are missing. full: read every message that Meta still gives."""
 
 
 @dataclass(frozen=True)

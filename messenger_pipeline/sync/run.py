@@ -15,6 +15,7 @@ from uuid import UUID
 
 from messenger_pipeline.db import sessions
 from messenger_pipeline.db.lease import held_lease
+from messenger_pipeline.db.load import recount_conversations
 from messenger_pipeline.db.pages import PageRecord, get_page, postpone_next_sync
 from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.rate import Budget, Pacer
@@ -36,6 +37,7 @@ __all__ = ["Mode", "SyncRequest", "SyncResult", "sync_page"]
 
 _log = logging.getLogger(__name__)
 
+_RECOUNTED = 500  # conversations in one transaction
 _RESERVE_PERCENT = {"incremental": 25, "full": 50}
 """Percentage of Meta's quota that a walk leaves to more urgent work, by mode."""
 
@@ -87,7 +89,22 @@ def _walk(run: SyncRun) -> None:
         _log.info("looking for threads that Meta no longer lists")
         sweep(run)
         walk_gaps(run)  # those of threads that moved to the head of the list
+    if run.session.restores and run.page.watermark is not None:
+        _recount(run)
     _complete(run)
+
+
+def _recount(run: SyncRun) -> None:
+    """Correct the counts of all conversations: they are wrong where rows were deleted by hand.
+
+    Raises Stopped.
+    """
+    last: str | None = ""
+    while last is not None:
+        last = recount_conversations(
+            run.database, run.page.facebook_page_id, run.fence, last, _RECOUNTED
+        )
+        run.check_limits()
 
 
 @contextmanager

@@ -75,7 +75,8 @@ class SyncRun:
         # Pending ones first: what is loaded meanwhile is then stored.
         pending = self.pending.find(thread_ids)
         page_id = self.page.facebook_page_id
-        return sessions.list_thread_states(self.database, page_id, thread_ids) | pending
+        session = self.session.sync_session_id
+        return sessions.list_thread_states(self.database, page_id, thread_ids, session) | pending
 
     def take_effort(self) -> dict[str, Any]:
         """What the run did since the last call: calls to Meta, their errors by code, and the

@@ -124,12 +124,12 @@ def _resume(run: SyncRun) -> ListReader:
     """A reader that starts where the session stopped."""
     session = run.session
     is_same_query = session.cursor_fingerprint == _fingerprint(run)
-    has_been_read = bool(run.page.last_synced_at or session.list_restarts)
+    was_synced = run.page.last_synced_at is not None and not session.restores
     return _reader(
         run,
         after=session.last_cursor if is_same_query else None,
         cutoff=Cutoff(session.cutoff, oldest=session.last_updated_time),
-        likely_known=session.cutoff is None and has_been_read,
+        likely_known=session.cutoff is None and (was_synced or session.list_restarts > 0),
         was_refused=sessions.was_list_refused(run.database, run.page.facebook_page_id),
     )
 

@@ -1,6 +1,6 @@
 """Applies claimed deliveries in a transaction: parses them, loads their events, settles them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -133,14 +133,26 @@ def _pages(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[
 
 
 def _received(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
-    """How many items each page received in each hour. A delivery counts at its first attempt."""
+    """How many items, and messages among them, each page received in each hour.
+
+    A delivery counts at its first attempt.
+    """
     times: dict[tuple[str, datetime], list[datetime]] = defaultdict(list)
+    types: dict[tuple[str, datetime], Counter[str]] = defaultdict(Counter)
     for delivery, items in parsed:
         hour = delivery.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         for item in items if delivery.attempts == 0 else []:
             if item.page_id in registered:
                 times[item.page_id, hour].append(delivery.received_at)
+                types[item.page_id, hour].update(event["event_type"] for event in item.events)
     return [
-        {"page_id": page_id, "items": len(at), "first_at": min(at), "last_at": max(at)}
-        for (page_id, _), at in times.items()
+        {
+            "page_id": page_id,
+            "items": len(at),
+            "received": types[page_id, hour]["message_received"],
+            "sent": types[page_id, hour]["message_sent"],
+            "first_at": min(at),
+            "last_at": max(at),
+        }
+        for (page_id, hour), at in times.items()
     ]

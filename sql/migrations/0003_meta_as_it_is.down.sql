@@ -1,1 +1,10 @@
-alter table :own.messenger_threads drop column attempts;
+alter table :own.messenger_threads
+    drop column attempts,
+    drop column tried_stored,
+    drop column tried_counted;
+drop table :own.uncovered_messages;
+delete from :own.owned_objects
+where in_schema = 'own' and kind = 'table' and name = 'uncovered_messages';
+alter table :own.webhook_hourly_counts drop column received, drop column sent;
+alter table :own.page_checks drop column subscribed_since;
+alter table :data.sync_state drop column restores;

@@ -472,7 +472,7 @@ def test_a_gap_keeps_its_contact_when_an_answer_has_no_participants(
         " join sync_state s using (sync_session_id) limit 1",
     )  # fmt: skip
     bare: Thread = {"id": thread_id, "updated_time": datetime.now(UTC)}
-    known = sessions.list_thread_states(database, page_id, [thread_id])
+    known = sessions.list_thread_states(database, page_id, [thread_id], session_id)
     plan = plan_threads([bare], known, Page(page_id, "initial_sync"), datetime.now(UTC))
     with held_lease(database, page_id, "run") as fence:
         moved = {"threads": plan.threads}

@@ -19,7 +19,8 @@ declare
 begin
     foreach v_function in array array[
         'find_page_conditions', 'find_sync_conditions', 'find_webhook_conditions',
-        'find_quarantine_conditions', 'find_token_conditions', 'find_dagster_conditions']
+        'find_coverage_conditions', 'find_quarantine_conditions', 'find_token_conditions',
+        'find_dagster_conditions']
     loop
         begin
             execute format('select coalesce(jsonb_agg(to_jsonb(c)), ''[]'') from %I() c', v_function)

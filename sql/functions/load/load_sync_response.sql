@@ -11,7 +11,8 @@
 --
 --   load_id        identifies the response, for the retry above
 --   threads        [{thread_id, sender_id, updated_time, message_count, newest_message_id,
---                  answered_at, newest_loaded_at, newest_loaded_message_id}]
+--                  answered_at, newest_loaded_at, newest_loaded_message_id, tried_stored?,
+--                  tried_counted?}]
 --   threads_seen   [thread_id], unchanged threads in the list; used in full walks only
 --   asked_for      [thread_id], threads requested one by one, in a walk of any mode
 --   gaps_opened    [{thread_id, resume_cursor, newest_time, until_time, reason, error}]; a gap
@@ -93,22 +94,25 @@ begin
                 v_refused #>> '{0,reason}' using errcode = 'MPQ01';
         end if;
     end if;
+    if v_session.mode = 'incremental' and v_events > 0 then
+        perform record_uncovered_messages(v_session.page_id, p_conversations);
+    end if;
     v_unchanged := greatest(v_fetched - v_inserted - v_updated, 0);
 
     insert into messenger_threads as t
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
          newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id,
-         last_session_id)
+         tried_stored, tried_counted, last_session_id)
     select v_session.page_id, n.thread_id, n.sender_id,
            (select c.id from messenger_conversations c
             where c.page_id = v_session.page_id and c.sender_id = n.sender_id),
            n.updated_time, n.message_count,
            n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id,
-           p_session
+           n.tried_stored, n.tried_counted, p_session
     from jsonb_to_recordset(p_response -> 'threads') as n (
         thread_id text, sender_id text, updated_time timestamptz, message_count integer,
         newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
-        newest_loaded_message_id text)
+        newest_loaded_message_id text, tried_stored integer, tried_counted integer)
     on conflict (page_id, thread_id) do update
         -- A response without participants does not clear the known contact.
         set sender_id = coalesce(excluded.sender_id, t.sender_id),
@@ -117,6 +121,8 @@ begin
             newest_message_id = excluded.newest_message_id, answered_at = excluded.answered_at,
             newest_loaded_at = excluded.newest_loaded_at,
             newest_loaded_message_id = excluded.newest_loaded_message_id,
+            tried_stored = coalesce(excluded.tried_stored, t.tried_stored),
+            tried_counted = coalesce(excluded.tried_counted, t.tried_counted),
             last_session_id = excluded.last_session_id,
             attempts = 0,
             gone_at = null;

@@ -24,10 +24,11 @@ begin
     end if;
     insert into page_checks as c
         (page_id, token_digest, checked_at, token_valid, token_expires_at, data_access_expires_at,
-         scopes, subscribed, subscribed_fields, ever_subscribed, error)
+         scopes, subscribed, subscribed_fields, ever_subscribed, subscribed_since, error)
     select p_page_id, md5(p_token_encrypted), now(), n.token_valid, n.token_expires_at,
            n.data_access_expires_at, n.scopes, n.subscribed, n.subscribed_fields,
-           coalesce(n.subscribed, false), coalesce(n.error, p_dead)
+           coalesce(n.subscribed, false), case when n.subscribed then now() end,
+           coalesce(n.error, p_dead)
     from jsonb_to_record(p_check) as n (
         token_valid boolean, token_expires_at timestamptz, data_access_expires_at timestamptz,
         scopes text[], subscribed boolean, subscribed_fields text[], error text)
@@ -48,6 +49,8 @@ begin
             subscribed_fields = case when excluded.subscribed is null
                 then c.subscribed_fields else excluded.subscribed_fields end,
             ever_subscribed = c.ever_subscribed or excluded.ever_subscribed,
+            subscribed_since = case when excluded.subscribed is null or excluded.subscribed
+                then coalesce(c.subscribed_since, excluded.subscribed_since) end,
             error = excluded.error;
     if p_dead is not null then
         update facebook_pages p

@@ -1,6 +1,7 @@
 -- Returns the page's session to walk: an open one, or a new one.
 --
--- p_mode: 'full' starts a full walk and supersedes an open one. 'incremental' walks what is new,
+-- p_mode: 'full' starts a full walk that restores, and supersedes an open one. 'sweep' starts a full
+--   walk that does not, or resumes an open one of either kind. 'incremental' walks what is new,
 --   down to the watermark, or, between the runs of an open full walk, down to that walk's next
 --   watermark. 'auto' resumes an open full walk, else decides by last_synced_at (NULL: full).
 -- p_run_id: the run that walks the session; NULL if there is none yet.
@@ -12,6 +13,8 @@
 --                is a retry: its acknowledgement was lost)
 --   full         any or none                                                  start full
 --   any          started while last_synced_at was set          reset to NULL  start full
+--   sweep        any                                                          resume full
+--   sweep        none                                                         start full
 --   auto         backing off after two failed attempts     watermark known (see incremental)
 --   auto         any                                                          resume full
 --   incremental  without next_watermark: nothing read yet     never synced    resume full
@@ -43,6 +46,8 @@ begin
         when p_mode = 'full' then 'start_full'
         when v_page.last_synced_at is null and v_full.page_last_synced_at is not null
             then 'start_full'
+        when p_mode = 'sweep' and v_full.sync_session_id is not null then 'resume_full'
+        when p_mode = 'sweep' then 'start_full'
         when p_mode = 'auto' and v_full.sync_session_id is not null
             and not (v_full.idle_attempts > 1 and v_full.last_error is not null
                      and v_full.not_before > now() and v_watermark is not null)
@@ -55,7 +60,7 @@ begin
 
     if v_decision = 'start_full' then
         perform supersede_sync_session(p_page_id, v_full.sync_session_id);
-        v_started := start_full_sync(p_page_id);
+        v_started := start_full_sync(p_page_id, p_mode = 'full');
         -- The new session is complete only when the history that the old one left is read, too.
         update thread_gaps set sync_session_id = v_started
         where sync_session_id = v_full.sync_session_id and not unreadable;

@@ -1,7 +1,7 @@
 -- Returns a session as the runs need it.
 create or replace function :own.get_sync_session(p_session uuid)
 returns table (
-    sync_session_id uuid, page_id text, mode text, run_id text, step integer, last_cursor text,
+    sync_session_id uuid, page_id text, mode text, restores boolean, run_id text, step integer, last_cursor text,
     cursor_fingerprint text, last_updated_time timestamptz, cutoff timestamptz,
     next_watermark timestamptz, listed_at timestamptz, list_restarts integer,
     list_refused boolean, truncated text, warning text, unknown_fields jsonb,
@@ -13,7 +13,7 @@ returns table (
 language sql stable
 set search_path from current
 as $$
-    select s.sync_session_id, s.page_id, s.mode, s.run_id, s.step, s.last_cursor,
+    select s.sync_session_id, s.page_id, s.mode, s.restores, s.run_id, s.step, s.last_cursor,
            s.cursor_fingerprint, s.last_updated_time, s.cutoff, s.next_watermark, s.listed_at,
            s.list_restarts, s.list_refused, s.truncated, s.warning, s.unknown_fields,
            s.total_synced, s.inserted, s.updated, s.unchanged, s.deleted, s.events_created,

@@ -1,5 +1,6 @@
--- Starts a full session of a page. Returns its id.
-create or replace function :own.start_full_sync(p_page_id text)
+-- Starts a full session of a page. Returns its id. It restores if p_restores, or if the page's
+-- last_synced_at is NULL.
+create or replace function :own.start_full_sync(p_page_id text, p_restores boolean)
 returns uuid
 language plpgsql
 set search_path from current
@@ -7,8 +8,8 @@ as $$
 declare
     v_session uuid;
 begin
-    insert into sync_state (page_id, user_id, mode, page_last_synced_at, expected)
-    select p_page_id, p.user_id, 'full', p.last_synced_at,
+    insert into sync_state (page_id, user_id, mode, restores, page_last_synced_at, expected)
+    select p_page_id, p.user_id, 'full', p_restores or p.last_synced_at is null, p.last_synced_at,
            case when p.watermark is not null then (
                select count(*) from messenger_threads t
                where t.page_id = p_page_id and t.gone_at is null) end

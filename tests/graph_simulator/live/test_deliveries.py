@@ -144,3 +144,19 @@ def test_a_seed_always_repeats_the_same_deliveries(simulate: Simulate, receive: 
 def text_of(body: bytes) -> str:
     """A body without its times, and without its ids, which depend on times."""
     return re.sub(r'"(timestamp|time|watermark|mid)":("[^"]*"|\d+)', "", body.decode())
+
+
+def test_echoes_and_strangers_can_be_left_out(simulated: Simulated, receive: Receive) -> None:
+    sink = receive()
+    run(simulated, sink, 400, echoes=False, covered_contacts=3)
+    covered = {
+        simulated.world.contact(page, number)["id"]
+        for page in simulated.pages
+        for number in range(3)
+    }
+    items = sink.items()
+    assert items
+    assert not [one for one in items if one.get("message", {}).get("is_echo")]
+    assert {one["sender"]["id"] for one in items} <= covered
+    run(simulated, sink, 400, echoes=True, covered_contacts=1000)
+    assert [one for one in sink.items() if one.get("message", {}).get("is_echo")]

@@ -1,0 +1,65 @@
+-- Returns the pages of which syncs find messages that no webhook brought within an hour, though the
+-- page is subscribed: at least five of a day and a fifth of all of their kind (received, or sent by
+-- the page), or messages of at least three people of whom webhooks brought nothing for a week.
+create or replace function :own.find_coverage_conditions()
+returns table (kind text, page_id text, severity text, summary text, details jsonb)
+language sql stable
+set search_path from current
+as $$
+    with missing as (
+        select u.page_id,
+               count(*) filter (where not u.is_sent and u.event_timestamp > now() - interval '1 day')
+                   as received,
+               count(*) filter (where u.is_sent and u.event_timestamp > now() - interval '1 day')
+                   as sent,
+               count(distinct u.sender_id) filter (where not u.is_sent and not exists (
+                   select from uncovered_messages o
+                   where o.page_id = u.page_id and o.sender_id = u.sender_id
+                     and o.covered_at is not null) and not exists (
+                   select from messenger_conversations c
+                   join contact_interaction_events e on e.conversation_id = c.id
+                   where c.page_id = u.page_id and c.sender_id = u.sender_id
+                     and e.event_timestamp > now() - interval '7 days'
+                     and e.metadata ->> 'source' = 'webhook')) as people,
+               min(u.event_timestamp) as since
+        from uncovered_messages u
+        where u.covered_at is null and u.found_at < now() - interval '1 hour'
+        group by u.page_id
+        having count(*) >= 3
+    ), compared as (
+        select m.*, p.name, m.received + t.received as all_received, m.sent + t.sent as all_sent,
+               m.received >= 5 and m.received * 5 >= m.received + t.received as lacks_received,
+               m.sent >= 5 and m.sent * 5 >= m.sent + t.sent as lacks_sent,
+               m.people >= 3 as lacks_people
+        from missing m
+        join facebook_pages p on p.facebook_page_id = m.page_id and p.status = 'active'
+        cross join lateral (
+            select coalesce(sum(h.received), 0)::bigint as received,
+                   coalesce(sum(h.sent), 0)::bigint as sent
+            from webhook_hourly_counts h
+            where h.page_id = m.page_id and h.hour > now() - interval '1 day') t
+    )
+    select 'webhooks_incomplete', c.page_id, 'warning',
+           format('Webhooks do not bring all messages of %s, though it is subscribed: %s. Syncs'
+                  ' load them, but late. %s', describe_page(c.page_id, c.name),
+                  concat_ws('; ',
+                      case when c.lacks_received then format('%s of the %s messages received within'
+                          ' a day are missing', to_char(c.received, 'FM999,999,999,999'),
+                          to_char(c.all_received, 'FM999,999,999,999')) end,
+                      case when c.lacks_sent then format('%s of the %s messages that the page sent'
+                          ' within a day are missing', to_char(c.sent, 'FM999,999,999,999'),
+                          to_char(c.all_sent, 'FM999,999,999,999')) end,
+                      case when c.lacks_people then format('nothing comes from %s people who wrote'
+                          ' within a week', to_char(c.people, 'FM999,999,999,999')) end),
+                  concat_ws(' ',
+                      case when c.lacks_sent and not c.lacks_received then
+                          'Check the field `message_echoes` of your Meta app and of the page.' end,
+                      case when c.lacks_received or c.lacks_people then
+                          'Check that the app has Advanced Access to pages_messaging, and that it'
+                          ' gets `standby` of threads that another app owns.' end)),
+           jsonb_build_object('received', c.received, 'all_received', c.all_received,
+                              'sent', c.sent, 'all_sent', c.all_sent, 'people', c.people,
+                              'since', c.since)
+    from compared c
+    where c.lacks_received or c.lacks_sent or c.lacks_people
+$$;
