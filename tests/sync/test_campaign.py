@@ -27,7 +27,7 @@ from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.graph import client as graph_client
+from messenger_pipeline.graph import transport
 from messenger_pipeline.merge import message_key
 from messenger_pipeline.webhook.drain import drain_batch
 from messenger_pipeline.webhook.names import find_name
@@ -53,7 +53,7 @@ MEND_BY_TIME = (
 
 @pytest.fixture(autouse=True)
 def without_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.3))
     with stamina.set_testing(True, attempts=3):
         yield
 

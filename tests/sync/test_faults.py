@@ -13,7 +13,7 @@ import stamina
 from messenger_pipeline.db import pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PageOwnerMustAct, TransientError, UnexpectedAnswer
-from messenger_pipeline.graph import client as graph_client
+from messenger_pipeline.graph import transport
 from messenger_pipeline.graph.client import GraphClient
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, let_a_minute_pass, rows, stored, truth, walk
@@ -94,7 +94,7 @@ def test_a_lasting_error_ends_the_run_and_keeps_what_it_loaded(
 def test_a_call_that_times_out_is_retried(
     small: Simulated, connect: Connect, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.3))
     small.fault("stall", seconds=2, after=1)
     assert walk(connect(small), small.page.id).outcome == "completed"
     assert small.hits("stall") == 1
