@@ -41,6 +41,8 @@ NAMES = sorted(FAULT_TYPES)
 BEFORE_THE_FIRST_SYNC = frozenset({"long_thread"})
 """Adds history below what is there, which Meta never does to a thread that was read."""
 
+LARGE_REQUEST_STYLES = ("code_2", "code_1_99", "code_minus_3", "html_504", "stall")
+
 MEND_BY_TIME = (
     "update thread_gaps set not_before = now() where not_before > now()",
     "update list_gaps set not_before = now() where not_before > now()",
@@ -90,9 +92,13 @@ def random_fault(random: Random, name: str, page: Any) -> dict[str, Any]:
         "newest": random.choice([3, 20]),
         "weight": random.choice([5, 60, 1000]),
         "percent": random.choice([60, 97]),
+        "maximum": random.choice([10, 100]),
+        "code": random.choice([-3, -1, 1200, 424242]),
     }
     if name == "future_time":
         values["seconds"] = 3600
+    if name == "large_request_fails":
+        chosen["style"] = random.choice(LARGE_REQUEST_STYLES)
     chosen |= {key: values[key] for key in kind.parameters.model_fields if key in values}
     return chosen
 
@@ -253,7 +259,7 @@ def check_the_other_page(
 ) -> None:
     database, well = engine.database, simulated.pages[1]
     # Limits of the app are every page's.
-    if not {"app_limit"} & set(names):
+    if not {"app_limit", "application_limit"} & set(names):
         assert try_walk(engine, well.id, this) == "completed", f"the other page stopped: {this}"
         left = message_ids(simulated, well) - stored_ids(database, well.id)
         assert not left, f"the other page lacks {left}: {this}"

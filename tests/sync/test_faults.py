@@ -136,7 +136,7 @@ def test_a_rate_limit_does_not_shrink_requests(
 # -- Limits ---------------------------------------------------------------------------------------
 
 LIMITS = {
-    "app_limit": "app", "token_limit": "token", "page_limit": "page", "custom_limit": "page",
+    "app_limit": "app", "application_limit": "app", "token_limit": "token", "page_limit": "page", "custom_limit": "page",
     "messenger_limit": "page", "pages_limit": "page",
 }  # fmt: skip
 
@@ -187,7 +187,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_is_due_after_it
     assert stored(database) == truth(small)
 
 
-@pytest.mark.parametrize("hint", ["header", "none"])
+@pytest.mark.parametrize("hint", ["header", "date", "nonsense", "none"])
 def test_a_pause_lasts_as_long_as_the_header_states_else_15_minutes(
     small: Simulated, connect: Connect, database: Database, hint: str
 ) -> None:
@@ -198,7 +198,33 @@ def test_a_pause_lasts_as_long_as_the_header_states_else_15_minutes(
         "select extract(epoch from blocked_until - now())::int from graph_api_budget"
         " where blocked_until is not null",
     )
-    assert abs(seconds - (240 if hint == "header" else 900)) < 30
+    assert abs(seconds - (240 if hint in ("header", "date") else 900)) < 30
+
+
+def test_the_quota_of_another_use_case_neither_pauses_nor_slows_the_walk(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    small.fault("other_usage", kind="ads_insights", minutes=600)
+    assert walk(connect(small), small.page.id).outcome == "completed"
+    assert rows(database, "select 1 from graph_api_budget where blocked_until is not null") == []
+    assert rows(database, "select max(used_percent) from graph_api_budget") == [(0,)]
+    assert stored(database) == truth(small)
+
+
+@pytest.mark.parametrize("code", [-1, -2, 1200, 424242])
+def test_a_code_that_passes_is_retried_and_one_that_lasts_ends_the_run(
+    small: Simulated, connect: Connect, database: Database, code: int
+) -> None:
+    engine = connect(small)
+    small.fault("temporary_code", code=code, times=3)
+    small.fault("marked_transient", code=10, after=2, times=2)
+    assert walk(engine, small.page.id).outcome == "completed"
+    assert stored(database) == truth(small)
+    small.fault("temporary_code", code=code, times=1_000)
+    with pytest.raises(TransientError, match=f"code {code}"):
+        walk(engine, small.page.id)
+    assert small.hits("temporary_code") <= 3 + 6
+    assert pages.get_page(database, small.page.id).status == "active"
 
 
 def test_a_blocked_page_is_not_walked_for_four_hours(

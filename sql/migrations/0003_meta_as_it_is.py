@@ -1,0 +1,14 @@
+"""What Meta is like: accounts, request sizes, errors that several pages meet at once."""
+
+from messenger_pipeline.db.migrate import run_beside
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    run_beside(__file__, "up")
+
+
+def downgrade() -> None:
+    run_beside(__file__, "down")

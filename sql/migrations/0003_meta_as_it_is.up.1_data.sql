@@ -1,0 +1,1 @@
+-- Additions to the data schema. The functions of the release before work with them.
