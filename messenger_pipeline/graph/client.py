@@ -120,7 +120,14 @@ class GraphClient:
         self._get(f"{page_id}/conversations", parameters, parse_list, attempts=1)
 
     def fetch_conversations(
-        self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None
+        self,
+        page_id: str,
+        platform: str,
+        *,
+        limit: int,
+        messages: int,
+        after: str | None = None,
+        attempts: int | None = None,
     ) -> Answer[UnparsedThreads]:
         """One answer of the page's threads, newest first, each with its newest messages.
 
@@ -129,20 +136,23 @@ class GraphClient:
         parameters = {"platform": platform, "fields": thread_fields(messages), "limit": str(limit)}
         if after is not None:
             parameters["after"] = after
-        return self._get(f"{page_id}/conversations", parameters, parse_cursor)
+        return self._get(f"{page_id}/conversations", parameters, parse_cursor, attempts)
 
-    def fetch_thread(self, thread_id: str, *, messages: int) -> Answer[Listing[Thread]]:
+    def fetch_thread(
+        self, thread_id: str, *, messages: int, attempts: int | None = None
+    ) -> Answer[Listing[Thread]]:
         """One thread, as a list of one. Raises ObjectRefused if it is gone."""
-        return self._get(thread_id, {"fields": thread_fields(messages)}, parse_one_thread)
+        fields = {"fields": thread_fields(messages)}
+        return self._get(thread_id, fields, parse_one_thread, attempts)
 
     def fetch_messages(
-        self, thread_id: str, *, limit: int, after: str | None = None
+        self, thread_id: str, *, limit: int, after: str | None = None, attempts: int | None = None
     ) -> Answer[Listing[Message]]:
         """One answer of a thread's messages, newest first."""
         parameters = {"fields": MESSAGE_FIELDS, "limit": str(limit)}
         if after is not None:
             parameters["after"] = after
-        return self._get(f"{thread_id}/messages", parameters, parse_messages)
+        return self._get(f"{thread_id}/messages", parameters, parse_messages, attempts)
 
     def fetch_profile(self, contact_id: str, platform: str) -> Answer[str | None]:
         """A contact's name. Meta often refuses it permanently: ObjectRefused.
@@ -176,16 +186,16 @@ class GraphClient:
         path: str,
         parameters: dict[str, str],
         parse: Callable[[bytes], Content],
-        attempts: int = _ATTEMPTS,
+        attempts: int | None = None,
     ) -> Answer[Content]:
-        """Retry transient errors a few times, and wait for limits that pass soon.
+        """Retry transient errors, up to 5 attempts by default, and wait for limits that pass soon.
 
         Waiting for a limit uses up no retry.
         """
         paused = 0.0
         while True:
             try:
-                return self._get_with_retries(path, parameters, parse, attempts)
+                return self._get_with_retries(path, parameters, parse, attempts or _ATTEMPTS)
             except _LimitReached as reached:
                 limited = reached.error
                 limited.seconds = self._pace.pause(limited.scope, limited.seconds)

@@ -59,13 +59,14 @@ class Blame:
         self._client = client
         self._page = page
         self._transient = 0
+        self._unanswered: Exception | None = None
 
     def require_own_fault(self, error: Exception) -> None:
         """Return if an error concerns the requested object alone: the run sets it aside.
 
         Otherwise raises the error that ends the run.
         """
-        if isinstance(error, _RUNS):
+        if isinstance(error, _RUNS) or error is self._unanswered:
             raise error
         if isinstance(error, PageOwnerMustAct):
             self._check_page(error)
@@ -81,6 +82,16 @@ class Blame:
         except (TooMuchData, TransientError):
             # Of some pages Meta refuses the list alone, and answers for their threads.
             self._client.check_token()
+
+    def require_answer(self, error: Exception) -> None:
+        """Make a control call for an error that lasted. Returns if Meta answers it: the error
+        concerns the object, or the size of the request. Raises the control call's error."""
+        try:
+            self._check_page(error)
+        except Exception as refusal:
+            self._unanswered = refusal
+            raise
+        self._transient = 0
 
     def record_success(self) -> None:
         """Meta answered for an object."""

@@ -41,6 +41,7 @@ def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
         with suppress(DatabaseError):
             session_id = run.session.sync_session_id
             add_effort(run.database, session_id, run.take_effort(), outcome)
+            run.sizes.save()
 
 
 def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:

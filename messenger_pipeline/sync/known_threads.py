@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from messenger_pipeline.db.sessions import list_unseen_threads
-from messenger_pipeline.errors import TooMuchData, reason_of
+from messenger_pipeline.errors import reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.rows import GapRow
 from messenger_pipeline.sync.batch_size import BatchSize
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import Plan
+from messenger_pipeline.sync.request_sizes import SizedRequests
 from messenger_pipeline.sync.response import (
     PreparedResponse,
     load_response,
@@ -39,17 +40,20 @@ def walk_known_threads(run: SyncRun) -> None:
     requested, and, more and more rarely, those that were active before. One that cannot be read
     becomes a gap that is put off.
     """
+    requests = SizedRequests(run.sizes, "thread", _ONE_THREAD, run.blame.require_answer)
     while threads := list_unseen_threads(run.database, run.session.sync_session_id, _THREADS):
-        with prefetched(_fetch_threads(run, threads)) as answers:
+        with prefetched(_fetch_threads(run, threads, requests)) as answers:
             for answer in answers:
                 _load(run, answer)
                 run.check_limits()
 
 
-def _fetch_threads(run: SyncRun, thread_ids: list[str]) -> Iterator[_ThreadAnswer]:
+def _fetch_threads(
+    run: SyncRun, thread_ids: list[str], requests: SizedRequests
+) -> Iterator[_ThreadAnswer]:
     for thread_id in thread_ids:
         try:
-            answer = _fetch_thread(run, thread_id)
+            answer = _fetch_thread(run, thread_id, requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is read
             run.blame.require_own_fault(error)
             yield _ThreadAnswer(thread_id, None, error)
@@ -58,17 +62,13 @@ def _fetch_threads(run: SyncRun, thread_ids: list[str]) -> Iterator[_ThreadAnswe
             yield _ThreadAnswer(thread_id, answer)
 
 
-def _fetch_thread(run: SyncRun, thread_id: str) -> Answer[Listing[Thread]]:
+def _fetch_thread(run: SyncRun, thread_id: str, requests: SizedRequests) -> Answer[Listing[Thread]]:
     """A thread with its newest messages, with fewer of them while Meta refuses it as too much."""
-    size = _ONE_THREAD
-    while True:
-        try:
-            return run.client.fetch_thread(thread_id, messages=size.nested_limit)
-        except TooMuchData:
-            smaller = size.smaller()
-            if smaller is None:
-                raise
-            size = smaller
+    return requests.fetch(
+        lambda size, attempts: run.client.fetch_thread(
+            thread_id, messages=size.nested_limit, attempts=attempts
+        )
+    )
 
 
 def _load(run: SyncRun, fetched: _ThreadAnswer) -> None:

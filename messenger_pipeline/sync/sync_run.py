@@ -4,18 +4,21 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Pacer
+from messenger_pipeline.db.request_sizes import list_request_sizes, save_request_size
 from messenger_pipeline.errors import Stopped
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.rows import Source, ThreadState
 from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.pending_threads import PendingThreads
 from messenger_pipeline.sync.plan import Page
+from messenger_pipeline.sync.request_sizes import RequestSizes
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class SyncRun:
     set_aside: int = 0
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
+    sizes: RequestSizes = field(init=False)
     pending: PendingThreads = field(default_factory=PendingThreads)
     blame: Blame = field(init=False)
     progress_logged_at: float = field(init=False)
@@ -57,6 +61,11 @@ class SyncRun:
     def __post_init__(self) -> None:
         self.step = self.session.step
         self.blame = Blame(self.client, self.page)
+        page_id = self.page.facebook_page_id
+        self.sizes = RequestSizes(
+            list_request_sizes(self.database, page_id),
+            partial(save_request_size, self.database, page_id),
+        )
         self.progress_logged_at = self.started_at
         self._reported = _Effort(self.started_at)
 

@@ -115,6 +115,99 @@ def test_a_request_refused_as_too_much_data_is_retried_in_smaller_sizes(
     assert stored(database) == truth(simulated)
 
 
+@pytest.mark.parametrize("style", ["code_2", "code_1_99", "code_minus_3", "html_504", "stall"])
+def test_a_size_that_fails_without_a_reason_is_halved_and_remembered(
+    simulate: Simulate,
+    connect: Connect,
+    database: Database,
+    requested: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    style: str,
+) -> None:
+    """Threads, their history, and the threads of a list that is refused: in their own sizes."""
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.5))
+    simulated = simulate(conversations=120)
+    simulated.fault("long_thread", thread=0, messages=200)
+    simulated.fault("large_request_fails", weight=1000, style=style, edge="conversations")
+    simulated.fault("large_request_fails", weight=60, style=style, edge="messages")
+    engine = connect(simulated)
+    assert walk(engine, simulated.page.id).outcome == "completed"
+    assert stored(database) == truth(simulated)
+    assert (
+        requested[:7]
+        == [(100, 25)] * 1 + [(50, 25), (25, 25), (27, 25), (29, 25), (31, 25)] + (requested[6:7])
+    )
+    failed = simulated.hits("large_request_fails")
+
+    requested.clear()
+    simulated.world.inject(simulated.page, 3, "new", datetime.now(UTC))
+    assert walk(engine, simulated.page.id, mode="full").outcome == "completed"
+    assert stored(database) == truth(simulated)
+    assert simulated.hits("large_request_fails") == failed, "no large request failed again"
+    assert requested[0] == (200, 1), "a probe is small enough"
+
+
+def test_a_remembered_size_is_forgotten_once_meta_answers_the_usual_one(
+    simulate: Simulate, connect: Connect, database: Database, requested: list[tuple[int, int]]
+) -> None:
+    simulated = simulate(conversations=120)
+    simulated.fault("too_much_data", weight=1600, edge="conversations")
+    engine = connect(simulated)
+    walk(engine, simulated.page.id)
+    remembered = "select request, size_limit, nested_limit from request_sizes"
+    assert rows(database, remembered) == [("list", 58, 25)]
+    simulated.clear_faults()
+    rows(database, "update request_sizes set size_limit = 90, patience = 1 returning 1")
+    rows(database, "delete from messenger_threads returning 1")
+    rows(database, "update facebook_pages set last_synced_at = null, watermark = null returning 1")
+    simulated.fault("short_responses", edge="conversations")
+    requested.clear()
+    walk(engine, simulated.page.id)
+    assert requested[:3] == [(90, 25), (96, 25), (100, 25)]
+    assert rows(database, remembered) == []
+
+
+def test_an_edge_that_refuses_a_limit_over_100_is_read_in_smaller_ones(
+    small: Simulated, connect: Connect, database: Database, requested: list[tuple[int, int]]
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    small.fault("limit_refused", maximum=100)
+    requested.clear()
+    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert requested[:2] == [(200, 1), (100, 1)]
+    assert pages.get_page(database, small.page.id).status == "active"
+    requested.clear()
+    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert requested[0] == (100, 1)
+    assert stored(database) == truth(small)
+
+
+def test_a_page_that_answers_no_size_ends_the_run_with_few_calls_and_no_size_remembered(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    small.fault("large_request_fails", weight=1, edge="conversations")
+    with pytest.raises(TransientError, match="though it answers a control call"):
+        walk(engine, small.page.id)
+    assert len(small.calls()) <= 5 + 11 * 2 + 12
+    assert rows(database, "select 1 from request_sizes") == []
+    small.clear_faults()
+    assert walk(engine, small.page.id).outcome == "completed"
+    assert stored(database) == truth(small)
+
+
+def test_an_outage_remembers_no_size(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    small.fault("code_2", times=10_000)
+    with pytest.raises(TransientError):
+        walk(engine, small.page.id)
+    assert len(small.calls()) <= 7
+    assert rows(database, "select 1 from request_sizes") == []
+
+
 def test_after_a_refusal_half_is_requested_at_the_same_cursor_and_then_slowly_more(
     small: Simulated, connect: Connect, database: Database, requested: list[tuple[int, int]]
 ) -> None:
@@ -136,7 +229,8 @@ def test_a_rate_limit_does_not_shrink_requests(
 # -- Limits ---------------------------------------------------------------------------------------
 
 LIMITS = {
-    "app_limit": "app", "application_limit": "app", "token_limit": "token", "page_limit": "page", "custom_limit": "page",
+    "app_limit": "app", "application_limit": "app", "token_limit": "token",
+    "page_limit": "page", "custom_limit": "page",
     "messenger_limit": "page", "pages_limit": "page",
 }  # fmt: skip
 
