@@ -42,6 +42,9 @@ class RequestSizes:
         """The size of the first request: the remembered one if that is smaller than the usual."""
         self._largest[kind] = (usual.max_limit, usual.max_nested_limit)
         stored = self._stored.get(kind)
+        if stored is None and kind == "probe":
+            # Whether Meta refused the threads or their messages is not known: start with as few.
+            stored = self._stored.get("list")
         if stored is None:
             return usual
         limit = min(usual.max_limit, stored.size_limit)
@@ -74,7 +77,8 @@ class RequestSizes:
 
     def _store(self, kind: Kind, size: BatchSize) -> None:
         new = None
-        if (size.limit, size.nested_limit) != self._largest.get(kind):
+        is_usual = (size.limit, size.nested_limit) == self._largest.get(kind)
+        if not is_usual or (kind == "probe" and "list" in self._stored):
             new = StoredSize(size.limit, size.nested_limit, size.patience)
         if self._stored.get(kind) == new:
             return

@@ -193,6 +193,26 @@ def test_a_larger_size_that_fails_costs_one_call_and_the_next_one_comes_later() 
     assert again.requests == [(25, 25, None), (25, 25, "25"), (25, 25, "50")]
 
 
+def test_the_first_probe_asks_for_no_more_threads_than_meta_is_known_to_answer() -> None:
+    error = TransientError("?", code=2)
+    meta = Meta(60, refuse=lambda limit, *_: error if limit > 25 else None)
+    sizes = RequestSizes({"list": StoredSize(25, 25, 16)})
+    assert len([*reader(meta, find_known=unchanged, sizes=sizes).fetch_answers()]) == 3
+    assert [limit for limit, *_ in meta.requests] == [25, 27, 25, 25]
+
+
+def test_a_probe_of_the_usual_size_is_remembered_where_whole_threads_are_refused() -> None:
+    saved: dict[str, StoredSize | None] = {}
+    sizes = RequestSizes({"list": StoredSize(25, 25, 16)}, saved.__setitem__)
+    assert [*reader(Meta(8000), find_known=unchanged, sizes=sizes).fetch_answers()]
+    sizes.save()
+    assert saved == {"probe": StoredSize(200, 1, 1)}
+    meta = Meta(60)
+    again = RequestSizes({"list": StoredSize(25, 25, 16), "probe": StoredSize(200, 1, 1)})
+    assert [*reader(meta, find_known=unchanged, sizes=again).fetch_answers()]
+    assert meta.requests == [(200, 1, None)]
+
+
 def test_no_size_is_remembered_if_meta_answers_none() -> None:
     saved: list[StoredSize | None] = []
     sizes = RequestSizes(save=lambda _kind, size: saved.append(size))
