@@ -44,7 +44,8 @@ class RequestSizes:
         stored = self._stored.get(kind)
         if stored is None and kind == "probe":
             # Whether Meta refused the threads or their messages is not known: start with as few.
-            stored = self._stored.get("list")
+            of_list = self._stored.get("list")
+            stored = of_list and replace(of_list, patience=1)
         if stored is None:
             return usual
         limit = min(usual.max_limit, stored.size_limit)
