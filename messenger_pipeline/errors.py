@@ -226,6 +226,18 @@ class ContactTermsNotAccepted(PageOwnerMustAct):
         )
 
 
+def refusal_of(error: GraphError) -> str:
+    """The kind of an error with which Meta refuses a page, as the database groups them: Meta's code
+    and subcode, or a name."""
+    names = {
+        ContactTermsNotAccepted: "terms",
+        SendingRestricted: "sending",
+        RequestUnsupported: "unsupported",
+    }
+    code = "/".join(str(number) for number in (error.code, error.subcode) if number is not None)
+    return names.get(type(error), code or type(error).__name__)
+
+
 # -- Errors that nobody foresaw -----------------------------------------------------------------
 
 

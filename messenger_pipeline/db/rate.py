@@ -79,6 +79,7 @@ class Pacer:
         self._stop = stop
         self._on_wait = on_wait
         self._limit: str | None = None
+        self.app = budget.app
         calls, self._seconds = budget.calls_in_a_row
         self._recent: deque[float] = deque(maxlen=calls)
         self._is_connected = False

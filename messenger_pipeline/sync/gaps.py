@@ -12,6 +12,7 @@ from typing import Any
 
 from messenger_pipeline.db.gaps import Gap, begin_gap, list_due_gaps, release_gaps
 from messenger_pipeline.errors import (
+    ContactTermsNotAccepted,
     CursorRefused,
     DatabaseError,
     ObjectRefused,
@@ -196,6 +197,8 @@ def _failed(gap: Gap, reason: str) -> GapStep:
 
 def _refused(gap: Gap, error: Exception) -> GapStep:
     """The step after an error of one gap: a refusal leaves it unreadable, others put it off."""
+    if isinstance(error, ContactTermsNotAccepted):
+        return _failed(gap, str(error))  # until a person has accepted them
     if isinstance(error, (ObjectRefused, PageOwnerMustAct, TooMuchData)):
         # Meta may refuse the details of old messages; the thread itself still exists.
         return _unreadable(gap, None, str(error))

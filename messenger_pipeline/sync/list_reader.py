@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.errors import (
     CursorRefused,
+    GraphError,
     ListRefused,
     ObjectRefused,
     PageOwnerMustAct,
+    RequestUnsupported,
+    SendingRestricted,
     TooMuchData,
     TransientError,
 )
@@ -24,6 +27,12 @@ from messenger_pipeline.sync.request_policy import RequestPolicy
 from messenger_pipeline.sync.request_sizes import SMALLER_ATTEMPTS, RequestSizes
 
 KnownThreads = dict[str, ThreadState]
+
+_REFUSALS = (
+    TooMuchData, TransientError, ObjectRefused, PageOwnerMustAct, RequestUnsupported,
+    SendingRestricted,
+)  # fmt: skip
+"""Errors that may mean the size of a request, whatever they state."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ class ListReader:
                     after=self._pager.after,
                     attempts=1 if size.trial_of else self._attempts,
                 )
-            except (TooMuchData, TransientError, ObjectRefused, PageOwnerMustAct) as error:
+            except _REFUSALS as error:
                 self._shrink(error)
             else:
                 self._attempts = None
@@ -115,9 +124,7 @@ class ListReader:
             was_refused=self._was_refused,
         )
 
-    def _shrink(
-        self, error: TooMuchData | TransientError | ObjectRefused | PageOwnerMustAct
-    ) -> None:
+    def _shrink(self, error: GraphError) -> None:
         """Request less next time. Raises what the refusal means if that cannot help.
 
         Under load Meta states other reasons than the size: a control call shows whether it means
