@@ -145,12 +145,14 @@ class Pacer:
             )
 
     def pause(self, scope: str, seconds: float | None) -> float:
-        """Pause an app, token or page for `seconds`, or a default if Meta stated no time (None).
+        """Pause an app, token or page for `seconds`, or a default if Meta stated no time (None), or
+        none that makes sense.
 
         Returns the length of the pause in seconds.
         """
+        stated = seconds if seconds is not None and seconds > 0 else None
         paused: float = self._database.value(
-            "pause_graph_api", scope=self._scopes[scope], seconds=seconds
+            "pause_graph_api", scope=self._scopes[scope], seconds=stated
         )
         self._limit = f"limit of the {scope}"
         return paused

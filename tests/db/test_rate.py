@@ -275,8 +275,10 @@ def test_times_from_before_the_clock_was_set_back_hold_up_no_call(database: Data
     assert reserve(database) == (0, None)
 
 
-@pytest.mark.parametrize("seconds", [1e9, float("inf"), float("nan")])
-def test_no_pause_longer_than_a_day_is_believed(database: Database, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [1e9, float("inf"), float("nan"), -5.0, 0.0])
+def test_every_pause_lasts_for_more_than_nothing_and_at_most_a_day(
+    database: Database, seconds: float
+) -> None:
     for _first_and_further in range(2):
-        assert pacer(database).pause("page", seconds) <= 86_400
+        assert 100 < pacer(database).pause("page", seconds) <= 86_400
     assert reserve(database)[1] == "page:10"

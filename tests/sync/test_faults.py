@@ -144,6 +144,26 @@ def test_a_size_that_fails_without_a_reason_is_halved_and_remembered(
     assert requested[0][1] == 1, "a probe"
 
 
+def test_a_thread_of_a_refused_list_is_requested_with_fewer_messages_and_that_is_remembered(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=12)
+    engine = connect(simulated)
+    walk(engine, simulated.page.id)
+    for number in range(12):
+        simulated.world.inject(simulated.page, number, "new", datetime.now(UTC))
+    simulated.fault("list_refused")
+    simulated.fault("large_request_fails", weight=10, edge="thread")
+    for _ in range(2):
+        assert walk(engine, simulated.page.id, mode="full").outcome == "truncated"
+        assert stored(database) == truth(simulated)
+    # 25 messages in five attempts, 12 in two, 7 once; and nothing in the second run.
+    assert simulated.hits("large_request_fails") <= 5 + 2 + 5
+    assert rows(database, "select request, nested_limit < 10 from request_sizes") == [
+        ("thread", True)
+    ]
+
+
 def test_a_remembered_size_is_forgotten_once_meta_answers_the_usual_one(
     simulate: Simulate, connect: Connect, database: Database, requested: list[tuple[int, int]]
 ) -> None:
