@@ -141,6 +141,7 @@ def explained_ids(database: Database, simulated: Simulated, page: Any) -> set[st
             if (
                 {thread_id, message["id"]} & names
                 or message["id"] in records
+                or f'"{thread_id}"' in records  # a thread that Meta listed as its id alone
                 or (gap is not None and gap.newest_time is not None and created <= gap.newest_time)
             ):
                 found.add(message_key(message["id"]))
