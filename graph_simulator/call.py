@@ -1,5 +1,6 @@
 """A call of the Graph API: its page, what it requests, and how faults change its response."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -55,6 +56,11 @@ class Call:
     @property
     def after(self) -> str | None:
         return self.request.query_params.get("after") or None
+
+    @property
+    def requested_limit(self) -> int:
+        """The `limit` as it was requested, which lists cut silently."""
+        return parse_limit(self.request.query_params.get("limit"), sys.maxsize)
 
     @property
     def list_position(self) -> ListPosition | None:

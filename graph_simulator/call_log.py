@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Hint = Literal["retry_after", "header", "none"]
-"""What announces when access returns: Retry-After, the usage header, or nothing."""
+Hint = Literal["retry_after", "date", "nonsense", "header", "none"]
+"""What announces when access returns: Retry-After as seconds, as a date, or as no number; the usage
+header; or nothing."""
 
 
 @dataclass(frozen=True)

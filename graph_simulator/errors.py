@@ -14,10 +14,11 @@ class ApiError(Exception):
         subcode: int | None = None,
         *,
         transient: bool | None = None,
+        kind: str = "OAuthException",
     ) -> None:
         super().__init__(message)
         self.status = status
-        error: dict[str, Any] = {"message": message, "type": "OAuthException"}
+        error: dict[str, Any] = {"message": message, "type": kind}
         optional = {"code": code, "error_subcode": subcode, "is_transient": transient}
         error |= {name: value for name, value in optional.items() if value is not None}
         self.body = {"error": {**error, "fbtrace_id": "ASimulatedTrace"}}

@@ -178,6 +178,15 @@ class CursorRefused(ObjectRefused):
     """A cursor has expired, or points deeper than Meta allows."""
 
 
+class RequestUnsupported(GraphError):
+    """Meta does not serve this kind of request now. It has met all accounts of an app at once, so
+    it proves nothing about an object or a page."""
+
+
+class SendingRestricted(GraphError):
+    """Meta restricts the page from sending messages for a time. Reading is not restricted."""
+
+
 class ListRefused(GraphError):
     """Meta refuses to list a page's threads, with any page size."""
 
@@ -208,6 +217,29 @@ class TokenDead(PageOwnerMustAct):
 
 class PermissionMissing(PageOwnerMustAct):
     """The token lacks a permission, such as pages_messaging."""
+
+
+class ContactTermsNotAccepted(PageOwnerMustAct):
+    """An admin of the page has to accept the Page Contact Terms. A new token does not help."""
+
+    def name_page(self, page_id: str) -> None:
+        self.args = (
+            f"An admin of page {page_id} has to accept Meta's Page Contact Terms, on the page's own"
+            f" account; its token stays valid. The page is then synced again without further steps."
+            f" Meta's error: {self}",
+        )
+
+
+def refusal_of(error: GraphError) -> str:
+    """The kind of an error with which Meta refuses a page, as the database groups them: Meta's code
+    and subcode, or a name."""
+    names = {
+        ContactTermsNotAccepted: "terms",
+        SendingRestricted: "sending",
+        RequestUnsupported: "unsupported",
+    }
+    code = "/".join(str(number) for number in (error.code, error.subcode) if number is not None)
+    return names.get(type(error), code or type(error).__name__)
 
 
 # -- Errors that nobody foresaw -----------------------------------------------------------------

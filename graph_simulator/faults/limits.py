@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from email.utils import formatdate
 from math import ceil
 
 from graph_simulator.call import Call
 from graph_simulator.call_log import Block, Hint
 from graph_simulator.errors import ApiError
 from graph_simulator.faults.types import ALWAYS, call_fault
-from graph_simulator.usage import Scope, usage_header
+from graph_simulator.usage import Scope, repeated_usage_header, usage_header
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class _Quota:
 
 _QUOTAS = {
     "app_limit": _Quota(4, "(#4) Application request limit reached", "app", 1504022),
+    "application_limit": _Quota(341, "(#341) Application limit reached", "app"),
     "token_limit": _Quota(17, "(#17) User request limit reached", "app"),
     "page_limit": _Quota(32, "(#32) Page request limit reached", "page"),
     "custom_limit": _Quota(
@@ -54,6 +56,12 @@ def check_blocks(call: Call) -> None:
 def app_limit(call: Call, *, seconds: float = 2.0, hint: Hint = "retry_after") -> None:
     """Code 4, the app's limit: refuses every call of every page for `seconds`."""
     _block(call, "app_limit", None, seconds, hint)
+
+
+@call_fault()
+def application_limit(call: Call, *, seconds: float = 2.0, hint: Hint = "retry_after") -> None:
+    """Code 341, the app's limit by another code: refuses every call of every page for `seconds`."""
+    _block(call, "application_limit", None, seconds, hint)
 
 
 @call_fault()
@@ -92,6 +100,14 @@ def usage(call: Call, *, percent: int = 80, scope: Scope = "business") -> None:
     call.headers |= usage_header(scope, call.page.id, percent)
 
 
+@call_fault(ALWAYS)
+def other_usage(call: Call, *, kind: str = "ads_insights", minutes: int = 60) -> None:
+    """Successes and errors report that another use case of the business, `kind`, is used up, and
+    for how many `minutes`. Its business id stands twice in the header: also with a little use of
+    the use case messenger."""
+    call.headers |= repeated_usage_header(call.page.id, kind, minutes)
+
+
 def _is_too_fast(call: Call, calls_per_second: float, slack: int) -> bool:
     return call.log.count_within(call.page.id, 1.0, call.at) > calls_per_second + slack
 
@@ -114,6 +130,10 @@ def _refuse(call: Call, block: Block) -> None:
     quota, left = _QUOTAS[block.quota], block.until - time.monotonic()
     if block.hint == "retry_after":
         call.headers["Retry-After"] = str(max(1, ceil(left)))
+    if block.hint == "date":
+        call.headers["Retry-After"] = formatdate(time.time() + ceil(left), usegmt=True)
+    if block.hint == "nonsense":
+        call.headers["Retry-After"] = "nan"
     if block.hint == "header":
         call.headers |= usage_header(
             quota.usage, call.page.id, 100, kind=quota.kind, regain_seconds=max(1.0, left)

@@ -67,3 +67,24 @@ def thread_permission_lost(call: Call) -> None:
     """Code 100, subcode 33, as if deleted, for every call of a single thread. The list still
     works."""
     raise not_found(call.world.thread_id(call.page, call.number))
+
+
+@call_fault(ALWAYS)
+def sending_restricted(call: Call) -> None:
+    """403 with code 10, subcode 1893063: the page is temporarily restricted from sending."""
+    message = "(#10) This Page is temporarily restricted from sending messages"
+    raise ApiError(403, 10, message, 1893063)
+
+
+@call_fault(ALWAYS)
+def contact_terms(call: Call) -> None:
+    """500 with code 2, subcode 2018344: an admin must accept the Page Contact Terms."""
+    message = "The Page admin must accept the Page Contact Terms"
+    raise ApiError(500, 2, message, 2018344)
+
+
+@call_fault(ALWAYS)
+def request_unsupported(call: Call) -> None:
+    """Code 100, "Unsupported request - method type", which has met all accounts of an app at
+    once."""
+    raise ApiError(400, 100, "Unsupported request - method type: get", kind="IGApiException")

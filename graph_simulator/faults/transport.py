@@ -1,5 +1,8 @@
 """Faults of the transport: server errors, dropped connections, bodies that are not JSON."""
 
+from collections.abc import Callable
+from typing import Literal
+
 from starlette.responses import HTMLResponse, Response
 
 from graph_simulator.call import Call
@@ -8,8 +11,17 @@ from graph_simulator.faults.types import ALWAYS, call_fault
 from graph_simulator.responses import CutResponse, ReplaceResponse, wait_for_disconnect
 
 _HTML = "<!DOCTYPE html><html><head><title>Sorry, something went wrong.</title></head></html>"
+_GATEWAY = "<html><head><title>504 Gateway Time-out</title></head></html>"
 _TOO_MUCH = "Please reduce the amount of data you're asking for, then retry your request"
 _UNAVAILABLE = "Service temporarily unavailable"
+
+LargeRequestError = Literal["code_2", "code_1_99", "code_minus_3", "html_504", "stall"]
+_LARGE_REQUEST_ERRORS: dict[str, Callable[[], ApiError]] = {
+    "code_2": lambda: ApiError(500, 2, _UNAVAILABLE, transient=True),
+    "code_1_99": lambda: ApiError(500, 1, "An unknown error occurred", 99),
+    "code_minus_3": lambda: ApiError(400, -3, "Too many entities were requested at once"),
+    "stall": lambda: ApiError(500, 2, _UNAVAILABLE, transient=True),
+}
 
 
 @call_fault()
@@ -28,6 +40,18 @@ def code_1(call: Call) -> None:
 def code_2(call: Call) -> None:
     """500 with code 2, service temporarily unavailable."""
     raise ApiError(500, 2, _UNAVAILABLE, transient=True)
+
+
+@call_fault()
+def temporary_code(call: Call, *, code: int = -1) -> None:
+    """400 with a code that means "retry later": -1, -2, -3, 1200, or one that nobody knows."""
+    raise ApiError(400, code, "An error occurred. Please try again later")
+
+
+@call_fault()
+def marked_transient(call: Call, *, code: int = 100) -> None:
+    """400 with a code that is permanent elsewhere, here marked as transient."""
+    raise ApiError(400, code, "The request could not be completed", transient=True)
 
 
 @call_fault()
@@ -83,6 +107,34 @@ def truncated_json(call: Call) -> None:
 async def stall(call: Call, *, seconds: float = 30.0) -> None:
     """A normal response after `seconds` without a byte."""
     await wait_for_disconnect(call.request, seconds)
+
+
+def _is_large(call: Call, weight: int, **_: object) -> bool:
+    return call.weight > weight
+
+
+@call_fault(ALWAYS, ("conversations", "messages", "thread"), _is_large)
+async def large_request_fails(
+    call: Call, *, weight: int = 1000, style: LargeRequestError = "code_2"
+) -> None:
+    """An error that does not name the size, for every call that requests more than `weight`
+    records (see too_much_data): code_2; code_1_99, an unknown error; code_minus_3; html_504, a
+    gateway's page; stall, no answer within 30 seconds."""
+    if style == "html_504":
+        raise ReplaceResponse(HTMLResponse(_GATEWAY, 504))
+    if style == "stall":
+        await wait_for_disconnect(call.request, 30.0)
+    raise _LARGE_REQUEST_ERRORS[style]()
+
+
+def _has_a_larger_limit(call: Call, maximum: int) -> bool:
+    return call.requested_limit > maximum
+
+
+@call_fault(ALWAYS, ("conversations", "messages"), _has_a_larger_limit)
+def limit_refused(call: Call, *, maximum: int = 100) -> None:
+    """Code 100 for a `limit` over `maximum`, instead of a list that is cut silently."""
+    raise ApiError(400, 100, f"(#100) The 'limit' parameter should not exceed {maximum}")
 
 
 @call_fault(

@@ -11,10 +11,10 @@ import requests
 import urllib3
 
 from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.graph.retry_after import parse_retry_after
 from messenger_pipeline.redaction import RedactingFilter, remember_secret
 
 _TIMEOUT = (5.0, 10.0)  # seconds to connect, and between two bytes of the answer
-_MAX_RETRY_AFTER = 24 * 3600.0  # seconds
 
 # urllib3 logs each URL.
 logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
@@ -44,8 +44,9 @@ class Notifier:
         """Send a message. Raises NotificationFailed."""
         try:
             with requests.post(
-                self._url, json=message, timeout=_TIMEOUT, allow_redirects=False, stream=True
-            ) as response:
+                self._url, json=message, auth=self._authorize, timeout=_TIMEOUT,
+                allow_redirects=False, stream=True,
+            ) as response:  # fmt: skip
                 if response.status_code // 100 == 2:
                     return  # accepted, even if the rest of the answer never arrives
                 body = _start_of_body(response)
@@ -53,6 +54,12 @@ class Notifier:
             # Not chained: the original contains the URL.
             raise NotificationFailed(_reason(error), unavailable=True) from None
         raise _refusal(response, body)
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Use the user and password of the URL, if it has them. Without an `auth`, requests would
+        send those that ~/.netrc has for the host, or as its default."""
+        user, password = requests.utils.get_auth_from_url(self._url)
+        return requests.auth.HTTPBasicAuth(user, password)(request) if user else request
 
 
 def _start_of_body(response: requests.Response) -> bytes:
@@ -87,12 +94,5 @@ def _refusal(response: requests.Response, body: bytes) -> NotificationFailed:
     if status in (401, 403, 404, 410) or status // 100 == 3:
         reason += ". Is MESSENGER_ALERT_URL still right?"
     unavailable = status in (408, 429) or status >= 500
-    seconds = _retry_after(response) if unavailable else 0.0
-    return NotificationFailed(reason, unavailable=unavailable, retry_after=seconds)
-
-
-def _retry_after(response: requests.Response) -> float:
-    try:
-        return min(max(float(response.headers.get("Retry-After", 0)), 0.0), _MAX_RETRY_AFTER)
-    except ValueError:
-        return 0.0
+    seconds = parse_retry_after(response.headers) if unavailable else None
+    return NotificationFailed(reason, unavailable=unavailable, retry_after=seconds or 0.0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from messenger_pipeline.db.page_checks import PageCheck, record_page_check
 from messenger_pipeline.db.pages import PageRecord, get_page
 from messenger_pipeline.db.rate import Budget, Pacer
+from messenger_pipeline.db.refusals import record_page_refusal
 from messenger_pipeline.engine import Engine, token_of
 from messenger_pipeline.errors import (
     DatabaseUnavailable,
@@ -25,6 +26,8 @@ from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.redaction import redact
 
 _RESERVE_PERCENT = 25  # of Meta's quota, left for syncs
+_INVALID_CODE = "190"
+"""What an invalid token counts as among the errors that pages meet: Meta's code."""
 _NO_APP = "default"
 """MESSENGER_APP_ID if it is not set."""
 
@@ -107,6 +110,8 @@ def check_page(engine: Engine, page_id: str, stop: threading.Event) -> PageCheck
         check, dead = _check_token(engine, client, pacer, token)
         if not dead:
             check = _check_subscription(engine, client, page, check, token)
+    if dead and _is_the_apps(engine, page, dead):
+        check, dead = PageCheck(error=dead), None
     record_page_check(engine.database, page, check, dead)
     return check
 
@@ -132,6 +137,15 @@ def _check_token(
     if state.valid:
         return check, None
     return check, redact(f"Meta reports the token as invalid: {state.reason or ''}", token)
+
+
+def _is_the_apps(engine: Engine, page: PageRecord, dead: str) -> bool:
+    """Whether Meta rejects the tokens of several pages at once: then it refuses the app, and no
+    page is marked."""
+    found = record_page_refusal(
+        engine.database, page.facebook_page_id, engine.app_id, _INVALID_CODE, dead
+    )
+    return found is not None
 
 
 def _token_state(engine: Engine, client: GraphClient, pacer: Pacer, token: str) -> TokenState:

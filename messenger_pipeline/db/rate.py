@@ -2,6 +2,8 @@
 
 import hashlib
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,7 +41,17 @@ class Budget:
             "page": f"page:{self.page}",
             "token": f"token:{fingerprint}",
             "app": f"app:{self.app}",
+            "refused": f"refused:{self.app}",
         }
+
+    @property
+    def calls_in_a_row(self) -> tuple[int, float]:
+        """How many calls may follow each other, and the seconds between the first of them and the
+        one behind the last: see reserve_graph_call."""
+        calls = max(1, int(self.calls_per_second))
+        if self.calls_per_second < 1:
+            return calls, 1 / self.calls_per_second + 0.1
+        return calls, 1.1 * calls / self.calls_per_second
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,10 @@ class Pacer:
         self._stop = stop
         self._on_wait = on_wait
         self._limit: str | None = None
+        self.app = budget.app
+        calls, self._seconds = budget.calls_in_a_row
+        self._recent: deque[float] = deque(maxlen=calls)
+        self._is_connected = False
         self._recorded: dict[str, int] = {}
         self.waited = 0.0
         """Seconds waited so far because of Meta's limits."""
@@ -84,11 +100,21 @@ class Pacer:
             reserve_percent=self._budget.reserve_percent,
             patience=PATIENCE,
         )
-        seconds, paused = call.seconds, call.paused_scope
-        if paused is not None:
-            error = RateLimited(f"Meta's limit of {paused.partition(':')[0]} is reached")
-            error.seconds = seconds
+        if call.paused_scope is not None:
+            error = RateLimited(_reason(call.paused_scope))
+            error.seconds = call.seconds
             raise error
+        self._wait(max(call.seconds, self._seconds_left()))
+        self._recent.append(time.monotonic())
+
+    def _seconds_left(self) -> float:
+        """Seconds until the next call of this process. Usually less than the shared budget's, but
+        an earlier call may have been sent later than its slot."""
+        if len(self._recent) < (self._recent.maxlen or 1):
+            return 0.0
+        return self._recent[0] + self._seconds - time.monotonic()
+
+    def _wait(self, seconds: float) -> None:
         if seconds > 0:
             self.waited += seconds
             if seconds >= _REPORTED_SECONDS:
@@ -99,7 +125,11 @@ class Pacer:
                 raise Stopped("stop requested")
 
     def record_usage(self, app: int, page: int) -> None:
-        """Record the used percentage of the app's and the page's quota."""
+        """Record the used percentage of the app's and the page's quota, after each answer."""
+        if self._recent and not self._is_connected:
+            # The first call had to connect: Meta may have received it only a moment ago.
+            self._is_connected = True
+            self._recent[-1] = time.monotonic()
         changed = {
             kind: percent
             for kind, percent in (("app", app), ("page", page))
@@ -115,12 +145,21 @@ class Pacer:
             )
 
     def pause(self, scope: str, seconds: float | None) -> float:
-        """Pause an app, token or page for `seconds`, or a default if Meta stated no time (None).
+        """Pause an app, token or page for `seconds`, or a default if Meta stated no time (None), or
+        none that makes sense.
 
         Returns the length of the pause in seconds.
         """
+        stated = seconds if seconds is not None and seconds > 0 else None
         paused: float = self._database.value(
-            "pause_graph_api", scope=self._scopes[scope], seconds=seconds
+            "pause_graph_api", scope=self._scopes[scope], seconds=stated
         )
         self._limit = f"limit of the {scope}"
         return paused
+
+
+def _reason(paused_scope: str) -> str:
+    kind = paused_scope.partition(":")[0]
+    if kind == "refused":
+        return "Meta refuses the app's calls for several pages at once: see the alert app_refused"
+    return f"Meta's limit of {kind} is reached"

@@ -1,8 +1,6 @@
 """HTTP to the Graph API: one page's token, one connection kept alive, one retry layer."""
 
 import logging
-import re
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -10,12 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-import requests
 import stamina
-import urllib3
 
 from messenger_pipeline.errors import (
-    GraphConfigurationError,
     GraphError,
     RateLimited,
     TransientError,
@@ -38,7 +33,6 @@ from messenger_pipeline.graph.models import (
     thread_fields,
 )
 from messenger_pipeline.graph.pace import MAX_PAUSE, Pace, Unpaced
-from messenger_pipeline.graph.proof import app_secret_proof
 from messenger_pipeline.graph.reading import (
     UnparsedThreads,
     parse_cursor,
@@ -48,10 +42,8 @@ from messenger_pipeline.graph.reading import (
     parse_page,
     parse_profile,
 )
-from messenger_pipeline.redaction import RedactingFilter, kept_secret, redact
-
-# The query contains appsecret_proof, and urllib3 logs it.
-logging.getLogger("urllib3.connectionpool").addFilter(RedactingFilter())
+from messenger_pipeline.graph.transport import RawAnswer, Transport
+from messenger_pipeline.redaction import kept_secret, redact
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +54,7 @@ def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
 
 stamina.instrumentation.set_on_retry_hooks([_log_retry])
 
-_TIMEOUT, _ATTEMPTS = (10.0, 60.0), 5  # seconds to connect, and between two bytes of the answer
+_ATTEMPTS = 5  # of a call that meets transient errors
 
 Content = TypeVar("Content")
 
@@ -95,16 +87,13 @@ class GraphClient:
     """Calls the API as one page. Use as a context manager."""
 
     def __init__(self, api: GraphApi, token: str, pace: Pace) -> None:
-        self._api = api
         self._token = token
         self._pace = pace
         self.calls = 0
         """Calls made so far, including failed ones."""
         self.errors: Counter[str] = Counter()
         """Failed calls by Meta's code, else by HTTP status, else `no answer`."""
-        self._session = requests.Session()
-        # A bearer token, not access_token= in the query: URLs end up in logs.
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._transport = Transport(api.url, api.version, api.app_secret, token)
         self._open = ExitStack()
 
     def __enter__(self) -> "GraphClient":
@@ -112,7 +101,7 @@ class GraphClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session.close()
+        self._transport.close()
         self._open.close()
 
     def fetch_page(self, page_id: str) -> Answer[PageProfile]:
@@ -131,7 +120,14 @@ class GraphClient:
         self._get(f"{page_id}/conversations", parameters, parse_list, attempts=1)
 
     def fetch_conversations(
-        self, page_id: str, platform: str, *, limit: int, messages: int, after: str | None = None
+        self,
+        page_id: str,
+        platform: str,
+        *,
+        limit: int,
+        messages: int,
+        after: str | None = None,
+        attempts: int | None = None,
     ) -> Answer[UnparsedThreads]:
         """One answer of the page's threads, newest first, each with its newest messages.
 
@@ -140,20 +136,23 @@ class GraphClient:
         parameters = {"platform": platform, "fields": thread_fields(messages), "limit": str(limit)}
         if after is not None:
             parameters["after"] = after
-        return self._get(f"{page_id}/conversations", parameters, parse_cursor)
+        return self._get(f"{page_id}/conversations", parameters, parse_cursor, attempts)
 
-    def fetch_thread(self, thread_id: str, *, messages: int) -> Answer[Listing[Thread]]:
+    def fetch_thread(
+        self, thread_id: str, *, messages: int, attempts: int | None = None
+    ) -> Answer[Listing[Thread]]:
         """One thread, as a list of one. Raises ObjectRefused if it is gone."""
-        return self._get(thread_id, {"fields": thread_fields(messages)}, parse_one_thread)
+        fields = {"fields": thread_fields(messages)}
+        return self._get(thread_id, fields, parse_one_thread, attempts)
 
     def fetch_messages(
-        self, thread_id: str, *, limit: int, after: str | None = None
+        self, thread_id: str, *, limit: int, after: str | None = None, attempts: int | None = None
     ) -> Answer[Listing[Message]]:
         """One answer of a thread's messages, newest first."""
         parameters = {"fields": MESSAGE_FIELDS, "limit": str(limit)}
         if after is not None:
             parameters["after"] = after
-        return self._get(f"{thread_id}/messages", parameters, parse_messages)
+        return self._get(f"{thread_id}/messages", parameters, parse_messages, attempts)
 
     def fetch_profile(self, contact_id: str, platform: str) -> Answer[str | None]:
         """A contact's name. Meta often refuses it permanently: ObjectRefused.
@@ -187,16 +186,16 @@ class GraphClient:
         path: str,
         parameters: dict[str, str],
         parse: Callable[[bytes], Content],
-        attempts: int = _ATTEMPTS,
+        attempts: int | None = None,
     ) -> Answer[Content]:
-        """Retry transient errors a few times, and wait for limits that pass soon.
+        """Retry transient errors, up to 5 attempts by default, and wait for limits that pass soon.
 
         Waiting for a limit uses up no retry.
         """
         paused = 0.0
         while True:
             try:
-                return self._get_with_retries(path, parameters, parse, attempts)
+                return self._get_with_retries(path, parameters, parse, attempts or _ATTEMPTS)
             except _LimitReached as reached:
                 limited = reached.error
                 limited.seconds = self._pace.pause(limited.scope, limited.seconds)
@@ -221,13 +220,13 @@ class GraphClient:
     ) -> Answer[Content]:
         self._pace.wait()
         self.calls += 1
-        response, body = self._send(path, parameters)
-        date = answer_date(response.headers)
-        usage = parse_usage(response.headers)
+        raw = self._send(path, parameters)
+        date = answer_date(raw.headers)
+        usage = parse_usage(raw.headers)
         # Error answers have usage headers too.
         self._pace.record_usage(usage.app, max(usage.page, usage.business))
         try:
-            content = self._content(response, body, parse)
+            content = self._content(raw, parse)
         except GraphError as error:
             self.errors[error_key(error)] += 1
             if isinstance(error, RateLimited):
@@ -238,53 +237,29 @@ class GraphClient:
             self._pace.pause("page", usage.regain_seconds)
         return Answer(content, date)
 
-    def _send(self, path: str, parameters: dict[str, str]) -> tuple[requests.Response, bytes]:
-        """Send one request; returns the response with its body."""
-        url = f"{self._api.url}/{self._api.version}/{path}"
+    def _send(self, path: str, parameters: dict[str, str]) -> RawAnswer:
         try:
-            # Read in one go: requests itself reads ten kilobytes at a time.
-            with self._session.get(
-                url, params=parameters | self._proof(), timeout=_TIMEOUT,
-                allow_redirects=False, stream=True,
-            ) as response:  # fmt: skip
-                return response, response.raw.read(decode_content=True)
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise GraphConfigurationError(
-                f"{self._redact(error)}. Correct MESSENGER_GRAPH_URL."
-            ) from None
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Not chained: the original contains the URL with its proof.
+            return self._transport.get(path, parameters)
+        except TransientError:
             self.errors["no answer"] += 1
-            raise TransientError(f"No answer from {self._api.url}: {self._redact(error)}") from None
+            raise
 
-    def _content(
-        self, response: requests.Response, body: bytes, parse: Callable[[bytes], Content]
-    ) -> Content:
-        if response.status_code == 200:
+    def _content(self, raw: RawAnswer, parse: Callable[[bytes], Content]) -> Content:
+        if raw.status == 200:
             try:
-                return parse(body)
+                return parse(raw.body)
             except UnexpectedAnswer as error:
                 # An error with status 200, a truncated body, or indeed another shape.
-                stated = self._error(response, body)
-                if stated is None and not body.rstrip().endswith((b"}", b"]")):
+                stated = self._error(raw)
+                if stated is None and not raw.body.rstrip().endswith((b"}", b"]")):
                     stated = TransientError("The answer is truncated", status=200)
                 raise (stated or error) from None
-        stated = self._error(response, body)
-        raise stated or UnexpectedAnswer(
-            "The answer is neither a success nor an error", status=response.status_code
+        raise self._error(raw) or UnexpectedAnswer(
+            "The answer is neither a success nor an error", status=raw.status
         )
 
-    def _error(self, response: requests.Response, body: bytes) -> GraphError | None:
-        return parse_error(response.status_code, body, response.headers, self._token)
-
-    def _proof(self) -> dict[str, str]:
-        if self._api.app_secret is None:
-            return {}
-        return app_secret_proof(self._api.app_secret, self._token, time.time())
-
-    def _redact(self, error: Exception) -> str:
-        # urllib3 repeats the whole URL in the middle of its message.
-        return self.redact(re.sub(r" with url: \S+", "", str(error)))
+    def _error(self, raw: RawAnswer) -> GraphError | None:
+        return parse_error(raw.status, raw.body, raw.headers, self._token)
 
 
 def _should_retry(error: Exception) -> bool | float:

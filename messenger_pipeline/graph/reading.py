@@ -269,7 +269,7 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         return _replace_surrogates(json.loads(body))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -7,11 +7,15 @@ from messenger_pipeline.db.pages import mark_for_reauthorization
 from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.sessions import suspend_session
 from messenger_pipeline.errors import (
+    ContactTermsNotAccepted,
     DatabaseError,
     DatabaseUnavailable,
+    GraphError,
     PageOwnerMustAct,
     PipelineError,
     RateLimited,
+    RequestUnsupported,
+    SendingRestricted,
     Stopped,
     TokenDead,
     reason_of,
@@ -24,6 +28,8 @@ _RETRY_SECONDS = 30
 """How long a session waits at least after an error: longer if it makes no progress."""
 _CONFIRM_SECONDS = 60
 """A page is switched off once Meta refuses it again after this time."""
+_TERMS_SECONDS = 3600
+"""How long a session waits for an admin of the page who has to accept Meta's terms."""
 
 
 def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
@@ -41,6 +47,7 @@ def record_ending(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
         with suppress(DatabaseError):
             session_id = run.session.sync_session_id
             add_effort(run.database, session_id, run.take_effort(), outcome)
+            run.sizes.save()
 
 
 def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | None:
@@ -54,16 +61,12 @@ def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | 
         return _suspend(run, seconds, waiting_for=str(limited)) or (
             f"rate limited, can be resumed in {seconds:.0f} s: {limited}"
         )
-    except PageOwnerMustAct as error:
-        # Both are refused if another run has the lease: that run finds out by itself.
-        with suppress(DatabaseError):
-            is_marked = mark_for_reauthorization(
-                run.database, run.page, run.fence, str(error),
-                refused="token" if isinstance(error, TokenDead) else "permission",
-                seconds=_CONFIRM_SECONDS,
-            )  # fmt: skip
-            _suspend(run, 0 if is_marked else _CONFIRM_SECONDS, str(error))
-        error.name_page(run.page.facebook_page_id)
+    except (PageOwnerMustAct, RequestUnsupported, SendingRestricted) as error:
+        paused = _suspend_refused(run, error)
+        if paused is not None:
+            return paused
+        if isinstance(error, PageOwnerMustAct):
+            error.name_page(run.page.facebook_page_id)
         raise
     except DatabaseUnavailable:
         raise  # the pool has waited for it; the session is open, as the last load left it
@@ -76,6 +79,33 @@ def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | 
         with suppress(DatabaseError):
             _suspend(run, _RETRY_SECONDS, reason_of(error))
         raise
+    return None
+
+
+def _suspend_refused(run: SyncRun, error: GraphError) -> str | None:
+    """Suspend the run's session after an error with which Meta refuses the page.
+
+    Returns why there is more to do if it refuses the app instead, which no page's owner can mend.
+    Else returns None, and marks the page once its owner has to authorize it again.
+    """
+    # Each is refused if another run has the lease: that run finds out by itself.
+    with suppress(DatabaseError):
+        seconds = run.record_refusal(error)
+        if seconds is not None:
+            refused = f"Meta refuses the app's calls for several pages at once: {error}"
+            cancelled = _suspend(run, seconds, waiting_for=refused)
+            return cancelled or f"can be resumed in {seconds:.0f} s: {refused}"
+        pause = _CONFIRM_SECONDS
+        if isinstance(error, ContactTermsNotAccepted):
+            pause = _TERMS_SECONDS
+        elif isinstance(error, PageOwnerMustAct):
+            is_marked = mark_for_reauthorization(
+                run.database, run.page, run.fence, str(error),
+                refused="token" if isinstance(error, TokenDead) else "permission",
+                seconds=_CONFIRM_SECONDS,
+            )  # fmt: skip
+            pause = 0 if is_marked else _CONFIRM_SECONDS
+        _suspend(run, pause, str(error))
     return None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from messenger_pipeline.db.gaps import Gap, begin_gap, list_due_gaps, release_gaps
 from messenger_pipeline.errors import (
+    ContactTermsNotAccepted,
     CursorRefused,
     DatabaseError,
     ObjectRefused,
@@ -26,6 +27,7 @@ from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.paging import Pager
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import WITHHELD, Plan, parse_history, reaches
+from messenger_pipeline.sync.request_sizes import RequestSizes, SizedRequests
 from messenger_pipeline.sync.response import PreparedResponse, load_response, prepare_response
 from messenger_pipeline.sync.sync_run import SyncRun
 
@@ -74,7 +76,7 @@ def _walk(run: SyncRun, *, own: bool, until: float | None = None) -> None:
         begin_gap(run.database, gap.id)
         begun.add(gap.id)
 
-    reader = GapReader(run.client, run.blame, begin)
+    reader = GapReader(run.client, run.blame, begin, run.sizes)
     try:
         while gaps := list_due_gaps(run.database, page_id, session, own=own, limit=_GAPS):
             put_off: set[int] = set()
@@ -100,13 +102,20 @@ class GapReader:
     """Reads gaps, one after another. The batch size is kept from one gap to the next."""
 
     def __init__(
-        self, client: GraphClient, blame: Blame, begin: Callable[[Gap], None] = lambda _gap: None
+        self,
+        client: GraphClient,
+        blame: Blame,
+        begin: Callable[[Gap], None] = lambda _gap: None,
+        sizes: RequestSizes | None = None,
     ) -> None:
-        """`begin` is called before the first request for each gap."""
+        """`begin` is called before the first request for each gap. `sizes` are those that Meta is
+        known to answer."""
         self._client = client
         self._blame = blame
         self._begin = begin
-        self._size = _HISTORY
+        self._requests = SizedRequests(
+            sizes or RequestSizes(), "history", _HISTORY, blame.require_answer
+        )
 
     def fetch_steps(
         self, gaps: list[Gap], put_off: Collection[int] = frozenset()
@@ -154,24 +163,15 @@ class GapReader:
             yield step
             if step.is_last:
                 return
-            self._size = self._size.larger()
             reached = min(reached, step.move["newest_time"] or reached)
 
     def _fetch(self, gap: Gap, after: str | None) -> Answer[Listing[Message]]:
-        """One answer of a gap's messages, requested in smaller sizes while that is too much.
-
-        Raises TooMuchData if Meta refuses one message.
-        """
-        while True:
-            try:
-                return self._client.fetch_messages(
-                    gap.thread_id, limit=self._size.limit, after=after
-                )
-            except TooMuchData:
-                smaller = self._size.smaller()
-                if smaller is None:
-                    raise
-                self._size = smaller
+        """One answer of a gap's messages, requested in smaller sizes while that is too much."""
+        return self._requests.fetch(
+            lambda size, attempts: self._client.fetch_messages(
+                gap.thread_id, limit=size.limit, after=after, attempts=attempts
+            )
+        )
 
 
 def _step(gap: Gap, answer: Answer[Listing[Message]]) -> GapStep:
@@ -197,6 +197,8 @@ def _failed(gap: Gap, reason: str) -> GapStep:
 
 def _refused(gap: Gap, error: Exception) -> GapStep:
     """The step after an error of one gap: a refusal leaves it unreadable, others put it off."""
+    if isinstance(error, ContactTermsNotAccepted):
+        return _failed(gap, str(error))  # until a person has accepted them
     if isinstance(error, (ObjectRefused, PageOwnerMustAct, TooMuchData)):
         # Meta may refuse the details of old messages; the thread itself still exists.
         return _unreadable(gap, None, str(error))

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from messenger_pipeline.db.gaps import begin_thread, release_threads
 from messenger_pipeline.db.sessions import list_unseen_threads
-from messenger_pipeline.errors import DatabaseError, ThreadSetAside, TooMuchData, reason_of
+from messenger_pipeline.errors import DatabaseError, ThreadSetAside, reason_of
 from messenger_pipeline.graph.client import Answer
 from messenger_pipeline.graph.models import Listing, Thread
 from messenger_pipeline.rows import GapRow
 from messenger_pipeline.sync.batch_size import BatchSize
 from messenger_pipeline.sync.pipeline import prefetched
 from messenger_pipeline.sync.plan import Plan
+from messenger_pipeline.sync.request_sizes import SizedRequests
 from messenger_pipeline.sync.response import (
     PreparedResponse,
     load_response,
@@ -44,9 +45,10 @@ def walk_known_threads(run: SyncRun) -> None:
     becomes a gap that is put off; so does one that ended its process three times.
     """
     page_id, begun = run.page.facebook_page_id, set[str]()
+    requests = SizedRequests(run.sizes, "thread", _ONE_THREAD, run.blame.require_answer)
     try:
         while threads := list_unseen_threads(run.database, run.session.sync_session_id, _THREADS):
-            with prefetched(_fetch_threads(run, threads, begun)) as answers:
+            with prefetched(_fetch_threads(run, threads, requests, begun)) as answers:
                 for answer in answers:
                     _load(run, answer)
                     begun.discard(answer.thread_id)
@@ -57,7 +59,9 @@ def walk_known_threads(run: SyncRun) -> None:
             release_threads(run.database, page_id, sorted(begun))
 
 
-def _fetch_threads(run: SyncRun, thread_ids: list[str], begun: set[str]) -> Iterator[_ThreadAnswer]:
+def _fetch_threads(
+    run: SyncRun, thread_ids: list[str], requests: SizedRequests, begun: set[str]
+) -> Iterator[_ThreadAnswer]:
     """`begun` gets the threads whose requests are counted."""
     for thread_id in thread_ids:
         try:
@@ -65,7 +69,7 @@ def _fetch_threads(run: SyncRun, thread_ids: list[str], begun: set[str]) -> Iter
             begun.add(thread_id)
             if deaths >= MAX_DEATHS:
                 raise ThreadSetAside(f"Reading it ended the process {deaths} times in a row.")
-            answer = _fetch_thread(run, thread_id)
+            answer = _fetch_thread(run, thread_id, requests)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next thread is read
             run.blame.require_own_fault(error)
             yield _ThreadAnswer(thread_id, None, error)
@@ -74,17 +78,13 @@ def _fetch_threads(run: SyncRun, thread_ids: list[str], begun: set[str]) -> Iter
             yield _ThreadAnswer(thread_id, answer)
 
 
-def _fetch_thread(run: SyncRun, thread_id: str) -> Answer[Listing[Thread]]:
+def _fetch_thread(run: SyncRun, thread_id: str, requests: SizedRequests) -> Answer[Listing[Thread]]:
     """A thread with its newest messages, with fewer of them while Meta refuses it as too much."""
-    size = _ONE_THREAD
-    while True:
-        try:
-            return run.client.fetch_thread(thread_id, messages=size.nested_limit)
-        except TooMuchData:
-            smaller = size.smaller()
-            if smaller is None:
-                raise
-            size = smaller
+    return requests.fetch(
+        lambda size, attempts: run.client.fetch_thread(
+            thread_id, messages=size.nested_limit, attempts=attempts
+        )
+    )
 
 
 def _load(run: SyncRun, fetched: _ThreadAnswer) -> None:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.errors import (
     CursorRefused,
+    GraphError,
     ListRefused,
     ObjectRefused,
     PageOwnerMustAct,
+    RequestUnsupported,
+    SendingRestricted,
     TooMuchData,
     TransientError,
 )
@@ -21,8 +24,15 @@ from messenger_pipeline.sync.cutoff import Cutoff
 from messenger_pipeline.sync.paging import Pager
 from messenger_pipeline.sync.plan import is_unchanged
 from messenger_pipeline.sync.request_policy import RequestPolicy
+from messenger_pipeline.sync.request_sizes import SMALLER_ATTEMPTS, RequestSizes
 
 KnownThreads = dict[str, ThreadState]
+
+_REFUSALS = (
+    TooMuchData, TransientError, ObjectRefused, PageOwnerMustAct, RequestUnsupported,
+    SendingRestricted,
+)  # fmt: skip
+"""Errors that may mean the size of a request, whatever they state."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,12 @@ class ListReader:
         max_threads: int | None,
         find_known: Callable[[list[str]], KnownThreads] | None,
         was_refused: bool = False,
+        sizes: RequestSizes | None = None,
     ) -> None:
         """`after` is the cursor to start at, None for the top. `find_known` looks up the states of
         threads; give it only where most are stored already: the list is then probed. With
         `was_refused`, Meta refused the list last time: the smallest request shows whether it still
-        does."""
+        does. `sizes` are those that Meta is known to answer."""
         self._client = client
         self._page = page
         self._pager = Pager("The list of conversations", after)
@@ -60,6 +71,8 @@ class ListReader:
         self._left = max_threads
         self._find_known = find_known
         self._was_refused = was_refused
+        self._sizes = sizes or RequestSizes()
+        self._attempts: int | None = None
         self._policy = self._start_policy()
         self._is_answered = False
 
@@ -81,48 +94,51 @@ class ListReader:
         """The next answer, requested in smaller sizes while Meta refuses it as too much."""
         while True:
             size = self._policy.size
+            limit = size.limit if self._left is None else min(size.limit, self._left)
             try:
                 answer = self._client.fetch_conversations(
                     self._page.facebook_page_id,
                     self._page.platform,
-                    limit=size.limit if self._left is None else min(size.limit, self._left),
+                    limit=limit,
                     messages=size.nested_limit,
                     after=self._pager.after,
+                    attempts=1 if size.trial_of else self._attempts,
                 )
-            except (TooMuchData, TransientError, ObjectRefused, PageOwnerMustAct) as error:
+            except _REFUSALS as error:
                 self._shrink(error)
             else:
+                self._attempts = None
                 if self._was_refused:
                     self._was_refused = False
                     self._policy = self._start_policy()
-                else:
+                elif limit == size.limit:
+                    self._sizes.record_answer(self._policy.kind, size)
                     self._policy = self._policy.with_size(size.larger())
                 return answer
 
     def _start_policy(self) -> RequestPolicy:
         return RequestPolicy.start(
+            self._sizes,
             has_cutoff=self._cutoff.time is not None,
             likely_known=self._find_known is not None,
             was_refused=self._was_refused,
         )
 
-    def _shrink(
-        self, error: TooMuchData | TransientError | ObjectRefused | PageOwnerMustAct
-    ) -> None:
+    def _shrink(self, error: GraphError) -> None:
         """Request less next time. Raises what the refusal means if that cannot help.
 
         Under load Meta states other reasons than the size: a control call shows whether it means
-        the page, and whether Meta answers at all.
+        the page, and whether Meta answers at all. A trial of a larger size needs none.
         """
         if isinstance(error, ObjectRefused) and self._pager.after is not None:
             # A page that was listed without a cursor is readable: it is the cursor.
             raise CursorRefused(str(error)) from None
-        if isinstance(error, TransientError) or not (
-            isinstance(error, TooMuchData) or self._is_answered
-        ):
+        is_trial, lasting = bool(self._policy.size.trial_of), isinstance(error, TransientError)
+        if not is_trial and (lasting or not (isinstance(error, TooMuchData) or self._is_answered)):
             check_page(self._client, self._page, error)
             self._is_answered = True
-        smaller = self._policy.size.smaller()
+            self._attempts = SMALLER_ATTEMPTS if lasting else None
+        smaller = self._policy.size.smaller(lasting=lasting)
         if smaller is not None:
             self._policy = self._policy.with_size(smaller)
         elif isinstance(error, TooMuchData) or self._pager.after is not None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from messenger_pipeline.sync.batch_size import BatchSize
+from messenger_pipeline.sync.request_sizes import Kind, RequestSizes
 
 WHOLE = BatchSize(100, 25, max_limit=100, max_nested_limit=25)
 """Threads with their newest messages, for a list of which all may be new."""
@@ -29,15 +30,27 @@ class RequestPolicy:
 
     @classmethod
     def start(
-        cls, *, has_cutoff: bool, likely_known: bool, was_refused: bool = False
+        cls,
+        sizes: RequestSizes,
+        *,
+        has_cutoff: bool,
+        likely_known: bool,
+        was_refused: bool = False,
     ) -> "RequestPolicy":
         """Probe first a list whose threads are likely to be stored already.
 
-        Of a list that Meta refused last time as little as possible is requested.
+        The sizes are those that Meta is known to answer. Of a list that Meta refused last time as
+        little as possible is requested.
         """
         if was_refused:
             return cls(SMALLEST, SMALLEST, probing=likely_known)
-        return cls(WHOLE_INCREMENTAL if has_cutoff else WHOLE, probing=likely_known)
+        whole = sizes.initial("list", WHOLE_INCREMENTAL if has_cutoff else WHOLE)
+        return cls(whole, sizes.initial("probe", PROBE), probing=likely_known)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the next request."""
+        return "probe" if self.probing else "list"
 
     @property
     def size(self) -> BatchSize:

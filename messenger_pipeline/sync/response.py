@@ -81,6 +81,7 @@ def prepare_threads(
 
     `known` are the states of those that were read before; None: they are looked up now.
     """
+    run.record_answer()
     listing = answer.content
     threads = listing.records
     if known is None:

@@ -4,18 +4,22 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pages import PageRecord
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.rate import Pacer
-from messenger_pipeline.errors import Stopped
+from messenger_pipeline.db.refusals import record_page_answer, record_page_refusal
+from messenger_pipeline.db.request_sizes import list_request_sizes, save_request_size
+from messenger_pipeline.errors import GraphError, Stopped, refusal_of
 from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.rows import Source, ThreadState
 from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.pending_threads import PendingThreads
 from messenger_pipeline.sync.plan import Page
+from messenger_pipeline.sync.request_sizes import RequestSizes
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,21 @@ class SyncRun:
     set_aside: int = 0
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
+    sizes: RequestSizes = field(init=False)
     pending: PendingThreads = field(default_factory=PendingThreads)
     blame: Blame = field(init=False)
     progress_logged_at: float = field(init=False)
     _reported: "_Effort" = field(init=False)
+    _is_answered: bool = False
 
     def __post_init__(self) -> None:
         self.step = self.session.step
-        self.blame = Blame(self.client, self.page)
+        self.blame = Blame(self.client, self.page, self.record_refusal)
+        page_id = self.page.facebook_page_id
+        self.sizes = RequestSizes(
+            list_request_sizes(self.database, page_id),
+            partial(save_request_size, self.database, page_id),
+        )
         self.progress_logged_at = self.started_at
         self._reported = _Effort(self.started_at)
 
@@ -69,6 +80,18 @@ class SyncRun:
         """The page, with the source that this run's rows are marked with."""
         source: Source = "initial_sync" if self.is_full else "incremental_sync"
         return Page(self.page.facebook_page_id, source)
+
+    def record_refusal(self, error: GraphError) -> float | None:
+        """Record that Meta refuses the page. Returns the seconds for which all calls of the app
+        pause if several pages meet the same error, else None."""
+        page_id, kind = self.page.facebook_page_id, refusal_of(error)
+        return record_page_refusal(self.database, page_id, self.pacer.app, kind, str(error))
+
+    def record_answer(self) -> None:
+        """Record, once a run, that Meta answers for the page."""
+        if not self._is_answered:
+            self._is_answered = True
+            record_page_answer(self.database, self.page.facebook_page_id, self.pacer.app)
 
     def find_known_threads(self, thread_ids: list[str]) -> dict[str, ThreadState]:
         """The state of each of these threads that is stored, or will be by a pending load."""

@@ -150,6 +150,7 @@ def _reader(
         max_threads=run.limits.max_conversations,
         find_known=run.find_known_threads if likely_known else None,
         was_refused=was_refused,
+        sizes=run.sizes,
     )
 
 

@@ -8,3 +8,10 @@ where in_schema = 'own' and kind = 'table' and name = 'uncovered_messages';
 alter table :own.webhook_hourly_counts drop column received, drop column sent;
 alter table :own.page_checks drop column subscribed_since;
 alter table :data.sync_state drop column restores;
+delete from :own.owned_objects
+where in_schema = 'own' and kind = 'table'
+  and name in ('request_sizes', 'page_refusals', 'app_refusals');
+drop table :own.request_sizes, :own.page_refusals, :own.app_refusals;
+-- The release before has no such pause: a page would wait for a reason that nobody finds.
+delete from :own.graph_api_budget where scope like 'refused:%';
+alter table :own.graph_api_budget drop column recent_calls;

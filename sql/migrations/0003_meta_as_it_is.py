@@ -1,4 +1,4 @@
-"""Meta as it is: what is known of threads, pages and accounts beyond their happy path."""
+"""What Meta is like: accounts, request sizes, errors of several pages at once, coverage."""
 
 from messenger_pipeline.db.migrate import run_beside
 

@@ -1,3 +1,5 @@
+-- Additions to our own schema. The functions of the release before work with them.
+
 -- A thread that is requested alone, of a page whose list Meta refuses, can end its process.
 alter table :own.messenger_threads add column attempts integer not null default 0;
 comment on column :own.messenger_threads.attempts is
@@ -42,3 +44,73 @@ insert into :own.owned_objects (in_schema, kind, name)
 values ('own', 'table', 'uncovered_messages')
 on conflict do nothing;
 select :own.withhold_object('table', ':own.uncovered_messages'::regclass);
+
+-- No second may have more calls than the setting allows: the last few count, not only the last one.
+alter table :own.graph_api_budget add column recent_calls timestamptz[];
+comment on column :own.graph_api_budget.recent_calls is
+    'The places in the queue before last_call_at, oldest first.';
+
+-- What Meta answers of a page: the size of a request is remembered when a larger one failed.
+create table :own.request_sizes (
+    page_id text collate "C" not null,
+    request text not null
+        constraint request_sizes_request check (request in ('list', 'probe', 'thread', 'history')),
+    size_limit integer not null constraint request_sizes_limit check (size_limit > 0),
+    nested_limit integer not null constraint request_sizes_nested check (nested_limit > 0),
+    patience integer not null constraint request_sizes_patience check (patience > 0),
+    updated_at timestamptz not null default now(),
+    constraint request_sizes_pkey primary key (page_id, request)
+);
+comment on table :own.request_sizes is
+    'Sizes of requests that Meta answered after it had refused larger ones. Without a row a page''s'
+    ' requests have their usual size.';
+comment on column :own.request_sizes.request is
+    'list: threads with messages; probe: threads with one message; thread: one thread with'
+    ' messages; history: messages of one thread.';
+comment on column :own.request_sizes.size_limit is 'Records in a request.';
+comment on column :own.request_sizes.nested_limit is 'Messages in each of its threads.';
+comment on column :own.request_sizes.patience is
+    'Answers of this size before a larger one is tried.';
+insert into :own.owned_objects (in_schema, kind, name) values ('own', 'table', 'request_sizes')
+on conflict do nothing;
+select :own.withhold_object('table', ':own.request_sizes'::regclass);
+
+-- What Meta refuses pages, and what it refuses the app: the same error of several pages at once.
+create table :own.page_refusals (
+    page_id text collate "C" not null,
+    error text not null,
+    reason text not null,
+    first_at timestamptz not null default clock_timestamp(),
+    last_at timestamptz not null default clock_timestamp(),
+    constraint page_refusals_pkey primary key (page_id, error)
+);
+comment on table :own.page_refusals is
+    'Errors with which Meta refuses a page, and not only one of its threads, until it answers.';
+comment on column :own.page_refusals.error is
+    'Meta''s code and subcode, such as 190/460, or a name: terms, sending, unsupported.';
+create index page_refusals_recent on :own.page_refusals (error, last_at);
+insert into :own.owned_objects (in_schema, kind, name) values ('own', 'table', 'page_refusals')
+on conflict do nothing;
+select :own.withhold_object('table', ':own.page_refusals'::regclass);
+
+create table :own.app_refusals (
+    app_id text collate "C" not null constraint app_refusals_pkey primary key,
+    error text not null,
+    reason text not null,
+    pages integer not null,
+    since timestamptz not null default clock_timestamp(),
+    pauses integer not null default 1,
+    answered_at timestamptz,
+    answers integer not null default 0
+);
+comment on table :own.app_refusals is
+    'Apps of which Meta refuses the calls: several pages met the same error at once.';
+comment on column :own.app_refusals.pages is 'Pages that met the error.';
+comment on column :own.app_refusals.pauses is 'Pauses since then; each is twice as long.';
+comment on column :own.app_refusals.answered_at is
+    'When Meta answered a call again, which ends it; NULL: it refuses them now.';
+comment on column :own.app_refusals.answers is
+    'How often an answer ended it. Each time twice as many pages have to meet an error for a day.';
+insert into :own.owned_objects (in_schema, kind, name) values ('own', 'table', 'app_refusals')
+on conflict do nothing;
+select :own.withhold_object('table', ':own.app_refusals'::regclass);

@@ -16,6 +16,7 @@ from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault, new_key
+from tests.alerting.evaluation import kinds
 from tests.conftest import Simulated
 from tests.db.test_load import query
 from tests.walking import Connect, Simulate, let_a_minute_pass
@@ -52,6 +53,20 @@ def stored(engine: Engine) -> list[tuple[Any, ...]]:
         "select page_id, token_valid, subscribed, 'messages' = any (subscribed_fields), error"
         " from page_checks order by page_id",
     )
+
+
+def test_tokens_of_several_pages_that_are_invalid_at_once_mark_none_of_them(
+    engine: Engine, simulated: Simulated
+) -> None:
+    ids = [page.id for page in simulated.pages]
+    for page_id in ids:
+        simulated.admin("POST", f"pages/{page_id}/token", {"state": "expired"})
+    check(engine, *ids)
+    for _ in range(2):
+        let_a_minute_pass(engine.database)
+        check(engine, *ids)
+    assert {page.status for page in pages.list_pages(engine.database)} == {"active"}
+    assert kinds(engine.database) == [("app_refused", None)]
 
 
 def test_a_check_stores_the_token_and_subscription(engine: Engine, simulated: Simulated) -> None:

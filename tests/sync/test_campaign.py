@@ -27,7 +27,7 @@ from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import PipelineError
-from messenger_pipeline.graph import client as graph_client
+from messenger_pipeline.graph import transport
 from messenger_pipeline.merge import message_key
 from messenger_pipeline.webhook.drain import drain_batch
 from messenger_pipeline.webhook.names import find_name
@@ -41,6 +41,8 @@ NAMES = sorted(FAULT_TYPES)
 BEFORE_THE_FIRST_SYNC = frozenset({"long_thread"})
 """Adds history below what is there, which Meta never does to a thread that was read."""
 
+LARGE_REQUEST_STYLES = ("code_2", "code_1_99", "code_minus_3", "html_504", "stall")
+
 MEND_BY_TIME = (
     "update thread_gaps set not_before = now() where not_before > now()",
     "update list_gaps set not_before = now() where not_before > now()",
@@ -53,7 +55,7 @@ MEND_BY_TIME = (
 
 @pytest.fixture(autouse=True)
 def without_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.3))
     with stamina.set_testing(True, attempts=3):
         yield
 
@@ -90,9 +92,13 @@ def random_fault(random: Random, name: str, page: Any) -> dict[str, Any]:
         "newest": random.choice([3, 20]),
         "weight": random.choice([5, 60, 1000]),
         "percent": random.choice([60, 97]),
+        "maximum": random.choice([10, 100]),
+        "code": random.choice([-3, -1, 1200, 424242]),
     }
     if name == "future_time":
         values["seconds"] = 3600
+    if name == "large_request_fails":
+        chosen["style"] = random.choice(LARGE_REQUEST_STYLES)
     chosen |= {key: values[key] for key in kind.parameters.model_fields if key in values}
     return chosen
 
@@ -135,6 +141,7 @@ def explained_ids(database: Database, simulated: Simulated, page: Any) -> set[st
             if (
                 {thread_id, message["id"]} & names
                 or message["id"] in records
+                or f'"{thread_id}"' in records  # a thread that Meta listed as its id alone
                 or (gap is not None and gap.newest_time is not None and created <= gap.newest_time)
             ):
                 found.add(message_key(message["id"]))
@@ -253,7 +260,7 @@ def check_the_other_page(
 ) -> None:
     database, well = engine.database, simulated.pages[1]
     # Limits of the app are every page's.
-    if not {"app_limit"} & set(names):
+    if not {"app_limit", "application_limit"} & set(names):
         assert try_walk(engine, well.id, this) == "completed", f"the other page stopped: {this}"
         left = message_ids(simulated, well) - stored_ids(database, well.id)
         assert not left, f"the other page lacks {left}: {this}"

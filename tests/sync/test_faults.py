@@ -13,7 +13,7 @@ import stamina
 from messenger_pipeline.db import pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PageOwnerMustAct, TransientError, UnexpectedAnswer
-from messenger_pipeline.graph import client as graph_client
+from messenger_pipeline.graph import transport
 from messenger_pipeline.graph.client import GraphClient
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, let_a_minute_pass, rows, stored, truth, walk
@@ -94,7 +94,7 @@ def test_a_lasting_error_ends_the_run_and_keeps_what_it_loaded(
 def test_a_call_that_times_out_is_retried(
     small: Simulated, connect: Connect, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph_client, "_TIMEOUT", (1.0, 0.3))
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.3))
     small.fault("stall", seconds=2, after=1)
     assert walk(connect(small), small.page.id).outcome == "completed"
     assert small.hits("stall") == 1
@@ -113,6 +113,116 @@ def test_a_request_refused_as_too_much_data_is_retried_in_smaller_sizes(
     assert walk(connect(simulated), simulated.page.id).outcome == "completed"
     assert simulated.hits("too_much_data") > 0
     assert stored(database) == truth(simulated)
+
+
+@pytest.mark.parametrize("style", ["code_2", "code_1_99", "code_minus_3", "html_504", "stall"])
+def test_a_size_that_fails_without_a_reason_is_halved_and_remembered(
+    simulate: Simulate,
+    connect: Connect,
+    database: Database,
+    requested: list[tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    style: str,
+) -> None:
+    """Threads, their history, and the threads of a list that is refused: in their own sizes."""
+    monkeypatch.setattr(transport, "_TIMEOUT", (1.0, 0.5))
+    simulated = simulate(conversations=120)
+    simulated.fault("long_thread", thread=0, messages=200)
+    simulated.fault("large_request_fails", weight=1000, style=style, edge="conversations")
+    simulated.fault("large_request_fails", weight=60, style=style, edge="messages")
+    engine = connect(simulated)
+    assert walk(engine, simulated.page.id).outcome == "completed"
+    assert stored(database) == truth(simulated)
+    assert requested[:5] == [(100, 25), (50, 25), (25, 25), (27, 25), (29, 25)]
+    failed = simulated.hits("large_request_fails")
+
+    requested.clear()
+    simulated.world.inject(simulated.page, 3, "new", datetime.now(UTC))
+    assert walk(engine, simulated.page.id, mode="full").outcome == "completed"
+    assert stored(database) == truth(simulated)
+    assert simulated.hits("large_request_fails") == failed, "no large request failed again"
+    assert requested[0][1] == 1, "a probe"
+
+
+def test_a_thread_of_a_refused_list_is_requested_with_fewer_messages_and_that_is_remembered(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=12)
+    engine = connect(simulated)
+    walk(engine, simulated.page.id)
+    for number in range(12):
+        simulated.world.inject(simulated.page, number, "new", datetime.now(UTC))
+    simulated.fault("list_refused")
+    simulated.fault("large_request_fails", weight=10, edge="thread")
+    for _ in range(2):
+        assert walk(engine, simulated.page.id, mode="full").outcome == "truncated"
+        assert stored(database) == truth(simulated)
+    # 25 messages in five attempts, 12 in two, 7 once; and nothing in the second run.
+    assert simulated.hits("large_request_fails") <= 5 + 2 + 5
+    assert rows(database, "select request, nested_limit < 10 from request_sizes") == [
+        ("thread", True)
+    ]
+
+
+def test_a_remembered_size_is_forgotten_once_meta_answers_the_usual_one(
+    simulate: Simulate, connect: Connect, database: Database, requested: list[tuple[int, int]]
+) -> None:
+    simulated = simulate(conversations=120)
+    simulated.fault("too_much_data", weight=1600, edge="conversations")
+    engine = connect(simulated)
+    walk(engine, simulated.page.id)
+    remembered = "select request, size_limit, nested_limit from request_sizes"
+    assert rows(database, remembered) == [("list", 58, 25)]
+    simulated.clear_faults()
+    rows(database, "update request_sizes set size_limit = 90, patience = 1 returning 1")
+    rows(database, "delete from messenger_threads returning 1")
+    rows(database, "update facebook_pages set last_synced_at = null, watermark = null returning 1")
+    simulated.fault("short_responses", edge="conversations")
+    requested.clear()
+    walk(engine, simulated.page.id)
+    assert requested[:3] == [(90, 25), (96, 25), (100, 25)]
+    assert rows(database, remembered) == []
+
+
+def test_an_edge_that_refuses_a_limit_over_100_is_read_in_smaller_ones(
+    small: Simulated, connect: Connect, database: Database, requested: list[tuple[int, int]]
+) -> None:
+    engine = connect(small)
+    walk(engine, small.page.id)
+    small.fault("limit_refused", maximum=100)
+    requested.clear()
+    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert requested[:2] == [(200, 1), (100, 1)]
+    assert pages.get_page(database, small.page.id).status == "active"
+    requested.clear()
+    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert requested[0] == (100, 1)
+    assert stored(database) == truth(small)
+
+
+def test_a_page_that_answers_no_size_ends_the_run_with_few_calls_and_no_size_remembered(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    small.fault("large_request_fails", weight=1, edge="conversations")
+    with pytest.raises(TransientError, match="though it answers a control call"):
+        walk(engine, small.page.id)
+    assert len(small.calls()) <= 5 + 11 * 2 + 12
+    assert rows(database, "select 1 from request_sizes") == []
+    small.clear_faults()
+    assert walk(engine, small.page.id).outcome == "completed"
+    assert stored(database) == truth(small)
+
+
+def test_an_outage_remembers_no_size(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    engine = connect(small)
+    small.fault("code_2", times=10_000)
+    with pytest.raises(TransientError):
+        walk(engine, small.page.id)
+    assert len(small.calls()) <= 7
+    assert rows(database, "select 1 from request_sizes") == []
 
 
 def test_after_a_refusal_half_is_requested_at_the_same_cursor_and_then_slowly_more(
@@ -136,7 +246,8 @@ def test_a_rate_limit_does_not_shrink_requests(
 # -- Limits ---------------------------------------------------------------------------------------
 
 LIMITS = {
-    "app_limit": "app", "token_limit": "token", "page_limit": "page", "custom_limit": "page",
+    "app_limit": "app", "application_limit": "app", "token_limit": "token",
+    "page_limit": "page", "custom_limit": "page",
     "messenger_limit": "page", "pages_limit": "page",
 }  # fmt: skip
 
@@ -187,7 +298,7 @@ def test_a_long_pause_ends_the_run_as_partial_and_a_continuation_is_due_after_it
     assert stored(database) == truth(small)
 
 
-@pytest.mark.parametrize("hint", ["header", "none"])
+@pytest.mark.parametrize("hint", ["header", "date", "nonsense", "none"])
 def test_a_pause_lasts_as_long_as_the_header_states_else_15_minutes(
     small: Simulated, connect: Connect, database: Database, hint: str
 ) -> None:
@@ -198,7 +309,33 @@ def test_a_pause_lasts_as_long_as_the_header_states_else_15_minutes(
         "select extract(epoch from blocked_until - now())::int from graph_api_budget"
         " where blocked_until is not null",
     )
-    assert abs(seconds - (240 if hint == "header" else 900)) < 30
+    assert abs(seconds - (240 if hint in ("header", "date") else 900)) < 30
+
+
+def test_the_quota_of_another_use_case_neither_pauses_nor_slows_the_walk(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    small.fault("other_usage", kind="ads_insights", minutes=600)
+    assert walk(connect(small), small.page.id).outcome == "completed"
+    assert rows(database, "select 1 from graph_api_budget where blocked_until is not null") == []
+    assert rows(database, "select max(used_percent) from graph_api_budget") == [(0,)]
+    assert stored(database) == truth(small)
+
+
+@pytest.mark.parametrize("code", [-1, -2, 1200, 424242])
+def test_a_code_that_passes_is_retried_and_one_that_lasts_ends_the_run(
+    small: Simulated, connect: Connect, database: Database, code: int
+) -> None:
+    engine = connect(small)
+    small.fault("temporary_code", code=code, times=3)
+    small.fault("marked_transient", code=10, after=2, times=2)
+    assert walk(engine, small.page.id).outcome == "completed"
+    assert stored(database) == truth(small)
+    small.fault("temporary_code", code=code, times=1_000)
+    with pytest.raises(TransientError, match=f"code {code}"):
+        walk(engine, small.page.id)
+    assert small.hits("temporary_code") <= 3 + 6
+    assert pages.get_page(database, small.page.id).status == "active"
 
 
 def test_a_blocked_page_is_not_walked_for_four_hours(

@@ -9,6 +9,7 @@ import pytest
 
 from messenger_pipeline.db.gaps import Gap
 from messenger_pipeline.db.pages import PageRecord
+from messenger_pipeline.db.request_sizes import StoredSize
 from messenger_pipeline.errors import (
     CursorRefused,
     GraphError,
@@ -26,6 +27,7 @@ from messenger_pipeline.graph.client import Answer, GraphClient
 from messenger_pipeline.graph.models import Listing, Message
 from messenger_pipeline.sync.blame import Blame
 from messenger_pipeline.sync.gaps import GapReader
+from messenger_pipeline.sync.request_sizes import RequestSizes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PAGE = cast(PageRecord, SimpleNamespace(facebook_page_id="10", platform="messenger"))
@@ -53,7 +55,7 @@ class Meta:
         self.control_error: GraphError | None = None
 
     def fetch_messages(
-        self, _thread: str, *, limit: int, after: str | None
+        self, _thread: str, *, limit: int, after: str | None, attempts: int | None
     ) -> Answer[Listing[Message]]:
         self.requests.append((limit, after))
         error = self.refuse(limit, after)
@@ -137,11 +139,11 @@ def test_a_cursor_that_dies_again_at_the_same_depth_makes_the_gap_unreadable() -
 
 
 def test_the_batch_size_shrinks_and_is_kept_for_the_next_gap() -> None:
-    meta = Meta(60, lambda limit, _after: TooMuchData("less") if limit > 30 else None)
+    meta = Meta(60, lambda limit, _after: TooMuchData("less") if limit > 35 else None)
     assert moves(meta, gap(), gap(id=2)) == [
         {"resume_cursor": "50", "newest_time": at(49)},
         {"closed": True},
-        {"resume_cursor": "52", "newest_time": at(51)},
+        {"resume_cursor": "54", "newest_time": at(53)},
         {"closed": True},
     ]
     assert meta.requests == [
@@ -149,8 +151,8 @@ def test_the_batch_size_shrinks_and_is_kept_for_the_next_gap() -> None:
         (50, "25"),
         (25, "25"),
         (27, "50"),
-        (27, "25"),
-        (29, "52"),
+        (29, "25"),
+        (31, "54"),
     ]
 
 
@@ -189,7 +191,9 @@ def test_a_gap_that_fails_is_put_off_and_the_next_one_is_read(error: Exception) 
     first, second = moves(meta, gap(), gap(id=2, resume_cursor="30"))
     assert reason_of(error)[:20] in first["failed"]
     assert second == {"closed": True}
-    assert meta.controls == []
+    # Before less is requested, and before the gap is blamed.
+    assert meta.controls == (["list", "list"] if isinstance(error, TransientError) else [])
+    assert meta.requests[-1] == (100, "30")
 
 
 @pytest.mark.parametrize(
@@ -222,14 +226,46 @@ def test_a_limit_ends_the_run_and_is_no_fault_of_the_gap() -> None:
         moves(meta, gap())
 
 
-def test_three_temporary_failures_in_a_row_need_a_control_call() -> None:
+def test_a_temporary_failure_ends_the_run_at_once_if_meta_answers_no_control_call() -> None:
     gaps = [gap(id=number) for number in range(7)]
     meta = Meta(40, lambda *_: TransientError("service trouble", code=2))
     assert [list(move) for move in moves(meta, *gaps)] == [["failed"]] * 7
-    assert meta.controls == ["list", "list"]
+    meta = Meta(40, lambda *_: TransientError("service trouble", code=2))
     meta.control_error = TransientError("service trouble", code=2)
     with pytest.raises(TransientError):
         moves(meta, *gaps)
+    assert len(meta.requests) == 1
+    assert meta.controls == ["list", "me"]
+
+
+@pytest.mark.parametrize("error", [TransientError("?", code=2), TransientError("no answer")])
+def test_a_size_that_fails_for_a_while_is_halved_if_meta_answers_a_control_call(
+    error: TransientError,
+) -> None:
+    meta = Meta(1000, lambda limit, _after: error if limit > 30 else None)
+    saved: list[StoredSize | None] = []
+    sizes = RequestSizes(save=lambda _kind, size: saved.append(size))
+    client = cast(GraphClient, meta)
+    reader = GapReader(client, Blame(client, PAGE), sizes=sizes)
+    assert [*reader.fetch_steps([gap()])][-1].move == {"closed": True}
+    assert [limit for limit, _ in meta.requests[:8]] == [100, 50, 25, 27, 29, 31, 29, 29]
+    assert meta.controls == ["list"]
+    sizes.save()
+    assert saved[-1] == StoredSize(29, 1, 32)
+
+
+def test_no_size_is_remembered_of_a_thread_that_fails_at_every_size() -> None:
+    saved: list[StoredSize | None] = []
+    sizes = RequestSizes(save=lambda _kind, size: saved.append(size))
+    meta = Meta(40, lambda _limit, after: TransientError("?") if after == "25" else None)
+    client = cast(GraphClient, meta)
+    reader = GapReader(client, Blame(client, PAGE), sizes=sizes)
+    first, second = reader.fetch_steps([gap(), gap(id=2, resume_cursor="30")])
+    assert "failed" in first.move
+    assert second.move == {"closed": True}
+    assert meta.requests[-1] == (100, "30")
+    sizes.save()
+    assert saved == []
 
 
 def test_a_gap_that_ended_its_process_three_times_is_put_off_untried() -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from messenger_pipeline.db.pages import PageRecord
+from messenger_pipeline.db.request_sizes import StoredSize
 from messenger_pipeline.errors import (
     CursorRefused,
     GraphError,
@@ -23,6 +24,7 @@ from messenger_pipeline.graph.reading import UnparsedThreads
 from messenger_pipeline.rows import ThreadState
 from messenger_pipeline.sync.cutoff import Cutoff
 from messenger_pipeline.sync.list_reader import ListReader
+from messenger_pipeline.sync.request_sizes import RequestSizes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 Request = tuple[int, int, str | None]
@@ -47,6 +49,7 @@ class Meta:
         self.threads = [thread(number) for number in range(count)]
         self.refuse, self.next_cursor = refuse, next_cursor
         self.requests: list[Request] = []
+        self.attempts: list[int | None] = []
         self.controls = 0
         self.control_error: GraphError | None = None
 
@@ -56,9 +59,17 @@ class Meta:
             raise self.control_error
 
     def fetch_conversations(
-        self, _page: str, _platform: str, *, limit: int, messages: int, after: str | None
+        self,
+        _page: str,
+        _platform: str,
+        *,
+        limit: int,
+        messages: int,
+        after: str | None,
+        attempts: int | None,
     ) -> Answer[UnparsedThreads]:
         self.requests.append((limit, messages, after))
+        self.attempts.append(attempts)
         error = self.refuse(limit, messages, after)
         if error is not None:
             raise error
@@ -156,10 +167,69 @@ def test_a_request_that_fails_for_a_while_is_halved_if_meta_answers_a_control_ca
     meta = Meta(60, refuse=lambda limit, *_: TransientError("?", code=1) if limit > 40 else None)
     assert len([*reader(meta).fetch_answers()]) == 3
     assert meta.controls == 2
+    assert meta.attempts == [None, 2, 2, 1, 1], "only the first error had to last"
 
     meta.control_error = TransientError("out of order", code=2)
     with pytest.raises(TransientError, match="out of order"):
         next(reader(meta).fetch_answers())
+
+
+def test_a_larger_size_that_fails_costs_one_call_and_the_next_one_comes_later() -> None:
+    error = TransientError("?", code=1)
+    meta = Meta(1000, refuse=lambda limit, *_: error if limit > 25 else None)
+    saved: list[StoredSize | None] = []
+    sizes = RequestSizes(save=lambda _kind, size: saved.append(size))
+    assert len([*reader(meta, sizes=sizes).fetch_answers()]) == 40
+    assert [limit for limit, *_ in meta.requests[:5]] == [100, 50, 25, 27, 25]
+    refused = [limit for limit, *_ in meta.requests if limit > 25]
+    assert refused == [100, 50, 27, 27]
+    assert len(meta.requests) == 44
+    sizes.save()
+    assert saved == [StoredSize(25, 25, 1), StoredSize(25, 25, 32)]
+
+    again = Meta(60, refuse=meta.refuse)
+    remembered = RequestSizes({"list": StoredSize(25, 25, 32)})
+    assert len([*reader(again, sizes=remembered).fetch_answers()]) == 3
+    assert again.requests == [(25, 25, None), (25, 25, "25"), (25, 25, "50")]
+
+
+def test_the_first_probe_asks_for_no_more_threads_than_meta_is_known_to_answer() -> None:
+    error = TransientError("?", code=2)
+    meta = Meta(60, refuse=lambda limit, *_: error if limit > 25 else None)
+    sizes = RequestSizes({"list": StoredSize(25, 25, 16)})
+    assert len([*reader(meta, find_known=unchanged, sizes=sizes).fetch_answers()]) == 3
+    assert [limit for limit, *_ in meta.requests] == [25, 27, 25, 25]
+
+
+def test_a_probe_of_the_usual_size_is_remembered_where_whole_threads_are_refused() -> None:
+    saved: dict[str, StoredSize | None] = {}
+    sizes = RequestSizes({"list": StoredSize(25, 25, 16)}, saved.__setitem__)
+    assert [*reader(Meta(8000), find_known=unchanged, sizes=sizes).fetch_answers()]
+    sizes.save()
+    assert saved == {"probe": StoredSize(200, 1, 1)}
+    meta = Meta(60)
+    again = RequestSizes({"list": StoredSize(25, 25, 16), "probe": StoredSize(200, 1, 1)})
+    assert [*reader(meta, find_known=unchanged, sizes=again).fetch_answers()]
+    assert meta.requests == [(200, 1, None)]
+
+
+def test_no_size_is_remembered_if_meta_answers_none() -> None:
+    saved: list[StoredSize | None] = []
+    sizes = RequestSizes(save=lambda _kind, size: saved.append(size))
+    for error in (TransientError("?", code=2), TooMuchData("less")):
+        meta = Meta(60, refuse=lambda *_, error=error: error)
+        with pytest.raises((TransientError, ListRefused)):
+            next(reader(meta, sizes=sizes).fetch_answers())
+        assert len(meta.requests) <= 12
+    sizes.save()
+    assert saved == []
+
+
+def test_a_refused_limit_is_halved_though_meta_gives_no_other_reason_than_a_parameter() -> None:
+    meta = Meta(250, refuse=lambda limit, *_: TooMuchData("limit") if limit > 100 else None)
+    answers = [*reader(meta, find_known=unchanged).fetch_answers()]
+    assert [limit for limit, *_ in meta.requests] == [200, 100, 107, 100, 100]
+    assert len(answers) == 3
 
 
 def test_a_place_of_the_list_that_always_fails_is_refused() -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from threading import Event
 from time import monotonic
@@ -16,7 +17,7 @@ from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.conftest import register
-from tests.walking import Simulate, stored, truth, walk
+from tests.walking import Connect, Simulate, stored, truth, walk
 
 RATE = 20.0
 
@@ -51,6 +52,19 @@ def start(url: str) -> Callable[..., list[tuple[str, str]]]:
         return sorted(ended)
 
     return start
+
+
+def test_meta_sees_no_second_with_more_than_two_calls_of_a_page(
+    simulate: Simulate, database: Database, connect: Connect
+) -> None:
+    """With the usual rate, and two runs one after the other."""
+    simulated = simulate(conversations=150)
+    engine = replace(connect(simulated), calls_per_second=2)
+    simulated.fault("call_rate_limit", calls_per_second=2, slack=0)
+    for _ in range(2):
+        assert walk(engine, simulated.page.id).outcome == "completed"
+    assert len(simulated.calls()) >= 5
+    assert simulated.hits("call_rate_limit") == 0
 
 
 def test_several_pages_in_several_processes_stay_within_every_limit(

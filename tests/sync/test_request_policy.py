@@ -9,6 +9,7 @@ from messenger_pipeline.sync.request_policy import (
     WHOLE_INCREMENTAL,
     RequestPolicy,
 )
+from messenger_pipeline.sync.request_sizes import RequestSizes
 
 totals = st.integers(0, 200)
 policies = st.builds(RequestPolicy, st.just(WHOLE), st.just(PROBE), st.booleans())
@@ -17,7 +18,9 @@ shares = totals.flatmap(lambda total: st.tuples(st.integers(0, total), st.just(t
 
 def test_the_first_request_depends_on_the_cutoff_and_on_what_is_stored() -> None:
     first = {
-        (has_cutoff, known): RequestPolicy.start(has_cutoff=has_cutoff, likely_known=known).size
+        (has_cutoff, known): RequestPolicy.start(
+            RequestSizes(), has_cutoff=has_cutoff, likely_known=known
+        ).size
         for has_cutoff in (False, True)
         for known in (False, True)
     }

@@ -151,10 +151,10 @@ def test_a_thread_that_a_full_walk_cannot_confirm_does_not_stop_it(
     small.fault("deletion", thread=9)
     real = GraphClient.fetch_thread
 
-    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+    def fetch(self: GraphClient, thread_id: str, **sizes: Any) -> Any:
         if thread_id == small.world.thread_id(small.page, 7):
             raise error
-        return real(self, thread_id, messages=messages)
+        return real(self, thread_id, **sizes)
 
     monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
     result = walk(engine, small.page.id, mode="full")
@@ -173,10 +173,10 @@ def test_a_thread_of_a_refused_list_that_fails_does_not_stop_the_others(
     small.fault("list_refused")
     real = GraphClient.fetch_thread
 
-    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+    def fetch(self: GraphClient, thread_id: str, **sizes: Any) -> Any:
         if thread_id == small.world.thread_id(small.page, 7):
             raise RecursionError("nobody foresaw it")
-        return real(self, thread_id, messages=messages)
+        return real(self, thread_id, **sizes)
 
     monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
     walk(engine, small.page.id, mode="full")
@@ -199,9 +199,9 @@ def test_a_thread_of_a_refused_list_that_ends_its_process_is_set_aside_unread(
     counted = "select attempts from messenger_threads where thread_id = '{}'"
     real, requested = GraphClient.fetch_thread, []
 
-    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+    def fetch(self: GraphClient, thread_id: str, **sizes: Any) -> Any:
         requested.append((thread_id, rows(database, counted.format(thread_id))))
-        return real(self, thread_id, messages=messages)
+        return real(self, thread_id, **sizes)
 
     monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
     for _ in range(3):  # as three killed runs leave it

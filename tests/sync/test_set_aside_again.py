@@ -233,10 +233,10 @@ def test_a_thread_that_is_refused_on_a_page_whose_list_is_refused_stops_no_other
     real = GraphClient.fetch_thread
     refused = {small.world.thread_id(small.page, number) for number in range(5, 12)}
 
-    def fetch(self: GraphClient, thread_id: str, *, messages: int) -> Any:
+    def fetch(self: GraphClient, thread_id: str, **sizes: Any) -> Any:
         if thread_id in refused:
             raise error
-        return real(self, thread_id, messages=messages)
+        return real(self, thread_id, **sizes)
 
     monkeypatch.setattr(GraphClient, "fetch_thread", fetch)
     small.fault("list_refused")

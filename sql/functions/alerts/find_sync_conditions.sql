@@ -33,6 +33,9 @@ as $$
                               'error', o.last_error)
     from open o
     where o.idle_attempts >= 3 and o.last_error is not null
+      -- That has an alert of its own.
+      and not exists (select from page_refusals r
+                      where r.page_id = o.page_id and r.error = 'terms')
     union all
     -- A run's first step is to postpone the next sync, so that a later failure is counted.
     select 'sync_failing', p.facebook_page_id, 'error',

@@ -1,9 +1,9 @@
 -- Pauses the calls of a scope after Meta refused one because of a limit. Returns the length of the
 -- pause in seconds.
 --
--- p_seconds: the length that Meta stated, of which a day at most is believed. NULL if it stated none: then 15 minutes, doubled for each
---   further refusal within an hour of the last pause, up to 4 hours. Of simultaneous refusals only
---   the first lengthens the pause.
+-- p_seconds: the length that Meta stated, of which a day at most is believed. NULL if it stated none:
+--   then 15 minutes, doubled for each further refusal within an hour of the last pause, up to 4
+--   hours. Of simultaneous refusals only the first lengthens the pause.
 create or replace function :own.pause_graph_api(p_scope text, p_seconds double precision)
 returns double precision
 language sql

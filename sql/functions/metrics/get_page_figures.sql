@@ -27,7 +27,9 @@ as $$
                    where b.used_at > now() - interval '10 minutes'), 0) / 100.0 as used,
                count(*) filter (where b.blocked_until > now()) as paused
         from (values ('app'), ('token'), ('page')) as k (scope)
-        left join graph_api_budget b on split_part(b.scope, ':', 1) = k.scope
+        -- A pause because Meta refuses the app is one of the app, too.
+        left join graph_api_budget b
+            on replace(split_part(b.scope, ':', 1), 'refused', 'app') = k.scope
         group by 1
     )
     select 'messenger_pages', array[k.status], count(p.id)

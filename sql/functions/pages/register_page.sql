@@ -23,6 +23,9 @@ begin
     on conflict (page_id) do update
         set token_encrypted = excluded.token_encrypted, updated_at = now(),
             refused_at = null, refused_as = null;
+    -- The new token is tried at once, even if Meta refuses the app's calls.
+    delete from page_refusals where page_id = p_page_id;
+    delete from graph_api_budget where scope like 'refused:%';
     update sync_state s
     set not_before = greatest(s.not_before, now())
     where s.page_id = p_page_id and s.outcome is null;

@@ -78,7 +78,10 @@ def test_a_request_is_returned_with_its_defaults(simulated: Simulated) -> None:
         ),
         ({"name": "code_2", "page": "7"}, ["Page 7 does not exist", "100000000000001"]),
         ({"name": "deletion", "thread": 30}, ["has a thread 30"]),
-        ({"name": "app_limit", "hint": "soon"}, ["hint", "'retry_after', 'header' or 'none'"]),
+        (
+            {"name": "app_limit", "hint": "soon"},
+            ["hint", "'retry_after', 'date', 'nonsense', 'header' or 'none'"],
+        ),
     ],
 )
 def test_an_invalid_request_is_refused_with_the_valid_values(

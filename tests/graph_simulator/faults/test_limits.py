@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -11,13 +13,14 @@ from tests.graph_simulator.graph_calls import error, get_list, get_thread
 
 LIMITS = {
     "app_limit": (4, 1504022, "X-App-Usage"),
+    "application_limit": (341, None, "X-App-Usage"),
     "token_limit": (17, None, "X-App-Usage"),
     "page_limit": (32, None, "X-Page-Usage"),
     "custom_limit": (613, 1996, "X-Page-Usage"),
     "messenger_limit": (80006, None, "X-Business-Use-Case-Usage"),
     "pages_limit": (80001, None, "X-Business-Use-Case-Usage"),
 }
-OTHERS = ("usage", "call_rate_limit")
+OTHERS = ("usage", "other_usage", "call_rate_limit")
 
 
 @pytest.fixture
@@ -37,8 +40,9 @@ def test_a_limit_refuses_every_call_of_its_scope_and_counts_violations(
     assert int(first.headers["Retry-After"]) == 600
     assert simulated.violations() == 0, "the first refused call is no violation"
     assert error(get_thread(simulated)) == (400, code, subcode)
-    assert get_list(simulated, page=1).ok is (name != "app_limit")
-    assert simulated.violations() == (2 if name == "app_limit" else 1)
+    of_the_app = name in ("app_limit", "application_limit")
+    assert get_list(simulated, page=1).ok is not of_the_app
+    assert simulated.violations() == (2 if of_the_app else 1)
     simulated.clear_faults()
     assert get_list(simulated).ok
 
@@ -55,6 +59,25 @@ def test_a_limit_is_reported_in_its_usage_header(simulated: Simulated, name: str
         assert usage["type"] == ("pages" if name == "pages_limit" else "messenger")
         assert usage["estimated_time_to_regain_access"] == 10
     assert usage["call_count"] == 100
+
+
+def test_a_limit_can_announce_a_date_or_nonsense(simulated: Simulated) -> None:
+    simulated.fault("page_limit", seconds=600, hint="date")
+    ahead = parsedate_to_datetime(get_list(simulated).headers["Retry-After"]) - datetime.now(UTC)
+    assert 590 < ahead.total_seconds() <= 601
+    simulated.clear_faults()
+    simulated.fault("page_limit", seconds=600, hint="nonsense")
+    assert get_list(simulated).headers["Retry-After"] == "nan"
+
+
+def test_the_business_id_of_another_use_case_stands_twice_in_the_header(
+    simulated: Simulated,
+) -> None:
+    simulated.fault("other_usage", kind="ads_insights", minutes=60)
+    header = get_list(simulated).headers["X-Business-Use-Case-Usage"]
+    pairs = json.loads(header, object_pairs_hook=list)
+    assert [key for key, _ in pairs] == [simulated.page.id] * 2
+    assert [dict(usage)["type"] for _, [usage] in pairs] == ["ads_insights", "messenger"]
 
 
 def test_a_limit_without_a_hint_sends_no_header(simulated: Simulated) -> None:

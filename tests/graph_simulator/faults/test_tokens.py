@@ -14,6 +14,9 @@ ERRORS = {
     "app_removed": (400, 190, 458),
     "permission_revoked": (403, 230, None),
     "permission_missing": (403, 10, None),
+    "sending_restricted": (403, 10, 1893063),
+    "contact_terms": (500, 2, 2018344),
+    "request_unsupported": (400, 100, None),
     "blocked": (400, 368, 1390008),
     "bad_proof": (400, 100, None),
 }

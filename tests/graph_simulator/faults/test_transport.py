@@ -15,12 +15,14 @@ ERRORS: dict[str, tuple[int, str, int | None]] = {
     "http_500": (500, JSON, None),
     "code_1": (500, JSON, 1),
     "code_2": (500, JSON, 2),
+    "temporary_code": (400, JSON, -1),
+    "marked_transient": (400, JSON, 100),
     "error_with_200": (200, JSON, 2),
     "html": (502, "text/html; charset=utf-8", None),
     "html_200": (200, "text/html; charset=utf-8", None),
 }
 INTERRUPTED = ("connection_dropped", "truncated_body", "truncated_json", "stall")
-TOO_MUCH = ("too_much_data", "list_refused")
+TOO_MUCH = ("too_much_data", "list_refused", "large_request_fails", "limit_refused")
 
 
 @pytest.fixture
@@ -119,3 +121,34 @@ def test_a_refused_list_fails_at_any_page_size_but_threads_still_work(
         assert "Please reduce the amount of data" in response.text
     assert get_thread(simulated).ok
     assert get_messages(simulated).ok
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [("code_2", (500, 2, None)), ("code_1_99", (500, 1, 99)), ("code_minus_3", (400, -3, None))],
+)
+def test_a_large_request_fails_with_an_error_that_does_not_name_the_size(
+    simulated: Simulated, style: str, expected: Any
+) -> None:
+    simulated.fault("large_request_fails", weight=10, style=style)
+    for _ in range(3):
+        assert error(get_list(simulated, limit=11)) == expected
+    assert get_list(simulated, limit=10).ok
+
+
+def test_a_large_request_can_fail_in_a_gateway_or_stall(simulated: Simulated) -> None:
+    simulated.fault("large_request_fails", weight=10, style="html_504")
+    response = get_list(simulated, limit=11)
+    assert (response.status_code, "504 Gateway" in response.text) == (504, True)
+    simulated.clear_faults()
+    simulated.fault("large_request_fails", weight=10, style="stall")
+    with pytest.raises(requests.Timeout):
+        get_list(simulated, limit=11, timeout=0.2)
+    assert get_list(simulated, limit=10).ok
+
+
+def test_a_refused_limit_is_named(simulated: Simulated) -> None:
+    simulated.fault("limit_refused", maximum=100)
+    assert error(get_list(simulated, limit=101)) == (400, 100, None)
+    assert "'limit' parameter should not exceed 100" in get_list(simulated, limit=101).text
+    assert get_list(simulated, limit=100).ok
