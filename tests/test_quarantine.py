@@ -238,7 +238,7 @@ def quarantine_items(database: Database) -> None:
                 replace(one, events=[], unusable="unknown to this version")
                 for one in parse_delivery(delivery.body, delivery.received_at)
             ]
-            outcome = Outcome(delivery, items, {PAGE}, {})
+            outcome = Outcome(delivery, items, {})
             for page_id, records in outcome.quarantined().items():
                 inbox.quarantine(connection, page_id, records)
             inbox.settle(connection, [outcome.settled()])

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.payload_redaction import redact_payload
 
 # The JSON escape of NUL, preceded by an even number of backslashes. After an odd number the text
 # holds an escaped backslash and the literal characters u0000.
@@ -44,8 +45,8 @@ class Loaded:
 
 
 def encode(value: Any) -> Jsonb:
-    """Encode a value as a JSON argument of a SQL function."""
-    body = to_json(value, inf_nan_mode="strings")
+    """Encode a value as a JSON argument of a SQL function, without secrets in addresses."""
+    body = redact_payload(to_json(value, inf_nan_mode="strings"))
     if b"\\u0000" in body:  # rare, and this test is much faster than the substitution
         # PostgreSQL's text cannot contain NUL. Replace it rather than lose the row.
         body = _NUL.sub(rb"\1\\ufffd", body)

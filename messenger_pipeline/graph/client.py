@@ -118,6 +118,14 @@ class GraphClient:
     def fetch_page(self, page_id: str) -> Answer[PageProfile]:
         return self._get(page_id, {"fields": "id,name"}, parse_page)
 
+    def fetch_page_with_instagram(self, page_id: str) -> Answer[PageProfile]:
+        """A page with the Instagram professional account that it is connected to, if it is.
+
+        Source: Graph API reference, Page, instagram_business_account.
+        """
+        fields = "id,name,instagram_business_account{id,username}"
+        return self._get(page_id, {"fields": fields}, parse_page)
+
     def check_token(self) -> None:
         """A control call: raises TokenDead if Meta no longer accepts the token."""
         self._get("me", {"fields": "id"}, parse_page, attempts=1)

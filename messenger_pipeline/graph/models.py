@@ -107,11 +107,19 @@ Message.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-def
 Thread.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
 
 
+class InstagramAccount(TypedDict):
+    """An Instagram professional account. `id` is the one that it has in answers and webhooks."""
+
+    id: Id
+    username: NotRequired[str | None]
+
+
 class PageProfile(TypedDict):
-    """`GET /{page-id}?fields=id,name`."""
+    """`GET /{page-id}?fields=id,name`, perhaps with its Instagram account."""
 
     id: Id
     name: NotRequired[str | None]
+    instagram_business_account: NotRequired[InstagramAccount | None]
 
 
 class Profile(TypedDict):

@@ -83,7 +83,7 @@ class ListReader:
             size = self._policy.size
             try:
                 answer = self._client.fetch_conversations(
-                    self._page.facebook_page_id,
+                    self._page.graph_id,
                     self._page.platform,
                     limit=size.limit if self._left is None else min(size.limit, self._left),
                     messages=size.nested_limit,

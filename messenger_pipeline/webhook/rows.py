@@ -92,11 +92,14 @@ def conversation_row(
 
 
 def join_parts(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The metadata of a message that arrived in parts; of two values for a key the greater."""
+    """The metadata of a message that arrived in parts: all their attachments, and of two values for
+    another key the greater."""
     whole: dict[str, Any] = {}
     for part in parts:
         for key, value in part.items():
-            if key not in whole or _printed(value) > _printed(whole[key]):
+            if isinstance(value, list) and isinstance(whole.get(key), list):
+                whole[key] = whole[key] + [one for one in value if one not in whole[key]]
+            elif key not in whole or _printed(value) > _printed(whole[key]):
                 whole[key] = value
     return whole
 
