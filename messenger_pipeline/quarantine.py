@@ -64,26 +64,26 @@ def _rows(database: Database, record: Quarantined) -> list[ConversationRow] | st
         case "item":
             return _rows_of_item(database, record)
         case "thread":
-            return _rows_of_thread(record)
+            return _rows_of_thread(record, _page(database, record))
         case _:
-            return _rows_of_message(record)
+            return _rows_of_message(record, _page(database, record))
 
 
-def _rows_of_thread(record: Quarantined) -> list[ConversationRow] | str:
+def _rows_of_thread(record: Quarantined, page: Page) -> list[ConversationRow] | str:
     thread = parse_thread_record(record.record)
     if isinstance(thread, Reject):
         return thread.reason
-    plan = plan_threads([thread], {}, _page(record), record.last_seen_at)
+    plan = plan_threads([thread], {}, page, record.last_seen_at)
     return plan.rejects[0].reason if plan.rejects else plan.conversations
 
 
-def _rows_of_message(record: Quarantined) -> list[ConversationRow] | str:
+def _rows_of_message(record: Quarantined, page: Page) -> list[ConversationRow] | str:
     message = parse_message_record(record.record)
     if isinstance(message, Reject):
         return message.reason
     if record.sender_id is None:
         return f"its thread {record.thread_id} is not stored: sync the page first"
-    return parse_history([message], record.sender_id, _page(record), record.last_seen_at)
+    return parse_history([message], record.sender_id, page, record.last_seen_at, record.thread_id)
 
 
 def _rows_of_item(database: Database, record: Quarantined) -> list[ConversationRow] | str:
@@ -120,5 +120,9 @@ def _received_at(raw: Any) -> datetime | None:
     return parse_time(raw.get("received_at")) if isinstance(raw, dict) else None
 
 
-def _page(record: Quarantined) -> Page:
-    return Page(record.page_id, "incremental_sync")
+def _page(database: Database, record: Quarantined) -> Page:
+    try:
+        ids = get_page(database, record.page_id).ids
+    except UnknownPage:
+        ids = frozenset()
+    return Page(record.page_id, "incremental_sync", ids)

@@ -33,6 +33,7 @@ class LiveSettings(BaseModel):
     seed: int | None = None
     repeats: float | None = Field(default=None, ge=0, le=1)
     delays: float | None = Field(default=None, ge=0, le=1)
+    changes: float | None = Field(default=None, ge=0, le=1)
 
 
 class LiveTraffic:
@@ -66,7 +67,9 @@ class LiveTraffic:
         Raises InvalidLiveSettings."""
         parsed = self._parse(settings)
         endpoint = self._endpoint(parsed.webhook_url)
-        self._deliveries.configure(endpoint, repeats=parsed.repeats, delays=parsed.delays)
+        self._deliveries.configure(
+            endpoint, repeats=parsed.repeats, delays=parsed.delays, changes=parsed.changes
+        )
         self._apply(parsed)
 
     def status(self) -> dict[str, float]:

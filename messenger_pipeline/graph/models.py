@@ -30,10 +30,16 @@ Time = Annotated[
 """A time that the database accepts: one that it refuses would fail the whole answer."""
 
 
-class Party(TypedDict):
-    """A participant of a conversation. A deactivated account may have no name or id."""
+PartyId = Annotated[str, Field(coerce_numbers_to_str=True, max_length=1000)]
+"""The id of a person, which can be empty or 0: see identifiers.py."""
 
-    id: NotRequired[Id | None]
+
+class Party(TypedDict):
+    """A participant of a conversation. A deactivated account may have no name or id, a deleted one
+    an id that is empty or 0. An Instagram account may have two ids."""
+
+    id: NotRequired[PartyId | None]
+    user_id: NotRequired[PartyId | None]
     name: NotRequired[str | None]
     username: NotRequired[str | None]
 

@@ -32,7 +32,8 @@ class SyncRun:
     """The state of one run of a page's session.
 
     The counts are this run's, not the session's. `step` is the number of the session's next
-    load. `started_at` and `progress_logged_at` are seconds of the monotonic clock.
+    load. `started_at` and `progress_logged_at` are seconds of the monotonic clock. `account_ids`
+    are ids of the page's account that the run found.
     """
 
     database: Database
@@ -49,6 +50,7 @@ class SyncRun:
     set_aside: int = 0
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
+    account_ids: set[str] = field(default_factory=set)
     pending: PendingThreads = field(default_factory=PendingThreads)
     blame: Blame = field(init=False)
     progress_logged_at: float = field(init=False)
@@ -68,7 +70,7 @@ class SyncRun:
     def source_page(self) -> Page:
         """The page, with the source that this run's rows are marked with."""
         source: Source = "initial_sync" if self.is_full else "incremental_sync"
-        return Page(self.page.facebook_page_id, source)
+        return Page(self.page.facebook_page_id, source, self.page.ids | self.account_ids)
 
     def find_known_threads(self, thread_ids: list[str]) -> dict[str, ThreadState]:
         """The state of each of these threads that is stored, or will be by a pending load."""

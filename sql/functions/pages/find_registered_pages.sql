@@ -1,6 +1,5 @@
--- Returns the registered accounts that webhooks name by these ids: the id, the account's platform,
--- its page_id, the id that the Graph API is called with, and its other ids. An id can stand for two accounts: a page and its Instagram
--- account.
+-- Returns the registered accounts that webhooks name by these ids. An id can stand for two accounts: a
+-- page and its Instagram account.
 --
 -- is_page: whether Meta listed the account's Messenger inbox, so that its id is certainly a page's.
 create or replace function :own.find_registered_pages(p_ids text[])
