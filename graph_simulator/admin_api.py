@@ -113,9 +113,10 @@ class AdminApi:
         return JSONResponse(message, status_code=201)
 
     async def configure_live(self, request: Request) -> Response:
-        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?, changes?}: generate events
-        at this rate and deliver them. `repeats`, `delays` and `changes` are the shares of the
-        deliveries that are sent twice, late, and with items as `changes`. A rate of 0 stops the events; pending deliveries are still sent."""
+        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?, changes?}: generate
+        events at this rate and deliver them. `repeats`, `delays` and `changes` are the shares of
+        the deliveries that are sent twice, late, and with their items as `changes`. A rate of 0
+        stops the events; pending deliveries are still sent."""
         try:
             self._traffic.configure(await request.json())
         except InvalidLiveSettings as error:

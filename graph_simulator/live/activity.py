@@ -201,8 +201,9 @@ class ActivityGenerator:
         return self._chance.choices(self._pages, shares)[0]
 
     def _thread(self, page: SimulatedPage) -> int | None:
-        """A thread, or None if it or its contact's account is deleted. It is chosen by number, not by its position in the
-        list: positions depend on times, and a seed must choose the same at any rate."""
+        """A thread, or None if it or its contact's account is deleted. It is chosen by number,
+        not by its position in the list: positions depend on times, and a seed must choose the same
+        at any rate."""
         number = int(len(page.lengths) * self._chance.random() ** 2)
         return number if page.has(number) and not page.is_gone(number) else None
 

@@ -58,7 +58,7 @@ def _find(client: GraphClient, typed: str, platform: str) -> Account:
 def _find_instagram(client: GraphClient, typed: str) -> Account:
     try:
         # The id may be the Instagram account's own, which is no page: then the token's page has it.
-        profiles = [client.fetch_page_with_instagram(typed).content]
+        profiles = [client.fetch_page(typed, instagram=True).content]
     except ObjectRefused:
         profiles = _pages_of_token(client)
     for profile in profiles:
@@ -81,6 +81,6 @@ def _find_instagram(client: GraphClient, typed: str) -> Account:
 
 def _pages_of_token(client: GraphClient) -> list[PageProfile]:
     try:
-        return [client.fetch_page_with_instagram("me").content]
+        return [client.fetch_page("me", instagram=True).content]
     except ObjectRefused:
         return []

@@ -115,15 +115,9 @@ class GraphClient:
         self._session.close()
         self._open.close()
 
-    def fetch_page(self, page_id: str) -> Answer[PageProfile]:
-        return self._get(page_id, {"fields": "id,name"}, parse_page)
-
-    def fetch_page_with_instagram(self, page_id: str) -> Answer[PageProfile]:
-        """A page with the Instagram professional account that it is connected to, if it is.
-
-        Source: Graph API reference, Page, instagram_business_account.
-        """
-        fields = "id,name,instagram_business_account{id,username}"
+    def fetch_page(self, page_id: str, *, instagram: bool = False) -> Answer[PageProfile]:
+        """A page, if wanted with its Instagram professional account. Source: Graph API, Page."""
+        fields = "id,name" + (",instagram_business_account{id,username}" if instagram else "")
         return self._get(page_id, {"fields": fields}, parse_page)
 
     def check_token(self) -> None:

@@ -19,6 +19,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from messenger_pipeline.errors import UnexpectedAnswer
+from messenger_pipeline.identifiers import usable_id
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1, max_length=1000)]
 """Ids are opaque text of many shapes; some answers contain numbers instead. The maximum is far
@@ -197,3 +198,22 @@ def without_paging(raw: Any) -> Any:
     if isinstance(raw, list):
         return [without_paging(value) for value in raw]
     return raw
+
+
+def without_odd_ids(raw: Any) -> Any:
+    """A thread or message without the ids of people that are no ids, such as `false`."""
+    if not isinstance(raw, dict):
+        return raw
+    found = dict(raw)
+    if isinstance(raw.get("from"), dict):
+        found["from"] = _without_odd_id(raw["from"])
+    parties = raw.get("participants")
+    if isinstance(parties, dict) and isinstance(parties.get("data"), list):
+        found["participants"] = {**parties, "data": [*map(_without_odd_id, parties["data"])]}
+    return found
+
+
+def _without_odd_id(party: Any) -> Any:
+    if not isinstance(party, dict) or usable_id(party.get("id")) is not None:
+        return party
+    return {name: value for name, value in party.items() if name != "id"}

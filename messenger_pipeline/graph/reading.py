@@ -23,9 +23,9 @@ from messenger_pipeline.graph.models import (
     Reject,
     Thread,
     next_cursor,
+    without_odd_ids,
     without_paging,
 )
-from messenger_pipeline.identifiers import usable_id
 
 
 class _Threads(TypedDict):
@@ -147,7 +147,7 @@ def parse_thread_record(raw: Any) -> Thread | Reject:
 def parse_message_record(raw: Any) -> Message | Reject:
     """A raw message that was rejected before, parsed again."""
     try:
-        message: Message = _message.validate_python(_without_odd_ids(raw))
+        message: Message = _message.validate_python(without_odd_ids(raw))
         return message
     except ValidationError as error:
         return _reject("message", raw, error)
@@ -193,7 +193,7 @@ def _parse_thread(raw: Any, listing: Listing[Any]) -> Thread | None:
 
     Adds what is not usable to the listing's rejects.
     """
-    raw = _without_odd_ids(raw)
+    raw = without_odd_ids(raw)
     try:
         thread: Thread = _thread.validate_python(raw)
         return thread
@@ -224,29 +224,10 @@ def _parse_usable(
             listing.withheld.add(thread_id)
             continue
         try:
-            usable.append(_message.validate_python(_without_odd_ids(raw)))
+            usable.append(_message.validate_python(without_odd_ids(raw)))
         except ValidationError as error:
             listing.rejects.append(_reject("message", raw, error, thread_id))
     return usable
-
-
-def _without_odd_ids(raw: Any) -> Any:
-    """A thread or message without the ids of people that are no ids, such as `false`."""
-    if not isinstance(raw, dict):
-        return raw
-    found = dict(raw)
-    if isinstance(raw.get("from"), dict):
-        found["from"] = _without_odd_id(raw["from"])
-    parties = raw.get("participants")
-    if isinstance(parties, dict) and isinstance(parties.get("data"), list):
-        found["participants"] = {**parties, "data": [*map(_without_odd_id, parties["data"])]}
-    return found
-
-
-def _without_odd_id(party: Any) -> Any:
-    if not isinstance(party, dict) or usable_id(party.get("id")) is not None:
-        return party
-    return {name: value for name, value in party.items() if name != "id"}
 
 
 def _unknown_in(threads: list[Thread]) -> Counter[str]:
