@@ -188,7 +188,9 @@ def join_messages(items: list[Item]) -> list[Item]:
 
 def _join(items: list[Item], group: list[tuple[int, EventRow]]) -> None:
     try:
-        whole = join_parts([event["metadata"] for _, event in group])
+        # Parts that were joined before share their metadata.
+        parts = {id(event["metadata"]): event["metadata"] for _, event in group}
+        whole = join_parts([*parts.values()])
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - the item is unusable
