@@ -2,10 +2,15 @@
 
 import itertools
 import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
 
+from graph_simulator.live.activity import ActivityGenerator
+from graph_simulator.live.deliveries import encode_delivery
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.webhook.drain import drain_batch
@@ -154,3 +159,57 @@ def test_a_thread_whose_contact_appears_moves_with_its_reactions(
         f" where e.message_id = '{newest['id']}'",
     )
     assert found == [(contact,)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_live_traffic_of_both_inboxes_by_every_envelope_ends_in_the_truth(
+    simulate: Simulate, connect: Connect, seed: int
+) -> None:
+    """Some items name the Instagram account by its second id, which nobody registered."""
+    simulated = simulate(conversations=8, instagram=1, seed=seed + 1)
+    engine, random = connect(simulated), Random(seed)
+    generator, bodies = ActivityGenerator(simulated.world, seed), []
+    now = datetime.now(UTC) - timedelta(hours=1)
+    for _ in range(150):
+        now += timedelta(milliseconds=random.choice([1, 40, 1700]))
+        bodies.append(encode_delivery([generator.generate(now)], changes=random.random() < 0.5))
+    random.shuffle(bodies)
+    half = len(bodies) // 2
+    inbox.receive(engine.database, bodies[:half])
+    while drain_batch(engine.database, 10).deliveries:
+        pass
+    for page in simulated.pages:
+        walk(engine, page.id)
+    inbox.receive(engine.database, bodies[half:])
+    while drain_batch(engine.database, 10).deliveries:
+        pass
+    assert stored_messages(engine.database) == Counter(
+        (row["page_id"], row["sender_id"], row["message_id"], row["text"])
+        for page in simulated.pages
+        for row in simulated.world.truth(page)
+    )
+    events = Counter(
+        (row["page_id"], row["sender_id"], row["event_type"])
+        for page in simulated.pages
+        for row in page.live_events
+    )
+    assert events == Counter(
+        rows(
+            engine.database,
+            "select e.page_id, c.sender_id, e.event_type from contact_interaction_events e"
+            " join messenger_conversations c on c.id = e.conversation_id"
+            " where event_kind(e.event_type) <> 'message'",
+        )
+    )
+
+
+def stored_messages(database: Database) -> Counter[tuple[Any, ...]]:
+    return Counter(
+        rows(
+            database,
+            "select e.page_id, c.sender_id, e.message_id, e.metadata ->> 'text'"
+            " from contact_interaction_events e"
+            " join messenger_conversations c on c.id = e.conversation_id"
+            " where event_kind(e.event_type) = 'message'",
+        )
+    )

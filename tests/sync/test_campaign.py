@@ -90,6 +90,7 @@ def random_fault(random: Random, name: str, page: Any) -> dict[str, Any]:
         "newest": random.choice([3, 20]),
         "weight": random.choice([5, 60, 1000]),
         "percent": random.choice([60, 97]),
+        "id": Random(page.id + str(chosen)).choice(["none", "empty", "zero", "number"]),
     }
     if name == "future_time":
         values["seconds"] = 3600
