@@ -54,6 +54,8 @@ class AdminApi:
                     "id": page.id,
                     "name": page.name,
                     "token": page.token,
+                    "platform": "instagram" if page.is_instagram else "messenger",
+                    "graph_id": page.graph_id or page.id,
                     "conversations": len(page.lengths) - len(page.deleted),
                     "messages": sum(
                         page.length(number)
@@ -111,13 +113,14 @@ class AdminApi:
         return JSONResponse(message, status_code=201)
 
     async def configure_live(self, request: Request) -> Response:
-        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?, echoes?,
+        """POST /live {per_second, webhook_url?, seed?, repeats?, delays?, changes?, echoes?,
         covered_contacts?}: generate events at this rate and deliver them.
 
-        `repeats` and `delays` are the shares of the deliveries that are sent twice and late.
-        Without `echoes` the page's own messages are not delivered; with `covered_contacts` only the
-        events of the first threads are, as for an app without Advanced Access. A rate of 0 stops
-        the events; pending deliveries are still sent."""
+        `repeats`, `delays` and `changes` are the shares of the deliveries that are sent twice,
+        late, and with their items as `changes`. Without `echoes` the page's own messages are not
+        delivered; with `covered_contacts` only the events of the first threads are, as for an app
+        without Advanced Access. A rate of 0 stops the events; pending deliveries are still sent.
+        """
         try:
             self._traffic.configure(await request.json())
         except InvalidLiveSettings as error:

@@ -8,7 +8,7 @@ from graph_simulator.cursors import HEAD, list_cursor, message_cursor
 from graph_simulator.errors import ApiError, not_found
 from graph_simulator.faults.malformed import Record
 from graph_simulator.fields import Fields, render_message
-from graph_simulator.history import page_as_party, updated_time
+from graph_simulator.history import page_as_party, updated_time, username
 from graph_simulator.page import ThreadKey
 from graph_simulator.profiles import render_profile
 
@@ -39,7 +39,10 @@ def response_body(call: Call) -> Any:
     if call.request.path_params.get("edge") == "subscribed_apps":
         return _subscribed_apps(call)
     page = call.page
-    values = {"id": page.id, "name": page.name, "category": "Shopping/retail"}
+    values: Body = {"id": page.id, "name": page.name, "category": "Shopping/retail"}
+    account = call.world.inbox(page, "instagram")
+    if account is not None:
+        values["instagram_business_account"] = {"id": account.id, "username": username(account.id)}
     return {name: values[name] for name in call.fields if name in values}
 
 
@@ -79,7 +82,7 @@ def _ends(call: Call, start: int, keys: Sequence[ThreadKey]) -> tuple[str, str]:
 
 
 def _list_path(call: Call) -> str:
-    return f"{call.page.id}/conversations"
+    return f"{call.page.graph_id or call.page.id}/conversations"
 
 
 def _thread(call: Call, number: int) -> Any:

@@ -109,20 +109,30 @@ class Call:
 def parse_call(
     request: Request, world: World, log: CallLog, page: SimulatedPage, at: float
 ) -> Call:
-    """Parse the path and query of a call. Raises ApiError for what the API does not have."""
+    """Parse the path and query of a call by a page's token. Raises ApiError for what the API does
+    not have."""
     object_id, query = request.path_params["object_id"], request.query_params
     edge = _edge(object_id, request.path_params.get("edge", ""), page)
     number = 0
-    if edge in ("thread", "messages"):
+    if edge == "conversations":
+        page = _inbox(world, page, query.get("platform", "messenger"))
+    elif edge in ("thread", "messages"):
         found = world.find_thread(object_id)
-        if found is None or found[0] is not page:
+        if found is None or found[0].token != page.token:
             raise not_found(object_id)
-        number = found[1]
+        page, number = found
     elif edge == "profile":
-        number = find_contact(page, object_id)
+        page, number = find_contact(world, page, object_id)
     fields = parse_fields(query.get("fields", _DEFAULT_FIELDS[edge]))
     limit = parse_limit(query.get("limit"), _MAX_LIMITS[edge]) if edge in _MAX_LIMITS else 1
     return Call(request, world, log, page, edge, number, fields, limit, at)
+
+
+def _inbox(world: World, page: SimulatedPage, platform: str) -> SimulatedPage:
+    found = world.inbox(page, platform)
+    if found is None:
+        raise ApiError(400, 100, f"(#100) Page {page.id} has no Instagram professional account")
+    return found
 
 
 def _edge(object_id: str, name: str, page: SimulatedPage) -> Edge:

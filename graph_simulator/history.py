@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from graph_simulator.page import SimulatedPage
+from graph_simulator.page import GoneId, SimulatedPage
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
 """When the seeded history ends. Fixed, so that a seed always gives the same world."""
@@ -48,11 +48,28 @@ def updated_time(age: int) -> str:
     return wire_time(END - timedelta(seconds=age))
 
 
-def contact_of(page: SimulatedPage, number: int) -> dict[str, str]:
+def contact_of(page: SimulatedPage, number: int) -> dict[str, Any]:
     number = page.contacts.get(number, number)
+    if number in page.gone:
+        return _gone_contact(page.gone[number])
     name = f"{_NAMES[number % len(_NAMES)]} {number}"
     contact_id = str(first_contact_id(page) + number)
+    if page.is_instagram:
+        return {"username": username(contact_id), "id": contact_id}
     return {"name": name, "email": f"{contact_id}@facebook.com", "id": contact_id}
+
+
+def _gone_contact(kind: GoneId) -> dict[str, Any]:
+    """A deleted account: all of them have one name."""
+    ids: dict[GoneId, dict[str, Any]] = {
+        "none": {}, "empty": {"id": ""}, "zero": {"id": "0"}, "number": {"id": 0}
+    }  # fmt: skip
+    return {"name": "Facebook User", "email": "@facebook.com", **ids[kind]}
+
+
+def username(account_id: str) -> str:
+    """The username of an Instagram account."""
+    return f"user.{account_id}"
 
 
 def first_contact_id(page: SimulatedPage) -> int:
@@ -61,6 +78,8 @@ def first_contact_id(page: SimulatedPage) -> int:
 
 
 def page_as_party(page: SimulatedPage) -> dict[str, str]:
+    if page.is_instagram:
+        return {"username": username(page.id), "id": page.id}
     return {"name": page.name, "email": f"{page.id}@facebook.com", "id": page.id}
 
 

@@ -4,13 +4,17 @@ import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 WEBHOOK_FIELDS = (
     "messages", "message_echoes", "message_edits", "message_reactions", "message_deliveries",
     "message_reads", "messaging_postbacks", "messaging_referrals", "messaging_optins", "standby",
 )  # fmt: skip
 """The fields that an app can subscribe to."""
+
+
+GoneId = Literal["none", "empty", "zero", "number"]
+"""The id that a deleted account has: no id, an empty text, "0", or the number 0."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,6 +39,10 @@ class SimulatedPage:
     data_access_expires_at: int = 0
     # The webhook fields that the app is subscribed to; None: not subscribed.
     subscribed_fields: list[str] | None = field(default_factory=lambda: [*WEBHOOK_FIELDS])
+    # An Instagram account: the Facebook page whose token reads it, and a second id of its own that
+    # some webhooks name.
+    graph_id: str | None = None
+    second_id: str | None = None
     lengths: list[int] = field(default_factory=list)  # seeded messages of each thread, by number
     ages: list[int] = field(default_factory=list)  # age of each thread's newest seeded message
     moved: dict[int, int] = field(default_factory=dict)  # ages of threads with newer messages
@@ -42,6 +50,7 @@ class SimulatedPage:
     injected: dict[int, list[dict[str, Any]]] = field(default_factory=dict)  # oldest first
     older: Counter[int] = field(default_factory=Counter)  # messages that World.lengthen added
     contacts: dict[int, int] = field(default_factory=dict)  # threads with another thread's contact
+    gone: dict[int, GoneId] = field(default_factory=dict)  # contacts whose accounts are deleted
     deleted: set[int] = field(default_factory=set)
     # Live traffic: the time of each message in milliseconds by message id, unsent messages without
     # their text by thread, and the events that only webhooks report, as rows.
@@ -55,6 +64,14 @@ class SimulatedPage:
     same_second: set[int] = field(default_factory=set)  # threads whose messages share one second
     # How often the cursors of "list" and "messages" have expired.
     expiries: Counter[str] = field(default_factory=Counter)
+
+    def is_gone(self, number: int) -> bool:
+        """Whether the contact of a thread has deleted the account."""
+        return self.contacts.get(number, number) in self.gone
+
+    @property
+    def is_instagram(self) -> bool:
+        return self.graph_id is not None
 
     def age(self, number: int) -> int:
         """Seconds from a thread's updated_time to END."""

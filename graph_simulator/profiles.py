@@ -5,18 +5,23 @@ import time
 
 from graph_simulator.errors import ApiError, not_found
 from graph_simulator.fields import Fields
-from graph_simulator.history import contact_of, first_contact_id
+from graph_simulator.history import contact_of, first_contact_id, username
 from graph_simulator.page import SimulatedPage
+from graph_simulator.world import World
 
 _ONE_IN = 20
 
 
-def find_contact(page: SimulatedPage, contact_id: str) -> int:
-    """The number of a page's contact. Raises ApiError if the page has no such contact."""
-    number = int(contact_id) - first_contact_id(page)
-    if not 0 <= number < len(page.lengths):
-        raise not_found(contact_id)
-    return number
+def find_contact(world: World, page: SimulatedPage, contact_id: str) -> tuple[SimulatedPage, int]:
+    """The inbox and the number of a contact of one of the page's inboxes. Raises ApiError if there
+    is no such contact."""
+    for platform in ("messenger", "instagram"):
+        inbox = world.inbox(page, platform)
+        if inbox is not None:
+            number = int(contact_id) - first_contact_id(inbox)
+            if 0 <= number < len(inbox.lengths):
+                return inbox, number
+    raise not_found(contact_id)
 
 
 def is_withheld(contact_id: str) -> bool:
@@ -33,6 +38,7 @@ def render_profile(page: SimulatedPage, number: int, fields: Fields) -> dict[str
     first, _, last = name.partition(" ")
     profile = {
         "id": contact_id,
+        **({"username": username(contact_id)} if page.is_instagram else {}),
         "name": name,
         "first_name": first,
         "last_name": last,

@@ -26,8 +26,9 @@ def expected_row(
         before, record = record, one.apply_to_message(page, ordinal, record)
         if one.name in UNUSABLE and (one.name.startswith("thread_") or record is not before):
             usable = False
-    sender = (record.get("from") or {}).get("id")
-    direction = "message_sent" if sender == page.id else "message_received"
+    # A deleted account has a name, and perhaps no id.
+    sender = record.get("from") or {}
+    direction = "message_sent" if sender.get("id") == page.id else "message_received"
     row = {
         "page_id": page.id,
         "sender_id": contact_id,

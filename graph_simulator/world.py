@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from graph_simulator.faults.malformed import Malformation
 from graph_simulator.history import END, ThreadHistory, contact_of, opaque
-from graph_simulator.page import SimulatedPage, ThreadKey
+from graph_simulator.page import GoneId, SimulatedPage, ThreadKey
 from graph_simulator.truth import Row, expected_row
 
 __all__ = ["END", "CursorKind", "SimulatedPage", "ThreadKey", "World"]
@@ -26,7 +26,8 @@ _CACHED_HISTORIES = 1024
 
 
 class World:
-    """`pages` pages. The first has `conversations` threads, each further one fewer.
+    """`pages` pages. The first has `conversations` threads, each further one fewer. The first
+    `instagram` of them have an Instagram account, an inbox of its own with half as many threads.
 
     `cursors` is what a cursor of a list of threads encodes. A position continues after a thread, so
     changes elsewhere do not move it. An offset counts threads: when a thread moves to the head, a
@@ -39,6 +40,7 @@ class World:
         pages: int = 3,
         conversations: int = 300,
         cursors: CursorKind = "position",
+        instagram: int = 0,
     ) -> None:
         self.seed = seed
         self.cursors = cursors
@@ -49,12 +51,25 @@ class World:
         for index in range(pages):
             page = self._generate_page(index, max(3, conversations // (1 + 7 * index)))
             self.pages[page.id] = page
+        for number, page in enumerate([*self.pages.values()][:instagram]):
+            account = self._generate_page(pages + number, max(3, len(page.lengths) // 2))
+            account.graph_id, account.token = page.id, page.token
+            account.id = str(17_840_000_000_000_001 + number)
+            account.second_id = str(27_770_000_000_000_001 + number)
+            self.pages[account.id] = account
         self._by_index = list(self.pages.values())
 
     # -- Reading ------------------------------------------------------------------------------
 
     def thread_id(self, page: SimulatedPage, number: int) -> str:
         return f"t_{10**15 + page.index * 10**9 + number}"
+
+    def inbox(self, page: SimulatedPage, platform: str) -> SimulatedPage | None:
+        """The inbox of a page on a platform."""
+        if platform != "instagram":
+            return page
+        accounts = self.pages.values()
+        return next((one for one in accounts if one.graph_id == page.id), None)
 
     def find_thread(self, thread_id: str) -> tuple[SimulatedPage, int] | None:
         """The page and number of a thread id."""
@@ -65,8 +80,14 @@ class World:
             return None
         return self._by_index[index], number
 
-    def contact(self, page: SimulatedPage, number: int) -> dict[str, str]:
+    def contact(self, page: SimulatedPage, number: int) -> dict[str, Any]:
         return contact_of(page, number)
+
+    def contact_id(self, page: SimulatedPage, number: int) -> str:
+        """The id of a thread's contact as a correct sync stores it: without an id, the thread's."""
+        if page.is_gone(number):
+            return self.thread_id(page, number)
+        return str(self.contact(page, number)["id"])
 
     def length(self, page: SimulatedPage, number: int) -> int:
         return page.length(number)
@@ -116,7 +137,7 @@ class World:
             if (number in page.deleted) is not deleted:
                 continue
             malformed = [one for one in self.malformations if one.concerns(page, number)]
-            contact = self.contact(page, number)["id"]
+            contact = self.contact_id(page, number)
             length = page.length(number)
             found = self.messages(page, number, None, length if newest is None else newest)
             if newest is None:
@@ -199,6 +220,19 @@ class World:
             for party in parties:
                 party.update(contact if party["id"] == before else {})
         self._histories.pop((page.id, number), None)
+
+    def delete_account(self, page: SimulatedPage, number: int, kind: GoneId) -> None:
+        """Delete the account of a thread's contact: the thread and its messages stay."""
+        before = self.contact(page, number)
+        page.gone[page.contacts.get(number, number)] = kind
+        after = self.contact(page, number)
+        for messages in (page.injected, page.unsent):
+            for message in messages.get(number, []):
+                for party in [message["from"], *message["to"]["data"]]:
+                    if party == before:
+                        party.clear()
+                        party.update(after)
+        self._histories.clear()
 
     def put_in_one_second(self, page: SimulatedPage, number: int) -> None:
         """Give all seeded messages of a thread the same time."""

@@ -4,6 +4,8 @@ import logging
 from datetime import datetime
 from typing import Any
 
+from messenger_pipeline.db.inbox import find_message_contacts
+from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import (
     Quarantined,
@@ -11,12 +13,13 @@ from messenger_pipeline.db.quarantine import (
     list_quarantined,
     resolve_quarantined,
 )
-from messenger_pipeline.errors import DatabaseUnavailable, reason_of
+from messenger_pipeline.errors import DatabaseUnavailable, UnknownPage, reason_of
 from messenger_pipeline.graph.models import Reject
 from messenger_pipeline.graph.reading import parse_message_record, parse_thread_record
 from messenger_pipeline.rows import ConversationRow
 from messenger_pipeline.sync.plan import Page, parse_history, plan_threads
-from messenger_pipeline.webhook.deliveries import parse_item
+from messenger_pipeline.webhook.accounts import message_contact
+from messenger_pipeline.webhook.items import Account, Item, named_messages, parse_item
 from messenger_pipeline.webhook.rows import conversation_row
 from messenger_pipeline.webhook.times import parse_time
 
@@ -27,7 +30,7 @@ def replay(database: Database, record: Quarantined) -> str | None:
     """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
     DatabaseUnavailable."""
     try:
-        rows = _rows(record)
+        rows = _rows(database, record)
         if isinstance(rows, str):
             return rows
         resolve_quarantined(database, record, rows)
@@ -51,7 +54,7 @@ def retry_due(database: Database, limit: int = 20) -> int:
     return resolved
 
 
-def _rows(record: Quarantined) -> list[ConversationRow] | str:
+def _rows(database: Database, record: Quarantined) -> list[ConversationRow] | str:
     match record.kind:
         case "event":
             return [record.record]
@@ -59,32 +62,32 @@ def _rows(record: Quarantined) -> list[ConversationRow] | str:
             number = record.record.get("delivery") if isinstance(record.record, dict) else None
             return f"it is a whole delivery: run `messenger-pipeline webhook replay {number}`"
         case "item":
-            return _rows_of_item(record)
+            return _rows_of_item(database, record)
         case "thread":
-            return _rows_of_thread(record)
+            return _rows_of_thread(record, _page(database, record))
         case _:
-            return _rows_of_message(record)
+            return _rows_of_message(record, _page(database, record))
 
 
-def _rows_of_thread(record: Quarantined) -> list[ConversationRow] | str:
+def _rows_of_thread(record: Quarantined, page: Page) -> list[ConversationRow] | str:
     thread = parse_thread_record(record.record)
     if isinstance(thread, Reject):
         return thread.reason
-    plan = plan_threads([thread], {}, _page(record), record.last_seen_at)
+    plan = plan_threads([thread], {}, page, record.last_seen_at)
     return plan.rejects[0].reason if plan.rejects else plan.conversations
 
 
-def _rows_of_message(record: Quarantined) -> list[ConversationRow] | str:
+def _rows_of_message(record: Quarantined, page: Page) -> list[ConversationRow] | str:
     message = parse_message_record(record.record)
     if isinstance(message, Reject):
         return message.reason
     if record.sender_id is None:
         return f"its thread {record.thread_id} is not stored: sync the page first"
-    return parse_history([message], record.sender_id, _page(record), record.last_seen_at)
+    return parse_history([message], record.sender_id, page, record.last_seen_at, record.thread_id)
 
 
-def _rows_of_item(record: Quarantined) -> list[ConversationRow] | str:
-    item = parse_item(record.record, _received_at(record.record) or record.first_seen_at)
+def _rows_of_item(database: Database, record: Quarantined) -> list[ConversationRow] | str:
+    item = _parse_item(database, record)
     if item.unusable:
         return item.unusable
     if item.ignored or item.contact_id is None:
@@ -94,10 +97,32 @@ def _rows_of_item(record: Quarantined) -> list[ConversationRow] | str:
     return [conversation_row(item.contact_id, [item.time], item.events)]
 
 
+def _parse_item(database: Database, record: Quarantined) -> Item:
+    """The item as one of the record's page, with the contact of the message that it names."""
+    received_at = _received_at(record.record) or record.first_seen_at
+    try:
+        page = get_page(database, record.page_id)
+    except UnknownPage:
+        return parse_item(record.record, received_at)
+    account = Account(record.page_id, page.ids)
+    item = parse_item(record.record, received_at, account)
+    message_ids = named_messages(record.record) if item.contact_id is None else []
+    if not message_ids:
+        return item
+    with database.transaction() as connection:
+        contacts = find_message_contacts(connection, record.page_id, message_ids)
+    known = message_contact(item, contacts, account)
+    return parse_item(record.record, received_at, known) if known else item
+
+
 def _received_at(raw: Any) -> datetime | None:
     """When the item's delivery was received; None in a record of an earlier version."""
     return parse_time(raw.get("received_at")) if isinstance(raw, dict) else None
 
 
-def _page(record: Quarantined) -> Page:
-    return Page(record.page_id, "incremental_sync")
+def _page(database: Database, record: Quarantined) -> Page:
+    try:
+        ids = get_page(database, record.page_id).ids
+    except UnknownPage:
+        ids = frozenset()
+    return Page(record.page_id, "incremental_sync", ids)

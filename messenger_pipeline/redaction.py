@@ -20,8 +20,11 @@ _NAMED = re.compile(
 _BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"'\\]+")
 _MIN_LENGTH = 6
 """Shorter secrets are not redacted: that would hide ordinary words, and so reveal the secret."""
+_MIN_TOKEN_LENGTH = 20
+"""Meta's tokens have 100 characters and more; a test's "token" may be a word of a message."""
 
 _known: Counter[str] = Counter()
+_tokens: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
@@ -50,16 +53,30 @@ def remember_secret(secret: str) -> None:
 
 @contextmanager
 def kept_secret(secret: str) -> Iterator[None]:
-    """Redact a secret, such as a page's token, for the duration of the context."""
+    """Redact a page's token for the duration of the context."""
     remember_secret(secret)
+    with _lock:
+        _tokens[secret] += 1
     try:
         yield
     finally:
         with _lock:
             for form in _forms(secret):
-                _known[form] -= 1
-                if _known[form] <= 0:
-                    del _known[form]
+                _forget(_known, form)
+            _forget(_tokens, secret)
+
+
+def list_known_tokens() -> list[bytes]:
+    """The tokens that are in use, the longest first. Short ones are left out: see _MIN_LENGTH."""
+    with _lock:
+        tokens = sorted(_tokens, key=len, reverse=True)
+    return [token.encode() for token in tokens if len(token) >= _MIN_TOKEN_LENGTH]
+
+
+def _forget(secrets: Counter[str], secret: str) -> None:
+    secrets[secret] -= 1
+    if secrets[secret] <= 0:
+        del secrets[secret]
 
 
 class RedactingFilter(logging.Filter):

@@ -21,12 +21,16 @@ class EventRow(TypedDict):
 
 
 class ConversationRow(TypedDict):
-    """A row of messenger_conversations with its events. `as_of`: when Meta stated it."""
+    """A row of messenger_conversations with its events. `as_of`: when Meta stated it.
+
+    `thread_id` is set where the contact has no id: it is the `sender_id`, too.
+    """
 
     sender_id: str
     sender_name: str | None
     as_of: datetime
     events: list[EventRow]
+    thread_id: NotRequired[str]
 
 
 class ThreadRow(TypedDict):

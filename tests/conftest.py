@@ -152,7 +152,7 @@ _ending: list[threading.Thread] = []
 @pytest.fixture
 def simulate() -> Iterator[Callable[..., Simulated]]:
     """Starts simulators: simulate(conversations=…, pages=…, latency=…, app_secret=…,
-    cursors="position" or "offset")."""
+    cursors="position" or "offset", instagram=…)."""
     started: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(
@@ -162,8 +162,9 @@ def simulate() -> Iterator[Callable[..., Simulated]]:
         latency: float = 0.0,
         app_secret: str | None = None,
         cursors: CursorKind = "position",
+        instagram: int = 0,
     ) -> Simulated:
-        world = World(seed, pages, conversations, cursors)
+        world = World(seed, pages, conversations, cursors, instagram)
         app = create_app(world, latency=latency, app_secret=app_secret)
         listening = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
@@ -188,8 +189,9 @@ def register(database: Database, vault: TokenVault, simulated: Simulated) -> Non
             page.id,
             name=page.name,
             user_id="owner-1",
-            platform="messenger",
+            platform="instagram" if page.is_instagram else "messenger",
             token_encrypted=vault.encrypt(page.token),
+            graph_id=page.graph_id,
         )
 
 

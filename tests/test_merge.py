@@ -20,7 +20,7 @@ from messenger_pipeline.merge import (
     stable_content,
 )
 from messenger_pipeline.rows import EventRow
-from messenger_pipeline.sync.parse import contact_of, parse_message
+from messenger_pipeline.sync.parse import others_in, parse_message
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 PAGE = "10"
@@ -143,13 +143,17 @@ def message(**fields: Any) -> Message:
     [
         ({"id": PAGE}, "message_sent"),
         ({"id": "20"}, "message_received"),
-        ({"name": "gone"}, "message"),
+        ({"name": "gone"}, "message_received"),
+        ({"name": "gone", "id": ""}, "message_received"),
+        ({"name": "gone", "id": "0"}, "message_received"),
+        ({}, "message"),
         (None, "message"),
     ],
 )
 def test_the_sender_decides_the_direction_of_a_message(sender: Any, event_type: str) -> None:
     assert (
-        parse_message(message(**{"from": sender}), PAGE, "initial_sync")["event_type"] == event_type
+        parse_message(message(**{"from": sender}), frozenset({PAGE}), "initial_sync")["event_type"]
+        == event_type
     )
 
 
@@ -163,7 +167,7 @@ def test_a_message_becomes_an_event_with_its_content() -> None:
             "shares": {"data": []},
         }
     )
-    assert parse_message(given, PAGE, "incremental_sync") == {
+    assert parse_message(given, frozenset({PAGE}), "incremental_sync") == {
         "event_type": "message_received",
         "event_timestamp": NOW,
         "message_id": "m_1",
@@ -198,7 +202,8 @@ def thread(participants: Any, *senders: str) -> Thread:
     ],
 )
 def test_the_contact_is_the_participant_other_than_the_page(given: Thread, contact: Any) -> None:
-    assert contact_of(given, PAGE) == contact
+    others = others_in(given, frozenset({PAGE}))
+    assert others.get(min(others, default="")) == contact
 
 
 @given(st.lists(versions(), max_size=6))
@@ -208,7 +213,7 @@ def test_deduping_leaves_one_event_per_identity(group: list[EventRow]) -> None:
 
 
 def test_two_threads_of_one_contact_are_one_conversation() -> None:
-    events = [parse_message(message(), PAGE, "initial_sync")]
+    events = [parse_message(message(), frozenset({PAGE}), "initial_sync")]
     [row] = dedupe_conversations(
         [
             {"sender_id": "20", "sender_name": None, "as_of": NOW, "events": events},

@@ -238,7 +238,7 @@ def quarantine_items(database: Database) -> None:
                 replace(one, events=[], unusable="unknown to this version")
                 for one in parse_delivery(delivery.body, delivery.received_at)
             ]
-            outcome = Outcome(delivery, items, {PAGE}, {})
+            outcome = Outcome(delivery, items, {})
             for page_id, records in outcome.quarantined().items():
                 inbox.quarantine(connection, page_id, records)
             inbox.settle(connection, [outcome.settled()])
@@ -441,3 +441,20 @@ def _now() -> datetime:
 
 def _sql(value: object) -> str:
     return json.dumps(value).replace("'", "''")
+
+
+def test_different_records_without_an_id_are_kept_apart_and_the_same_one_is_counted(
+    database: Database,
+) -> None:
+    """Without an id of its own, a record is identified by its content."""
+    records = [
+        {"source": "sync", "kind": "message", "identity": "", "thread_id": thread_id,
+         "reason": "id: Field required", "record": {"message": content}}
+        for thread_id, content in [("t_1", "a"), ("t_1", "b"), ("t_2", "b"), ("t_1", "a")]
+    ]  # fmt: skip
+    for _ in range(2):
+        with database.transaction() as connection:
+            inbox.quarantine(connection, PAGE, records)
+    kept = [(one.thread_id, one.record["message"], one.seen_count)
+            for one in list_quarantined(database)]  # fmt: skip
+    assert sorted(kept) == [("t_1", "a", 2), ("t_1", "b", 2), ("t_2", "b", 2)]

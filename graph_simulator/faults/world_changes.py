@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from graph_simulator.faults.types import EVERYWHERE, world_fault
 from graph_simulator.history import END
-from graph_simulator.page import SimulatedPage
+from graph_simulator.page import GoneId, SimulatedPage
 from graph_simulator.world import World
 
 
@@ -69,3 +69,12 @@ def long_thread(
 def shared_contact(world: World, page: SimulatedPage, *, thread: int = 0, other: int = 1) -> None:
     """A thread has the same contact as another."""
     world.share_contact(page, thread, other)
+
+
+@world_fault(EVERYWHERE, immediate=True)
+def deleted_account(
+    world: World, page: SimulatedPage, *, thread: int = 0, id: GoneId = "none"
+) -> None:
+    """The contact of a thread has deleted the account: it is named "Facebook User", like all of
+    them, and has no `id` (none), an empty one (empty), "0" (zero), or the number 0 (number)."""
+    world.delete_account(page, thread, id)

@@ -18,6 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _APPS = (1517776481860111, 263902037430900)  # an app that answers for the page; Meta's Page Inbox
 _REACTIONS = {"love": "❤", "like": "👍", "smile": "😆", "sad": "😢", "other": "🎉"}
+_SECOND_IDS = 0.2  # of the items of an Instagram account
 _NEW_THREADS = 0.1  # of the messages by contacts
 _SHARES = {
     "message": 40,
@@ -173,7 +174,7 @@ class ActivityGenerator:
         page.live_events.append(
             {
                 "page_id": page.id,
-                "sender_id": self._world.contact(page, number)["id"],
+                "sender_id": self._world.contact_id(page, number),
                 "message_id": mid,
                 "event_timestamp": exact_time(at),
                 "event_type": kind,
@@ -202,10 +203,11 @@ class ActivityGenerator:
         return self._chance.choices(self._pages, shares)[0]
 
     def _thread(self, page: SimulatedPage) -> int | None:
-        """A thread, or None if it is deleted. It is chosen by number, not by its position in the
-        list: positions depend on times, and a seed must choose the same at any rate."""
+        """A thread, or None if it or its contact's account is deleted. It is chosen by number,
+        not by its position in the list: positions depend on times, and a seed must choose the same
+        at any rate."""
         number = int(len(page.lengths) * self._chance.random() ** 2)
-        return number if page.has(number) else None
+        return number if page.has(number) and not page.is_gone(number) else None
 
     def _recent_mid(self, page: SimulatedPage, number: int) -> str | None:
         """One of the newest messages of a thread."""
@@ -225,7 +227,10 @@ class ActivityGenerator:
     def _item(
         self, page: SimulatedPage, number: int, at: datetime, *, by_page: bool = False
     ) -> Item:
-        contact, own = {"id": self._world.contact(page, number)["id"]}, {"id": page.id}
+        contact = {"id": self._world.contact(page, number).get("id", "0")}
+        own = {"id": page.id}
+        if page.second_id and self._chance.random() < _SECOND_IDS:
+            own = {"id": page.second_id}
         sender, recipient = (own, contact) if by_page else (contact, own)
         return {"sender": sender, "recipient": recipient, "timestamp": _milliseconds(at)}
 

@@ -34,6 +34,7 @@ class LiveSettings(BaseModel):
     seed: int | None = None
     repeats: float | None = Field(default=None, ge=0, le=1)
     delays: float | None = Field(default=None, ge=0, le=1)
+    changes: float | None = Field(default=None, ge=0, le=1)
     echoes: bool | None = None
     covered_contacts: int | None = Field(default=None, ge=0)
 
@@ -90,7 +91,9 @@ class LiveTraffic:
         Raises InvalidLiveSettings."""
         parsed = self._parse(settings)
         endpoint = self._endpoint(parsed.webhook_url)
-        self._deliveries.configure(endpoint, repeats=parsed.repeats, delays=parsed.delays)
+        self._deliveries.configure(
+            endpoint, repeats=parsed.repeats, delays=parsed.delays, changes=parsed.changes
+        )
         self._coverage = self._coverage.changed(parsed)
         self._apply(parsed)
 

@@ -169,7 +169,7 @@ def _check_subscription(
     """The check, completed by the subscription. Meta refuses this call without a permission that
     syncs do not need, so a refusal does not concern the page."""
     try:
-        apps = client.fetch_subscribed_apps(page.facebook_page_id).content
+        apps = client.fetch_subscribed_apps(page.graph_id).content
     except RateLimited:
         raise
     except GraphError as error:

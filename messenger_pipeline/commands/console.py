@@ -24,6 +24,13 @@ out = Console(width=max(shutil.get_terminal_size().columns, _TABLE) if sys.stdou
 err = Console(stderr=True)
 
 
+platform_option = click.option(
+    "--platform",
+    type=click.Choice(["messenger", "instagram"]),
+    help="The inbox, where PAGE_ID is the id of a page with several.",
+)
+
+
 @contextmanager
 def open_registry() -> Iterator[Database]:
     """The database. Raises SchemaError if its schema is not current."""

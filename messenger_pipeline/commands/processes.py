@@ -45,6 +45,10 @@ def _parse_fault(text: str) -> dict[str, str]:
     help="Conversations of the first page; the others have fewer.",
 )  # fmt: skip
 @click.option(
+    "--instagram", type=click.IntRange(min=0), default=0, show_default=True,
+    help="How many of the pages have an Instagram account, too.",
+)  # fmt: skip
+@click.option(
     "--latency-ms",
     type=click.IntRange(min=0),
     default=0,
@@ -80,6 +84,7 @@ def simulate(
     seed: int,
     page_count: int,
     conversations: int,
+    instagram: int,
     latency_ms: int,
     app_secret: str | None,
     cursors: Literal["position", "offset"],
@@ -104,7 +109,7 @@ def simulate(
             " MESSENGER_APP_SECRET."
         )
     require_free_port(port, "--port")
-    world = World(seed, page_count, conversations, cursors)
+    world = World(seed, page_count, conversations, cursors, instagram)
     try:
         app = create_app(
             world,
@@ -124,7 +129,9 @@ def simulate(
     if app_secret:
         click.echo("  export MESSENGER_APP_SECRET=…  # the one of --app-secret")
     for page in world.pages.values():
-        click.echo(f"  echo {page.token} | messenger-pipeline pages add {page.id}")
+        add = f"pages add {page.graph_id or page.id}"
+        add += " --platform instagram" if page.is_instagram else ""
+        click.echo(f"  echo {page.token} | messenger-pipeline {add}")
     if live:
         click.echo(
             f"{live:g} events a second happen on these pages and are delivered to {webhook_url}."

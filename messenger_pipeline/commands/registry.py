@@ -7,18 +7,14 @@ from pydantic_core import to_json
 from rich.table import Table
 
 from messenger_pipeline import runtime
-from messenger_pipeline.commands.console import open_registry, out, shown
+from messenger_pipeline.commands.account import find_account
+from messenger_pipeline.commands.console import open_registry, out, platform_option, shown
 from messenger_pipeline.commands.token_file import read_token
 from messenger_pipeline.db import pages
-from messenger_pipeline.errors import (
-    ObjectRefused,
-    PageOwnerMustAct,
-    PipelineError,
-    RateLimited,
-    UsageError,
-)
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import UsageError
 from messenger_pipeline.redaction import remember_secret
-from messenger_pipeline.settings import Settings, load_settings
+from messenger_pipeline.settings import load_settings
 
 
 @click.group("pages")
@@ -33,7 +29,7 @@ def pages_group() -> None:
 @click.option(
     "--platform",
     type=click.Choice(["messenger", "instagram"]),
-    help="Default: messenger for a new page; unchanged for a registered one.",
+    help="The inbox. Default: messenger for a new page; that of a registered one.",
 )
 @click.option(
     "--token-file",
@@ -44,9 +40,12 @@ def pages_group() -> None:
 def pages_add(
     page_id: str, name: str | None, user_id: str | None, platform: str | None, token_file: BinaryIO
 ) -> None:
-    """Register a page, or replace its token.
+    """Register an inbox, or replace its token.
 
-    A new token makes a page active again. The token is checked with Meta and stored encrypted.
+    PAGE_ID is the Facebook page's id, also for its Instagram account: with --platform instagram
+    the account is looked up. A page with both inboxes is registered twice. A new token makes an
+    inbox active again; the page's other inbox keeps its own. The token is checked with Meta and
+    stored encrypted.
     """
     if not page_id.isdigit():
         # The error does not repeat it: it may be the token.
@@ -58,37 +57,38 @@ def pages_add(
     settings = load_settings()
     with open_registry() as database:
         vault = runtime.token_vault(settings)
-        known = {page.facebook_page_id: page for page in pages.list_pages(database)}.get(page_id)
+        found = pages.find_pages(database, page_id, platform)
+        known = pages.find_page(database, page_id, platform) if found else None
         platform = platform or (known.platform if known else "messenger")
-        found = _check_token(settings, page_id, platform, token)
+        account = find_account(settings, known.graph_id if known else page_id, platform, token)
         page = pages.register_page(
             database,
-            page_id,
-            name=name or (known.name if known else None) or found,
+            account.page_id,
+            name=name or (known.name if known else None) or account.name,
             user_id=user_id,
             platform=platform,
             token_encrypted=vault.encrypt(token),
+            graph_id=account.graph_id if account.graph_id != account.page_id else None,
+            username=account.username,
         )
-    click.echo(f"Page {page_id} ({page.name}) is registered; its token works.")
+        others = _other_inboxes(database, page)
+    if platform == "instagram":
+        click.echo(
+            f"Instagram account {page.facebook_page_id} ({page.username or page.name}) of page"
+            f" {page.graph_id} is registered; its token works."
+        )
+    else:
+        click.echo(f"Page {page.facebook_page_id} ({page.name}) is registered; its token works.")
+    for other in others:
+        click.echo(
+            f"The page's {other.platform} inbox ({other.facebook_page_id}) keeps the token that it"
+            " had."
+        )
 
 
-def _check_token(settings: Settings, page_id: str, platform: str, token: str) -> str | None:
-    """The page's name. Raises PageOwnerMustAct if the token may not read its conversations."""
-    with runtime.graph_api(settings).client(token) as client:
-        try:
-            profile = client.fetch_page(page_id).content
-            client.fetch_conversations(page_id, platform, limit=1, messages=0)
-        except RateLimited as error:
-            raise PipelineError(
-                "The token was not stored, because Meta's rate limit is reached and it cannot be"
-                f" checked. Try again later. Meta's answer: {error}"
-            ) from error
-        except ObjectRefused as error:
-            raise PageOwnerMustAct(
-                f"The token gives no access to page {page_id}. Check that it is this page's token."
-                f" Meta's answer: {error}"
-            ) from error
-    return profile.get("name")
+def _other_inboxes(database: Database, page: pages.PageRecord) -> list[pages.PageRecord]:
+    found = pages.find_pages(database, page.graph_id)
+    return [other for other in found if other.facebook_page_id != page.facebook_page_id]
 
 
 @pages_group.command("list")
@@ -114,11 +114,15 @@ def pages_list() -> None:
 
 @pages_group.command("remove")
 @click.argument("page_id")
-def pages_remove(page_id: str) -> None:
+@platform_option
+def pages_remove(page_id: str, platform: str | None) -> None:
     """Stop syncing a page and delete its token. Its conversations are kept."""
     with open_registry() as database:
-        pages.set_page_status(database, page_id, "removed")
-    click.echo(f"Page {page_id} is removed from the registry; its conversations are kept.")
+        page = pages.find_page(database, page_id, platform)
+        pages.set_page_status(database, page.facebook_page_id, "removed")
+    click.echo(
+        f"Page {page.facebook_page_id} is removed from the registry; its conversations are kept."
+    )
 
 
 _ACTIVE = ("page_id", "mode", "state", "total_synced", "events_created", "open_gaps",

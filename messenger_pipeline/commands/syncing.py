@@ -16,7 +16,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from messenger_pipeline.commands.console import counted, dagster_environment, err, print_error
+from messenger_pipeline.commands.console import (
+    counted,
+    dagster_environment,
+    err,
+    platform_option,
+    print_error,
+)
 from messenger_pipeline.db import lease, migrate, pages, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import list_progress
@@ -29,6 +35,7 @@ _LOOK_SECONDS = 0.5
 
 @click.command()
 @click.argument("page_id")
+@platform_option
 @click.option("--full", is_flag=True, help="Read every message again, not only what is new.")
 @click.option(
     "--max-conversations",
@@ -45,6 +52,7 @@ _LOOK_SECONDS = 0.5
 )
 def sync(
     page_id: str,
+    platform: str | None,
     full: bool,
     max_conversations: int | None,
     max_seconds: float | None,
@@ -57,15 +65,16 @@ def sync(
     try:
         with dagster_environment() as database:
             migrate.require_current(database)
-            page = pages.get_page(database, page_id)
+            page = pages.find_page(database, page_id, platform)
             # Checked before the run, so that Dagster records no failed run for it.
-            lease.require_free(database, page.facebook_page_id)
+            page_id = page.facebook_page_id
+            lease.require_free(database, page_id)
             from messenger_pipeline.defs import launch  # seconds to import
 
             run_id = str(uuid.uuid4())
-            with _progress(database, page.facebook_page_id, show=not as_json):
+            with _progress(database, page_id, show=not as_json):
                 figures = launch.run_sync(
-                    page.facebook_page_id,
+                    page_id,
                     mode="full" if full else "auto",
                     max_conversations=max_conversations,
                     max_seconds=max_seconds,

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from messenger_pipeline.db.pool import own_schema, translated
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError, reason_of
+from messenger_pipeline.payload_redaction import redact_payload
 
 _log = logging.getLogger(__name__)
 
@@ -62,10 +63,11 @@ class GroupCommit:
             await self._connection.close()
 
     async def store(self, body: bytes) -> None:
-        """Return once the body is committed.
+        """Return once the body is committed, without secrets in addresses.
 
         Raises DatabaseUnavailable. The body may or may not be stored then; send it again.
         """
+        body = redact_payload(body)
         if self._queued_bytes + len(body) > _MAX_QUEUED_BYTES:
             raise DatabaseUnavailable("too many deliveries are waiting for a commit")
         self._require_running()

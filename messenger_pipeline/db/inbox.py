@@ -8,6 +8,7 @@ from typing import Any
 
 from messenger_pipeline.db.load import encode
 from messenger_pipeline.db.pool import Connection, Database, call, translated
+from messenger_pipeline.payload_redaction import redact_payload
 
 ANNOUNCEMENTS = "messenger_changes"
 """The channel that announces each changed conversation: {"page_id", "conversation_id"}."""
@@ -45,6 +46,22 @@ class DeliveryOutcome:
 
 
 @dataclass(frozen=True)
+class NamedAccount:
+    """A registered account that `id` stands for.
+
+    `graph_id` is the id that the Graph API is called with; `other_ids` are all but page_id.
+    `is_page`: Meta listed its Messenger inbox, so its page_id is certainly a Facebook page's.
+    """
+
+    id: str
+    platform: str
+    page_id: str
+    graph_id: str
+    other_ids: list[str]
+    is_page: bool
+
+
+@dataclass(frozen=True)
 class LoadedEvents:
     """What a load of events changed. PostgreSQL rejected the `refused` events."""
 
@@ -75,8 +92,10 @@ class InboxFigures:
 
 
 def receive(database: Database, bodies: Sequence[bytes]) -> list[int]:
-    """Store raw bodies in one commit. Returns their ids, in the same order."""
-    rows = database.call("receive_webhook_deliveries", bodies=list(bodies))
+    """Store raw bodies in one commit, without secrets in addresses. Returns their ids, in the same
+    order."""
+    stored = [redact_payload(body) for body in bodies]
+    rows = database.call("receive_webhook_deliveries", bodies=stored)
     return [row[0] for row in rows]
 
 
@@ -124,9 +143,21 @@ def savepoint(connection: Connection) -> Iterator[None]:
         connection.execute("set constraints all immediate")
 
 
-def find_registered(connection: Connection, page_ids: list[str]) -> set[str]:
-    rows = call(connection, "find_registered_pages", page_ids=page_ids)
-    return {page_id for (page_id,) in rows}
+def find_registered(connection: Connection, ids: list[str]) -> list[NamedAccount]:
+    """Return the registered accounts that webhooks name by these ids."""
+    return call(connection, "find_registered_pages", NamedAccount, ids=ids)
+
+
+def block_registration(connection: Connection) -> None:
+    """Let nobody register an account until the end of the transaction."""
+    call(connection, "block_registration")
+
+
+def find_message_contacts(
+    connection: Connection, page_id: str, message_ids: list[str]
+) -> dict[str, str]:
+    """Return the contacts in whose conversations these messages are stored, by message key."""
+    return dict(call(connection, "find_message_contacts", page_id=page_id, message_ids=message_ids))
 
 
 def load_events(

@@ -17,6 +17,7 @@ from messenger_pipeline.errors import (
     PageRemoved,
     SessionMoved,
 )
+from messenger_pipeline.payload_redaction import redact_payload
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ class Loaded:
 
 
 def encode(value: Any) -> Jsonb:
-    """Encode a value as a JSON argument of a SQL function."""
-    body = to_json(value, inf_nan_mode="strings")
+    """Encode a value as a JSON argument of a SQL function, without secrets in addresses."""
+    body = redact_payload(to_json(value, inf_nan_mode="strings"))
     if b"\\u0000" in body:  # rare, and this test is much faster than the substitution
         # PostgreSQL's text cannot contain NUL. Replace it rather than lose the row.
         body = _NUL.sub(rb"\1\\ufffd", body)

@@ -6,12 +6,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import UnknownPage
+from messenger_pipeline.errors import UnknownPage, UsageError
 
 
 @dataclass(frozen=True)
 class PageRecord:
-    """A page of the registry, with its encrypted token."""
+    """An inbox of the registry, with its encrypted token.
+
+    `facebook_page_id` is the id that the account has in answers and webhooks: an Instagram
+    account's own. The Graph API is called with `graph_id`, its Facebook page's. `other_ids` are
+    all ids but the first.
+    """
 
     id: UUID
     facebook_page_id: str
@@ -29,10 +34,22 @@ class PageRecord:
     created_at: datetime
     updated_at: datetime
     failed_starts: int
+    graph_id: str
+    username: str | None
+    other_ids: list[str]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every id of the account."""
+        return frozenset((self.facebook_page_id, *self.other_ids))
 
 
 def get_page(database: Database, page_id: str) -> PageRecord:
-    """Return a page by Facebook's id or the registry's. Raises UnknownPage."""
+    """Return an inbox by its own id, the registry's, or another id of its account.
+
+    A Facebook page's id stands for the page's own inbox if that is registered, else for its
+    Instagram account's. Raises UnknownPage.
+    """
     found: list[PageRecord] = database.call("get_page", PageRecord, page_id=page_id)
     if not found:
         raise unknown_page_error(page_id)
@@ -52,6 +69,31 @@ def unknown_page_error(page_id: str) -> UnknownPage:
     )
 
 
+def find_page(database: Database, typed: str, platform: str | None = None) -> PageRecord:
+    """Return the registered inbox that a person names by any of its ids, perhaps with a platform.
+
+    Raises UnknownPage, and UsageError if the id stands for two inboxes.
+    """
+    found = find_pages(database, typed, platform)
+    if not found:
+        raise unknown_page_error(typed)
+    if len(found) > 1:
+        inboxes = ", ".join(f"{page.platform} ({page.facebook_page_id})" for page in found)
+        raise UsageError(
+            f"Page {typed} has several inboxes in the registry: {inboxes}. Give the id in brackets"
+            " of the one that is not the page's own, or --platform."
+        )
+    return found[0]
+
+
+def find_pages(database: Database, typed: str, platform: str | None = None) -> list[PageRecord]:
+    """Return the inboxes that an id stands for, without those that are removed."""
+    found = [get_page(database, page_id) for (page_id,) in database.call("find_pages", id=typed)]
+    return [
+        page for page in found if page.status != "removed" and platform in (None, page.platform)
+    ]
+
+
 def list_pages(database: Database) -> list[PageRecord]:
     """Return the pages that are not removed, ordered by Facebook's id."""
     return database.call("list_pages", PageRecord)
@@ -65,9 +107,11 @@ def register_page(
     user_id: str | None,
     platform: str | None,
     token_encrypted: str,
+    graph_id: str | None = None,
+    username: str | None = None,
 ) -> PageRecord:
-    """Add a page, or give a known one a new token, which makes it active again unless it is
-    paused."""
+    """Add an inbox, or give a known one a new token, which makes it active again unless it is
+    paused. `graph_id` is the id that the Graph API is called with, if it is not `page_id`."""
     database.call(
         "register_page",
         page_id=page_id,
@@ -75,6 +119,8 @@ def register_page(
         user_id=user_id,
         platform=platform,
         token_encrypted=token_encrypted,
+        graph_id=graph_id,
+        username=username,
     )
     return get_page(database, page_id)
 
@@ -82,7 +128,7 @@ def register_page(
 def set_page_status(
     database: Database, page_id: str, status: str, reason: str | None = None
 ) -> None:
-    """Set the status of a page, by Facebook's id or the registry's. `removed` deletes its token.
+    """Set the status of an inbox. `removed` deletes its token.
 
     Raises UnknownPage.
     """

@@ -23,11 +23,11 @@ def require_time(max_seconds: float) -> None:
 
 
 def get_page_by_meta_id(database: Database, page_id: str) -> PageRecord:
-    """The page with this id. Raises UnknownPage, also for the registry's id of a page: no
+    """The page with this id. Raises UnknownPage, also for another id of a page: no
     partition and no lease has that name."""
     page = get_page(database, page_id)
     if page.facebook_page_id != page_id:
         raise UnknownPage(
-            f"{page_id} is the registry's id of page {page.facebook_page_id}: use the latter."
+            f"{page_id} is another id of page {page.facebook_page_id}: use the latter."
         )
     return page

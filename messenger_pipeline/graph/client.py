@@ -104,8 +104,10 @@ class GraphClient:
         self._transport.close()
         self._open.close()
 
-    def fetch_page(self, page_id: str) -> Answer[PageProfile]:
-        return self._get(page_id, {"fields": "id,name"}, parse_page)
+    def fetch_page(self, page_id: str, *, instagram: bool = False) -> Answer[PageProfile]:
+        """A page, if wanted with its Instagram professional account. Source: Graph API, Page."""
+        fields = "id,name" + (",instagram_business_account{id,username}" if instagram else "")
+        return self._get(page_id, {"fields": fields}, parse_page)
 
     def check_token(self) -> None:
         """A control call: raises TokenDead if Meta no longer accepts the token."""

@@ -19,6 +19,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from messenger_pipeline.errors import UnexpectedAnswer
+from messenger_pipeline.identifiers import usable_id
 
 Id = Annotated[str, Field(coerce_numbers_to_str=True, min_length=1, max_length=1000)]
 """Ids are opaque text of many shapes; some answers contain numbers instead. The maximum is far
@@ -30,10 +31,16 @@ Time = Annotated[
 """A time that the database accepts: one that it refuses would fail the whole answer."""
 
 
-class Party(TypedDict):
-    """A participant of a conversation. A deactivated account may have no name or id."""
+PartyId = Annotated[str, Field(coerce_numbers_to_str=True, max_length=1000)]
+"""The id of a person, which can be empty or 0: see identifiers.py."""
 
-    id: NotRequired[Id | None]
+
+class Party(TypedDict):
+    """A participant of a conversation. A deactivated account may have no name or id, a deleted one
+    an id that is empty or 0. An Instagram account may have two ids."""
+
+    id: NotRequired[PartyId | None]
+    user_id: NotRequired[PartyId | None]
     name: NotRequired[str | None]
     username: NotRequired[str | None]
 
@@ -107,11 +114,19 @@ Message.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-def
 Thread.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
 
 
+class InstagramAccount(TypedDict):
+    """An Instagram professional account. `id` is the one that it has in answers and webhooks."""
+
+    id: Id
+    username: NotRequired[str | None]
+
+
 class PageProfile(TypedDict):
-    """`GET /{page-id}?fields=id,name`."""
+    """`GET /{page-id}?fields=id,name`, perhaps with its Instagram account."""
 
     id: Id
     name: NotRequired[str | None]
+    instagram_business_account: NotRequired[InstagramAccount | None]
 
 
 class Profile(TypedDict):
@@ -183,3 +198,22 @@ def without_paging(raw: Any) -> Any:
     if isinstance(raw, list):
         return [without_paging(value) for value in raw]
     return raw
+
+
+def without_odd_ids(raw: Any) -> Any:
+    """A thread or message without the ids of people that are no ids, such as `false`."""
+    if not isinstance(raw, dict):
+        return raw
+    found = dict(raw)
+    if isinstance(raw.get("from"), dict):
+        found["from"] = _without_odd_id(raw["from"])
+    parties = raw.get("participants")
+    if isinstance(parties, dict) and isinstance(parties.get("data"), list):
+        found["participants"] = {**parties, "data": [*map(_without_odd_id, parties["data"])]}
+    return found
+
+
+def _without_odd_id(party: Any) -> Any:
+    if not isinstance(party, dict) or usable_id(party.get("id")) is not None:
+        return party
+    return {name: value for name, value in party.items() if name != "id"}

@@ -23,6 +23,7 @@ from messenger_pipeline.graph.models import (
     Reject,
     Thread,
     next_cursor,
+    without_odd_ids,
     without_paging,
 )
 
@@ -146,7 +147,7 @@ def parse_thread_record(raw: Any) -> Thread | Reject:
 def parse_message_record(raw: Any) -> Message | Reject:
     """A raw message that was rejected before, parsed again."""
     try:
-        message: Message = _message.validate_python(raw)
+        message: Message = _message.validate_python(without_odd_ids(raw))
         return message
     except ValidationError as error:
         return _reject("message", raw, error)
@@ -192,6 +193,7 @@ def _parse_thread(raw: Any, listing: Listing[Any]) -> Thread | None:
 
     Adds what is not usable to the listing's rejects.
     """
+    raw = without_odd_ids(raw)
     try:
         thread: Thread = _thread.validate_python(raw)
         return thread
@@ -222,7 +224,7 @@ def _parse_usable(
             listing.withheld.add(thread_id)
             continue
         try:
-            usable.append(_message.validate_python(raw))
+            usable.append(_message.validate_python(without_odd_ids(raw)))
         except ValidationError as error:
             listing.rejects.append(_reject("message", raw, error, thread_id))
     return usable

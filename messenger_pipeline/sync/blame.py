@@ -48,7 +48,7 @@ def check_page(client: GraphClient, page: PageRecord, error: Exception) -> None:
         if isinstance(error, TokenDead):
             client.check_token()
         else:
-            client.check_list(page.facebook_page_id, page.platform)
+            client.check_list(page.graph_id, page.platform)
     except PageOwnerMustAct:
         raise
     except ObjectRefused as refused:

@@ -224,7 +224,11 @@ def _prepare(run: SyncRun, step: GapStep) -> PreparedResponse:
     plan = Plan()
     if listing.records:
         plan.conversations = parse_history(
-            listing.records, step.gap.sender_id, run.source_page, answered_at
+            listing.records,
+            step.gap.sender_id,
+            run.source_page,
+            answered_at,
+            step.gap.thread_id,
         )
     rejects = [replace(reject, thread_id=step.gap.thread_id) for reject in listing.rejects]
     return prepare_response(

@@ -97,7 +97,7 @@ class ListReader:
             limit = size.limit if self._left is None else min(size.limit, self._left)
             try:
                 answer = self._client.fetch_conversations(
-                    self._page.facebook_page_id,
+                    self._page.graph_id,
                     self._page.platform,
                     limit=limit,
                     messages=size.nested_limit,

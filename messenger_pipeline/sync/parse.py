@@ -1,9 +1,10 @@
 """Meta's payloads to rows: the participants of a thread, and the event of each message. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from messenger_pipeline.graph.models import Message, Party, Thread, without_paging
+from messenger_pipeline.identifiers import usable_id
 from messenger_pipeline.rows import EventRow, Source
 
 _EDGES: Final = ("attachments", "shares", "reactions")
@@ -11,14 +12,24 @@ _PLAIN: Final = ("sticker", "reply_to", "story", "is_unsupported")
 _NOT_TEXT: Final = frozenset(_EDGES + _PLAIN)
 
 
-def parse_message(message: Message, page_id: str, source: Source) -> EventRow:
-    """The event of a message. Its direction is unknown if the message has no sender with an id."""
+Ids = frozenset[str]
+"""All ids of the page's account."""
+
+
+def parse_message(message: Message, own: Ids, source: Source) -> EventRow:
+    """The event of a message. Its direction is unknown if the message has no sender.
+
+    One with a name alone is a deleted account, which is not the page.
+    """
     sender = message.get("from")
-    sender_id = sender.get("id") if sender else None
-    if sender_id is None:
+    if not sender:
         event_type = "message"
+    elif sender.get("id") in own or sender.get("user_id") in own:
+        event_type = "message_sent"
+    elif usable_id(sender.get("id")) or name_of(sender):
+        event_type = "message_received"
     else:
-        event_type = "message_sent" if sender_id == page_id else "message_received"
+        event_type = "message"
     metadata: dict[str, Any] = {"source": source, "message_id": message["id"]}
     text = message.get("message")
     if text is not None:
@@ -46,32 +57,49 @@ def _other_content(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def contact_of(thread: Thread, page_id: str) -> Party | None:
-    """The contact of a thread: the participant other than the page. None if none has an id.
-
-    Of several the one with the least id, so that every answer gives the same. What each of them
-    wrote belongs to their own conversation: see `owner_of`.
-    """
-    others = others_in(thread, page_id)
-    return others[min(others)] if others else None
-
-
-def others_in(thread: Thread, page_id: str) -> dict[str, Party]:
+def others_in(thread: Thread, own: Ids) -> dict[str, Party]:
     """The participants other than the page, by id.
 
-    If Meta returns none, those who wrote one of the messages.
+    If Meta returns none, those who wrote one of the messages. The thread's contact is the one with
+    the least id, so that every answer gives the same. What each of them wrote belongs to their own
+    conversation: see `owner_of`.
     """
-    writers = (message.get("from") for message in messages_of(thread))
-    listed = _without_page(thread.get("participants") or [], page_id)
-    return listed or _without_page([writer for writer in writers if writer], page_id)
+    listed = _by_id(thread.get("participants") or [], own)
+    return listed or _by_id(_writers(thread), own)
 
 
-def _without_page(parties: Iterable[Party], page_id: str) -> dict[str, Party]:
-    known = ((party.get("id"), party) for party in parties)
-    return {party_id: party for party_id, party in known if party_id and party_id != page_id}
+def party_without_id(thread: Thread, own: Ids) -> Party | None:
+    """The participant or writer without an id, a deleted account, with the name that Meta gives."""
+    parties = [*(thread.get("participants") or []), *_writers(thread)]
+    found = (party for party in parties if usable_id(party.get("id")) is None and name_of(party))
+    return next((party for party in found if party.get("user_id") not in own), None)
 
 
-def owner_of(message: Message, page_id: str, contact_id: str) -> str:
+def find_own_ids(threads: Iterable[Thread], own: Ids) -> set[str]:
+    """Further ids of the account, of participants that have two: one known, and another."""
+    found: set[str] = set()
+    for thread in threads:
+        for party in thread.get("participants") or []:
+            both = {usable_id(party.get("id")), usable_id(party.get("user_id"))} - {None}
+            if len(both) > 1 and not both.isdisjoint(own):
+                found |= {one for one in both if one is not None} - own
+    return found
+
+
+def _writers(thread: Thread) -> Iterator[Party]:
+    return (writer for message in messages_of(thread) if (writer := message.get("from")))
+
+
+def _by_id(parties: Iterable[Party], own: Ids) -> dict[str, Party]:
+    known = ((usable_id(party.get("id")), party) for party in parties)
+    return {
+        party_id: party
+        for party_id, party in known
+        if party_id and party_id not in own and party.get("user_id") not in own
+    }
+
+
+def owner_of(message: Message, own: Ids, contact_id: str) -> str:
     """The contact whose conversation a message belongs to.
 
     A contact's message belongs to its sender, as it does in webhooks; the page's, and one without
@@ -79,7 +107,9 @@ def owner_of(message: Message, page_id: str, contact_id: str) -> str:
     """
     sender = message.get("from")
     sender_id = sender.get("id") if sender else None
-    return sender_id if sender_id and sender_id != page_id else contact_id
+    if not sender or sender_id == contact_id or sender_id in own or sender.get("user_id") in own:
+        return contact_id
+    return usable_id(sender_id) or contact_id
 
 
 def messages_of(thread: Thread) -> list[Message]:

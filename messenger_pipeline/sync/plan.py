@@ -3,8 +3,9 @@ gap. Pure.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 from messenger_pipeline.graph.models import (
@@ -25,12 +26,13 @@ from messenger_pipeline.rows import (
     ThreadState,
 )
 from messenger_pipeline.sync.parse import (
-    contact_of,
+    find_own_ids,
     messages_of,
     name_of,
     others_in,
     owner_of,
     parse_message,
+    party_without_id,
 )
 
 WITHHELD = "Meta returns only the ids of its older messages"
@@ -42,21 +44,32 @@ have missed another message of the same second. Such an answer does not prove it
 
 @dataclass(frozen=True)
 class Page:
-    """The page that threads belong to, and the source that their rows are marked with."""
+    """The page that threads belong to, and the source that their rows are marked with.
+
+    `other_ids` are further ids of its account: whoever has one of them is the page.
+    """
 
     page_id: str
     source: Source
+    other_ids: frozenset[str] = frozenset()
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """Every id of the account."""
+        return self.other_ids | {self.page_id}
 
 
 @dataclass
 class Plan:
-    """What one response adds to the load. `seen` are the ids of unchanged threads."""
+    """What one response adds to the load. `seen` are the ids of unchanged threads, `account_ids`
+    further ids of the page's account."""
 
     conversations: list[ConversationRow] = field(default_factory=list)
     threads: list[ThreadRow] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     gaps: list[GapRow] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    account_ids: set[str] = field(default_factory=set)
 
 
 def plan_threads(
@@ -78,6 +91,9 @@ def plan_threads(
         other = newest.get(thread["id"])
         if other is None or thread["updated_time"] > other["updated_time"]:
             newest[thread["id"]] = thread
+    plan.account_ids = find_own_ids(newest.values(), page.own)
+    if plan.account_ids:
+        page = replace(page, other_ids=page.other_ids | plan.account_ids)
     for thread in newest.values():
         state = known.get(thread["id"])
         try:
@@ -138,14 +154,19 @@ def reaches(messages: list[Message], time: datetime | None) -> bool:
 
 
 def parse_history(
-    messages: list[Message], sender_id: str, page: Page, answered_at: datetime
+    messages: list[Message],
+    sender_id: str,
+    page: Page,
+    answered_at: datetime,
+    thread_id: str | None = None,
 ) -> list[ConversationRow]:
     """The rows of further messages in the thread of a known contact."""
-    return dedupe_conversations(_rows(messages, {}, sender_id, page, answered_at))
+    return dedupe_conversations(_rows(messages, thread_id, {}, sender_id, page, answered_at))
 
 
 def _rows(
     messages: list[Message],
+    thread_id: str | None,
     others: dict[str, Party],
     contact_id: str,
     page: Page,
@@ -154,17 +175,21 @@ def _rows(
     """A conversation for each contact who has messages among these."""
     events: dict[str, list[EventRow]] = {}
     for message in messages:
-        owner = owner_of(message, page.page_id, contact_id)
-        events.setdefault(owner, []).append(parse_message(message, page.page_id, page.source))
-    return [
+        owner = owner_of(message, page.own, contact_id)
+        events.setdefault(owner, []).append(parse_message(message, page.own, page.source))
+    rows: list[ConversationRow] = [
         {
             "sender_id": owner,
             "sender_name": name_of(others[owner]) if owner in others else None,
             "as_of": answered_at,
-            "events": rows,
+            "events": found,
         }
-        for owner, rows in events.items()
+        for owner, found in events.items()
     ]
+    for row in rows:
+        if row["sender_id"] == thread_id:
+            row["thread_id"] = thread_id
+    return rows
 
 
 def _plan_changed(
@@ -177,25 +202,29 @@ def _plan_changed(
 ) -> None:
     """Add a changed thread to the plan: its messages, its new state and its gap, if one is left."""
     messages = messages_of(thread)
-    sender_id = _find_sender(thread, state, page)
-    if sender_id is None and messages:
-        reason = "no participant other than the page has an id"
-        plan.rejects.append(Reject("thread", thread["id"], reason, without_paging(thread)))
-        return
+    others = others_in(thread, page.own)
+    sender_id = _find_sender(thread, state, others)
     row = _thread_row(thread, state, sender_id, answered_at)
     if sender_id is not None:
-        others = others_in(thread, page.page_id)
-        rows = _rows(messages, others, sender_id, page, answered_at)
+        deleted = party_without_id(thread, page.own) if not others else None
+        if deleted:
+            others = {sender_id: deleted}
         plan.gaps += _find_gap(thread, state, is_withheld)
-        plan.conversations += rows
+        plan.conversations += _rows(messages, thread["id"], others, sender_id, page, answered_at)
     plan.threads.append(row)
 
 
-def _find_sender(thread: Thread, state: ThreadState | None, page: Page) -> str | None:
-    """The id of the thread's contact; if the answer has none, the one known before."""
-    contact = contact_of(thread, page.page_id)
-    sender_id = contact.get("id") if contact else None
-    return state.sender_id if sender_id is None and state else sender_id
+def _find_sender(thread: Thread, state: ThreadState | None, others: dict[str, Party]) -> str | None:
+    """The id of the thread's contact; if the answer has none, the one known before.
+
+    A contact without an id, such as a deleted account, is the thread itself: those of different
+    threads are different people. None for a thread that has no messages either.
+    """
+    if others:
+        return min(others)
+    if state and state.sender_id is not None:
+        return state.sender_id
+    return thread["id"] if messages_of(thread) else None
 
 
 def _thread_row(

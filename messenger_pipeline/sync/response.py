@@ -53,6 +53,7 @@ def prepare_response(
     _check_usable(usable, rejects)
     load_id = str(uuid4())
     run.pending.add(load_id, states_after(plan))
+    run.account_ids |= plan.account_ids
     unidentified = [one for one in rejects if one.kind == "thread" and not one.identity]
     identified = {one.identity for one in rejects if one.kind == "thread"} - {""}
     response = {
@@ -61,6 +62,7 @@ def prepare_response(
         "threads": plan.threads,
         "threads_seen": [*plan.seen, *sorted(identified)],
         "gaps_opened": plan.gaps,
+        **({"account_ids": sorted(plan.account_ids)} if plan.account_ids else {}),
         "quarantined": [_quarantined(run, reject) for reject in rejects],
         "unidentified_records": len(unidentified),
         "unknown_fields": unknown or {},
@@ -127,10 +129,12 @@ def _check_usable(usable: int, rejects: list[Reject]) -> None:
 def _quarantined(run: SyncRun, reject: Reject) -> dict[str, Any]:
     """A reject as it is stored: without secrets, its identity short enough for an index."""
     record = json.loads(run.client.redact(to_json(reject.record, inf_nan_mode="strings").decode()))
+    identity = reject.identity
     return {
         "source": "sync",
         **asdict(reject),
-        "identity": reject.identity[:200],
+        # A longer one, and none, is replaced by the record's hash.
+        "identity": identity if len(identity.encode(errors="replace")) <= 200 else "",
         "reason": run.client.redact(reject.reason)[:500],
         "record": record,
     }

@@ -36,7 +36,8 @@ class SyncRun:
     """The state of one run of a page's session.
 
     The counts are this run's, not the session's. `step` is the number of the session's next
-    load. `started_at` and `progress_logged_at` are seconds of the monotonic clock.
+    load. `started_at` and `progress_logged_at` are seconds of the monotonic clock. `account_ids`
+    are ids of the page's account that the run found.
     """
 
     database: Database
@@ -54,6 +55,7 @@ class SyncRun:
     failed_batches: int = 0
     loaded: load.Loaded = field(default_factory=load.Loaded)
     sizes: RequestSizes = field(init=False)
+    account_ids: set[str] = field(default_factory=set)
     pending: PendingThreads = field(default_factory=PendingThreads)
     blame: Blame = field(init=False)
     progress_logged_at: float = field(init=False)
@@ -79,7 +81,7 @@ class SyncRun:
     def source_page(self) -> Page:
         """The page, with the source that this run's rows are marked with."""
         source: Source = "initial_sync" if self.is_full else "incremental_sync"
-        return Page(self.page.facebook_page_id, source)
+        return Page(self.page.facebook_page_id, source, self.page.ids | self.account_ids)
 
     def record_refusal(self, error: GraphError) -> float | None:
         """Record that Meta refuses the page. Returns the seconds for which all calls of the app

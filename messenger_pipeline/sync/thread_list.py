@@ -181,5 +181,5 @@ def _fingerprint(run: SyncRun) -> str:
 
     Limit and fields are not part of it: they change what an answer holds, not where it starts.
     """
-    query = f"{run.page.facebook_page_id}/conversations?platform={run.page.platform}"
+    query = f"{run.page.graph_id}/conversations?platform={run.page.platform}"
     return hashlib.sha256(query.encode()).hexdigest()[:16]

@@ -9,44 +9,42 @@ from messenger_pipeline.db import inbox
 from messenger_pipeline.db.inbox import Delivery, LoadedEvents
 from messenger_pipeline.db.pool import Connection
 from messenger_pipeline.errors import DatabaseConflict, DatabaseUnavailable
-from messenger_pipeline.webhook.deliveries import Item, parse_delivery
+from messenger_pipeline.webhook.accounts import ParsedDelivery, place_items
+from messenger_pipeline.webhook.deliveries import parse_delivery
+from messenger_pipeline.webhook.items import Item
 from messenger_pipeline.webhook.outcome import Failure, Outcome, key_of
 from messenger_pipeline.webhook.result import DrainResult
 from messenger_pipeline.webhook.rows import conversation_row
-
-ParsedDelivery = tuple[Delivery, list[Item]]
 
 
 def apply_deliveries(connection: Connection, claimed: list[Delivery]) -> DrainResult:
     """Apply deliveries together, which is fast. One error fails all of them."""
     parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
-    registered = _find_registered(connection, parsed)
-    loaded = _load(connection, parsed, registered)
-    return _settle(connection, parsed, registered, [loaded], {})
+    placed = place_items(connection, parsed)
+    return _settle(connection, placed, [_load(connection, placed)], {})
 
 
 def apply_items(connection: Connection, claimed: list[Delivery]) -> DrainResult:
     """Apply one delivery so that an error of one item fails no other. Items that fail are found by
     bisection."""
     [delivery] = claimed
-    items = parse_delivery(delivery.body, delivery.received_at)
-    registered = _find_registered(connection, [(delivery, items)])
+    parsed = parse_delivery(delivery.body, delivery.received_at)
+    [(_, items)] = place_items(connection, [(delivery, parsed)])
     failures: dict[str, Failure] = {}
-    loaded = _load_parts(connection, delivery, items, registered, failures)
-    return _settle(connection, [(delivery, items)], registered, loaded, failures)
+    loaded = _load_parts(connection, delivery, items, failures)
+    return _settle(connection, [(delivery, items)], loaded, failures)
 
 
 def _load_parts(
     connection: Connection,
     delivery: Delivery,
     items: list[Item],
-    registered: set[str],
     failures: dict[str, Failure],
 ) -> list[LoadedEvents]:
     """Load the items that can be loaded; add the others to `failures`, by their path."""
     try:
         with inbox.savepoint(connection):
-            return [_load(connection, [(delivery, items)], registered)]
+            return [_load(connection, [(delivery, items)])]
     except (DatabaseUnavailable, DatabaseConflict):
         raise
     except Exception as error:  # noqa: BLE001 - the other items are loaded
@@ -55,27 +53,18 @@ def _load_parts(
             return []
     middle = len(items) // 2
     return [
-        *_load_parts(connection, delivery, items[:middle], registered, failures),
-        *_load_parts(connection, delivery, items[middle:], registered, failures),
+        *_load_parts(connection, delivery, items[:middle], failures),
+        *_load_parts(connection, delivery, items[middle:], failures),
     ]
 
 
-def _find_registered(connection: Connection, parsed: list[ParsedDelivery]) -> set[str]:
-    named = {item.page_id for _, items in parsed for item in items if item.events and item.page_id}
-    return inbox.find_registered(connection, sorted(named)) if named else set()
-
-
-def _load(
-    connection: Connection, parsed: list[ParsedDelivery], registered: set[str]
-) -> LoadedEvents:
-    pages, received = _pages(parsed, registered), _received(parsed, registered)
-    return inbox.load_events(connection, pages, received)
+def _load(connection: Connection, parsed: list[ParsedDelivery]) -> LoadedEvents:
+    return inbox.load_events(connection, _pages(parsed), _received(parsed))
 
 
 def _settle(
     connection: Connection,
     parsed: list[ParsedDelivery],
-    registered: set[str],
     loaded: list[LoadedEvents],
     failures: dict[str, Failure],
 ) -> DrainResult:
@@ -90,7 +79,7 @@ def _settle(
     refused = _refused_by_item(loaded)
     settled = []
     for delivery, items in parsed:
-        outcome = Outcome(delivery, items, registered, refused, failures)
+        outcome = Outcome(delivery, items, refused, failures)
         for page_id, records in outcome.quarantined().items():
             inbox.quarantine(connection, page_id, records)
             total.quarantined += len(records)
@@ -111,17 +100,22 @@ def _refused_by_item(loaded: list[LoadedEvents]) -> dict[str, list[dict[str, Any
     return refused
 
 
-def _pages(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
+def _pages(parsed: Iterable[ParsedDelivery]) -> list[dict[str, Any]]:
     """The load's argument: one conversation per contact, each event with the keys of its items."""
     events: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     times: dict[tuple[str, str], set[datetime]] = defaultdict(set)
+    printed: dict[int, str] = {}  # parts of one message share its metadata
     for delivery, items in parsed:
         for item in items:
-            if item.page_id in registered and item.contact_id:
-                contact = item.page_id, item.contact_id
+            if item.account and item.contact_id:
+                contact = item.account.page_id, item.contact_id
                 for event in item.events:
                     # An event that was delivered twice is loaded once.
-                    marked = events[contact].setdefault(repr(event), {**event, "items": []})
+                    metadata = event["metadata"]
+                    if id(metadata) not in printed:
+                        printed[id(metadata)] = repr(metadata)
+                    same = printed[id(metadata)] + repr({**event, "metadata": None})
+                    marked = events[contact].setdefault(same, {**event, "items": []})
                     marked["items"].append(key_of(delivery, item))
                     times[contact].add(item.time)
     pages: dict[str, dict[str, Any]] = {}
@@ -132,7 +126,7 @@ def _pages(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[
     return list(pages.values())
 
 
-def _received(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[dict[str, Any]]:
+def _received(parsed: Iterable[ParsedDelivery]) -> list[dict[str, Any]]:
     """How many items, and messages among them, each page received in each hour.
 
     A delivery counts at its first attempt.
@@ -142,9 +136,11 @@ def _received(parsed: Iterable[ParsedDelivery], registered: set[str]) -> list[di
     for delivery, items in parsed:
         hour = delivery.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         for item in items if delivery.attempts == 0 else []:
-            if item.page_id in registered:
-                times[item.page_id, hour].append(delivery.received_at)
-                types[item.page_id, hour].update(event["event_type"] for event in item.events)
+            if item.account:
+                times[item.account.page_id, hour].append(delivery.received_at)
+                types[item.account.page_id, hour].update(
+                    event["event_type"] for event in item.events
+                )
     return [
         {
             "page_id": page_id,

@@ -8,7 +8,7 @@ Source: Messenger Platform, Webhooks reference; Instagram Platform, Webhooks.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -17,10 +17,7 @@ from pydantic_core import from_json
 
 from messenger_pipeline.errors import reason_of
 from messenger_pipeline.graph.reading import parse_json
-from messenger_pipeline.rows import EventRow
-from messenger_pipeline.webhook.payloads import parse_events
-from messenger_pipeline.webhook.rows import EPOCH, InboundItem, join_parts
-from messenger_pipeline.webhook.times import parse_time
+from messenger_pipeline.webhook.items import Item, Place, id_of, join_messages, parse_at
 
 MAX_DEPTH = 64
 """Levels of nesting that are accepted; real deliveries have about a dozen."""
@@ -29,26 +26,16 @@ MAX_ITEMS = 5_000
 # An unterminated string matches up to the end of the body. Otherwise the search would restart at
 # each quote inside it.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+MESSAGING_FIELDS = frozenset({
+    "messages", "message_echoes", "message_edits", "message_reactions", "message_reads",
+    "message_deliveries", "message_context", "messaging_postbacks", "messaging_referrals",
+    "messaging_optins", "messaging_seen", "messaging_handovers", "messaging_handover",
+    "messaging_feedback", "messaging_account_linking", "messaging_policy_enforcement",
+    "messaging_customer_information", "standby",
+})  # fmt: skip
+"""Fields of a change whose value is an item, as under `messaging`. The app dashboard's tests send
+them, and so do some apps' deliveries."""
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One item of a delivery; `path` is its place, such as entry.0.messaging.1.
-
-    It has `events`, or a reason in `ignored` or `unusable`. `raw` is the item with the parts of its
-    entry that `parse_item` needs.
-    """
-
-    path: str
-    page_id: str | None
-    contact_id: str | None
-    events: list[EventRow]
-    raw: Any
-    ignored: str | None = None
-    unusable: str | None = None
-    time: datetime = EPOCH
-    """When it happened, if anything in the delivery states it."""
 
 
 def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
@@ -64,15 +51,7 @@ def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
     items = list(islice(_items(envelope, received_at), MAX_ITEMS + 1))
     if len(items) > MAX_ITEMS:
         return [_unusable_body(body, f"more than {MAX_ITEMS:,} items")]
-    return _join_messages(items)
-
-
-def parse_item(raw: Any, received_at: datetime) -> Item:
-    """Parse a quarantined item again, from its `raw`."""
-    if not isinstance(raw, dict) or not {"entry", "channel", "item"} <= raw.keys():
-        return Item("item", None, None, [], raw, unusable="the record is not an item of a delivery")
-    entry = raw["entry"] if isinstance(raw["entry"], dict) else {}
-    return _item("item", entry, str(raw["channel"]), raw["item"], received_at)
+    return join_messages(items)
 
 
 def _unusable_body(body: bytes, reason: str) -> Item:
@@ -131,140 +110,45 @@ def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Ite
     for number, entry in enumerate(entries):
         place = f"{path}entry.{number}"
         if isinstance(entry, dict):
-            yield from _items_of_entry(place, entry, received_at)
+            yield from _items_of_entry(place, entry, kind, received_at)
         else:
             yield Item(place, None, None, [], entry, unusable="the entry is not an object")
 
 
-def _items_of_entry(place: str, entry: dict[str, Any], received_at: datetime) -> Iterator[Item]:
+def _items_of_entry(
+    place: str, entry: dict[str, Any], kind: str | None, received_at: datetime
+) -> Iterator[Item]:
     empty = True
     for channel in ("messaging", "standby"):
         for number, item in enumerate(_as_list(entry.get(channel))):
             empty = False
-            yield _item(f"{place}.{channel}.{number}", entry, channel, item, received_at)
-    page_id = _id(entry.get("id"))
+            at = Place(f"{place}.{channel}.{number}", entry, channel, kind)
+            yield parse_at(at, item, received_at)
     for name in ("changes", "change"):
         for number, change in enumerate(_as_list(entry.get(name))):
             empty = False
-            field = change.get("field") if isinstance(change, dict) else None
-            reason = f"the change is of {str(field)[:100]}, not of messaging"
-            yield Item(f"{place}.{name}.{number}", page_id, None, [], None, ignored=reason)
+            at = Place(f"{place}.{name}.{number}", entry, "messaging", kind)
+            yield from _items_of_change(at, change, received_at)
     if empty:
-        yield Item(place, page_id, None, [], None, ignored="the entry has no messaging items")
+        reason = "the entry has no messaging items"
+        yield Item(place, id_of(entry.get("id")), None, [], None, ignored=reason)
 
 
-def _item(path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime) -> Item:
-    """One item. Nothing in it, foreseen or not, fails the others."""
-    try:
-        return _parse(path, entry, channel, item, received_at)
-    except MemoryError:  # it passes
-        raise
-    except Exception as error:  # noqa: BLE001 - the item is unusable
-        raw = _raw_of(entry, channel, item)
-        return Item(path, _id(entry.get("id")), None, [], raw, unusable=reason_of(error))
-
-
-def _raw_of(entry: dict[str, Any], channel: str, item: Any) -> dict[str, Any]:
-    kept = {name: entry[name] for name in ("id", "time") if name in entry}
-    return {"entry": kept, "channel": channel, "item": item}
-
-
-def _parse(
-    path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime
-) -> Item:
-    raw = _raw_of(entry, channel, item)
-    if not isinstance(item, dict):
-        page_id = _id(entry.get("id"))
-        return Item(path, page_id, None, [], raw, unusable="the item is not an object")
-    page_id, contact_id, from_page = _parties(entry, item)
-    inbound = InboundItem(
-        item,
-        sender_id=_party(item, "sender"),
-        from_page=from_page,
-        standby=channel == "standby",
-        item_time=parse_time(item.get("timestamp")),
-        entry_time=parse_time(entry.get("time")),
-        received_at=received_at,
-    )
-    events = parse_events(inbound)
-    if isinstance(events, str):
-        return Item(path, page_id, contact_id, [], raw, unusable=events)
-    if not events:
-        return Item(path, page_id, contact_id, [], raw, ignored="the item is empty")
-    if page_id and contact_id:
-        return Item(path, page_id, contact_id, events, raw, time=inbound.time)
-    if contact_id is None and _has_user_ref(item):
-        return Item(path, page_id, None, [], raw, ignored="it has a user_ref and no sender")
-    reason = "it names no page" if page_id is None else "it names no contact"
-    if all(event["event_type"] in ("handover", "policy_enforcement") for event in events):
-        return Item(path, page_id, None, [], raw, ignored=reason)
-    return Item(path, page_id, None, [], raw, unusable=reason)
-
-
-def _parties(entry: dict[str, Any], item: dict[str, Any]) -> tuple[str | None, str | None, bool]:
-    """The page, the contact, and whether the page is the sender.
-
-    The contact is the party that is not the page. The page is the sender of an echo, even if Meta
-    did not swap the parties.
-    """
-    message = item.get("message")
-    echo = isinstance(message, dict) and message.get("is_echo") is True
-    sender, recipient = _party(item, "sender"), _party(item, "recipient")
-    page = _id(entry.get("id"))
-    if page is None:
-        page = sender if echo else recipient
-    others = [party for party in (sender, recipient) if party is not None and party != page]
-    if not others:
-        return page, None, echo
-    # If neither is the page, one of them is another id of the page.
-    contact = others[-1] if echo and len(others) > 1 else others[0]
-    return page, contact, echo or (sender is not None and sender == page)
-
-
-def _join_messages(items: list[Item]) -> list[Item]:
-    """Messages of one id and time in one delivery are parts of one message: each gets the metadata
-    of all."""
-    groups: dict[tuple[Any, ...], list[tuple[int, EventRow]]] = {}
-    for number, item in enumerate(items):
-        for event in item.events:
-            if event["message_id"] is not None and event["event_type"].startswith("message_"):
-                key = item.page_id, event["message_id"], item.time
-                groups.setdefault(key, []).append((number, event))
-    for group in groups.values():
-        if len(group) > 1:
-            _join(items, group)
-    return items
-
-
-def _join(items: list[Item], group: list[tuple[int, EventRow]]) -> None:
-    try:
-        whole = join_parts([event["metadata"] for _, event in group])
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the item is unusable
-        for number, _ in group:
-            items[number] = replace(items[number], events=[], unusable=reason_of(error))
+def _items_of_change(place: "Place", change: Any, received_at: datetime) -> Iterator[Item]:
+    """The items of a change, usually one, if its field is one of messaging."""
+    field = change.get("field") if isinstance(change, dict) else None
+    if not isinstance(field, str) or field not in MESSAGING_FIELDS or "value" not in change:
+        reason = f"the change is of {str(field)[:100]}, not of messaging"
+        page_id = id_of(place.entry.get("id"))
+        yield Item(place.path, page_id, None, [], None, ignored=reason)
         return
-    for _, event in group:
-        event["metadata"] = dict(whole)
-
-
-def _party(item: dict[str, Any], name: str) -> str | None:
-    party = item.get(name)
-    return _id(party.get("id")) if isinstance(party, dict) else None
-
-
-def _has_user_ref(item: dict[str, Any]) -> bool:
-    places = (item.get("sender"), item.get("optin"), item.get("recipient"))
-    return any(isinstance(place, dict) and place.get("user_ref") for place in places)
-
-
-def _id(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= 500:
-        return None
-    return None if "\0" in value else value  # PostgreSQL's text cannot hold it
+    place = replace(place, channel="standby" if field == "standby" else "messaging")
+    values = _as_list(change["value"])
+    for number, value in enumerate(values):
+        path = place.path if len(values) == 1 else f"{place.path}.{number}"
+        yield parse_at(replace(place, path=path), value, received_at)
+    if not values:
+        yield parse_at(place, change["value"], received_at)
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.errors import DatabaseError, reason_of
-from messenger_pipeline.webhook.deliveries import Item
+from messenger_pipeline.webhook.items import Item
 
 ATTEMPTS = 5
 """Attempts to load an item before it is quarantined."""
@@ -50,7 +50,6 @@ class Outcome:
         self,
         delivery: inbox.Delivery,
         items: list[Item],
-        registered: set[str],
         refused: dict[str, list[dict[str, Any]]],
         failures: dict[str, Failure] | None = None,
     ) -> None:
@@ -59,7 +58,7 @@ class Outcome:
         self.applied: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
         self._unregistered = sorted(
-            {one.page_id for one in items if one.events and one.page_id} - registered
+            {one.page_id for one in items if one.events and one.page_id and not one.account}
         )
         self._refused = {
             item.path: refused[key] for item in items if (key := key_of(delivery, item)) in refused
@@ -114,7 +113,7 @@ class Outcome:
         if item.ignored:
             self.ignored[item.ignored] += 1
             return outcome | {"outcome": "ignored", "reason": item.ignored}
-        if item.page_id in self._unregistered:
+        if item.account is None:
             reason = f"page {item.page_id} is not registered"
             return outcome | {"outcome": "waiting", "reason": reason}
         types = [event["event_type"] for event in item.events]

@@ -95,7 +95,7 @@ def test_the_registrys_id_of_a_page_is_no_partition(
         database, "select id::text from facebook_pages where facebook_page_id = %s", page_id
     )
     assert failure_of(sync(instance, registry_id)) == (
-        f"{registry_id} is the registry's id of page {page_id}: use the latter."
+        f"{registry_id} is another id of page {page_id}: use the latter."
     )
 
 

@@ -94,6 +94,7 @@ def random_fault(random: Random, name: str, page: Any) -> dict[str, Any]:
         "percent": random.choice([60, 97]),
         "maximum": random.choice([10, 100]),
         "code": random.choice([-3, -1, 1200, 424242]),
+        "id": Random(page.id + str(chosen)).choice(["none", "empty", "zero", "number"]),
     }
     if name == "future_time":
         values["seconds"] = 3600

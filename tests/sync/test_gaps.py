@@ -30,7 +30,7 @@ from messenger_pipeline.sync.gaps import GapReader
 from messenger_pipeline.sync.request_sizes import RequestSizes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PAGE = cast(PageRecord, SimpleNamespace(facebook_page_id="10", platform="messenger"))
+PAGE = cast(PageRecord, SimpleNamespace(graph_id="10", platform="messenger"))
 
 
 def at(number: int) -> datetime:

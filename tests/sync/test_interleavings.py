@@ -57,7 +57,7 @@ def deleted(database: Database) -> set[str]:
 
 
 def contact(simulated: Simulated, number: int) -> str:
-    return simulated.world.contact(simulated.page, number)["id"]
+    return simulated.world.contact_id(simulated.page, number)
 
 
 # -- While the list is read -----------------------------------------------------------------------

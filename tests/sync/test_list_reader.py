@@ -33,7 +33,7 @@ Request = tuple[int, int, str | None]
 class Page:
     """The part of a PageRecord that a reader needs."""
 
-    facebook_page_id = "10"
+    graph_id = "10"
     platform = "messenger"
 
 

@@ -106,14 +106,43 @@ def test_a_thread_without_messages_only_gets_a_state() -> None:
     assert (plan.conversations, plan.gaps, len(plan.threads)) == ([], [], 1)
 
 
-def test_a_thread_without_a_contact_is_rejected() -> None:
+@pytest.mark.parametrize("party", [{}, {"id": ""}, {"id": "0"}, {"id": "00"}, {"id": None}])
+def test_a_contact_without_an_id_is_the_thread(party: Any) -> None:
+    """Deleted accounts all have one name, and are different people."""
+    gone: Any = {"name": "Facebook User", **party}
+    nobody = thread(5)
+    nobody["participants"] = [gone, {"id": "10"}]
+    assert nobody["messages"] is not None
+    nobody["messages"]["data"][0]["from"] = gone  # type: ignore[index]
+    plan = planned(nobody, None)
+    [row] = plan.conversations
+    assert (row["sender_id"], row["thread_id"], row["sender_name"]) == (
+        "t_1", "t_1", "Facebook User",
+    )  # fmt: skip
+    assert [event["event_type"] for event in row["events"]] == ["message_received"]
+    assert [one["sender_id"] for one in plan.threads] == ["t_1"]
+    assert plan.rejects == []
+
+
+def test_a_thread_of_the_page_alone_is_its_own_contact() -> None:
     nobody = thread(5)
     nobody["participants"] = [{"id": "10"}]
     assert nobody["messages"] is not None
     nobody["messages"]["data"][0]["from"] = {"id": "10"}  # type: ignore[index]
-    plan = planned(nobody, None)
-    assert [reject.identity for reject in plan.rejects] == ["t_1"]
-    assert (plan.threads, plan.conversations) == ([], [])
+    [row] = planned(nobody, None).conversations
+    assert (row["sender_id"], row["events"][0]["event_type"]) == ("t_1", "message_sent")
+
+
+def test_whoever_has_any_id_of_the_account_is_the_page() -> None:
+    """Instagram's participants can have two ids, of which one is known."""
+    found = thread(5)
+    found["participants"] = [{"id": "277", "user_id": "10"}, {"id": "20", "username": "ann"}]
+    assert found["messages"] is not None
+    found["messages"]["data"][0]["from"] = {"id": "277"}  # type: ignore[index]
+    plan = planned(found, None)
+    [row] = plan.conversations
+    assert (row["sender_id"], row["events"][0]["event_type"]) == ("20", "message_sent")
+    assert plan.account_ids == {"277"}
 
 
 def test_of_a_thread_listed_twice_in_one_answer_the_newer_one_counts() -> None:

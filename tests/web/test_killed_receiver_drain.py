@@ -20,12 +20,12 @@ __all__ = ["environment", "serving"]  # fixtures
 KILLER = """
 import os, signal, sys
 if "messenger_pipeline.web.drain_worker" in sys.orig_argv:
-    from messenger_pipeline.webhook import deliveries, payloads
+    from messenger_pipeline.webhook import items, payloads
     def parse_or_die(item):
         if item.payload["message"]["text"] == "text 2":
             os.kill(os.getpid(), signal.SIGKILL)
         return payloads.parse_events(item)
-    deliveries.parse_events = parse_or_die
+    items.parse_events = parse_or_die
 """
 
 

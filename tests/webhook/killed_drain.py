@@ -11,7 +11,7 @@ from typing import Any
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.webhook import deliveries, payloads
+from messenger_pipeline.webhook import items, payloads
 from messenger_pipeline.webhook.drain import drain_batch
 
 
@@ -34,7 +34,7 @@ def main(url: str, how: str) -> None:
             die()
         return loaded
 
-    deliveries.parse_events = parse_or_die  # type: ignore[attr-defined]
+    items.parse_events = parse_or_die  # type: ignore[attr-defined]
     inbox.load_events = load_or_die
     with Database(url, timeout=10) as database:
         while drain_batch(database).deliveries:

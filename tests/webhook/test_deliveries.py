@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from messenger_pipeline.graph.reading import parse_json
 from messenger_pipeline.merge import identity
-from messenger_pipeline.webhook.deliveries import MAX_DEPTH, Item, parse_delivery, parse_item
+from messenger_pipeline.webhook.deliveries import MAX_DEPTH, parse_delivery
+from messenger_pipeline.webhook.items import Item, parse_item
 from tests.webhook.shapes import (
     CONTACT,
     MS,

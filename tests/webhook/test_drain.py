@@ -248,7 +248,8 @@ def test_a_page_registered_during_a_drain_is_not_missed(url: str) -> None:
         [id_] = inbox.receive(one, [body(text(1, "m1", "a"))])
         with one.transaction() as connection:
             inbox.claim(connection, 1)
-            assert inbox.find_registered(connection, [PAGE]) == set()
+            inbox.block_registration(connection)
+            assert inbox.find_registered(connection, [PAGE]) == []
             with psycopg.connect(url) as third:
                 # No page can be registered now.
                 free = third.execute(

@@ -15,7 +15,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import list_quarantined
 from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
 from messenger_pipeline.quarantine import replay
-from messenger_pipeline.webhook import batch, deliveries, payloads, rows
+from messenger_pipeline.webhook import batch, items, payloads, rows
 from messenger_pipeline.webhook.claims import return_claims
 from messenger_pipeline.webhook.drain import DrainResult, drain_batch, drain_deliveries
 from messenger_pipeline.webhook.outcome import ATTEMPTS
@@ -74,7 +74,7 @@ def fail_parsing(monkeypatch: pytest.MonkeyPatch) -> Fail:
                 raise error("a customer's words")
             return parse(item)
 
-        monkeypatch.setattr(deliveries, "parse_events", failing)
+        monkeypatch.setattr(items, "parse_events", failing)
 
     return order
 

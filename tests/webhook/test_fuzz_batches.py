@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.reading import parse_json
-from messenger_pipeline.webhook import batch, deliveries, payloads, rows
+from messenger_pipeline.webhook import batch, items, payloads, rows
 from messenger_pipeline.webhook.drain import drain_batch
 from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
@@ -108,7 +108,7 @@ def poisoned(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
         break_on("load", pages)
         return loaded
 
-    monkeypatch.setattr(deliveries, "parse_events", failing_parse)
+    monkeypatch.setattr(items, "parse_events", failing_parse)
     monkeypatch.setattr(batch, "conversation_row", failing_shape)
     monkeypatch.setattr(inbox, "load_events", failing_load)
     with database.transaction() as connection:

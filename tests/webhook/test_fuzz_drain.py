@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from messenger_pipeline.db import inbox, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.reading import parse_json
-from messenger_pipeline.webhook.deliveries import Item, parse_delivery
+from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_batch
+from messenger_pipeline.webhook.items import Item
 from messenger_pipeline.webhook.outcome import ATTEMPTS
 from tests.db.test_load import query
 from tests.webhook.shapes import SAMPLES, delivery, encoded, item, mutations, real_bodies

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from messenger_pipeline.merge import identity
 from messenger_pipeline.rows import EventRow
-from messenger_pipeline.webhook.deliveries import Item, parse_delivery
+from messenger_pipeline.webhook.deliveries import parse_delivery
+from messenger_pipeline.webhook.items import Item
 from messenger_pipeline.webhook.rows import EPOCH, join_parts
 from tests.webhook.shapes import CONTACT, MS, PAGE, by_page, delivery, encoded, envelope, item
 

@@ -20,6 +20,7 @@
 --   gap_moved      see move_gap
 --   list_gap_moved {id, resume_cursor, cursor_fingerprint, newest_time} after a response of the
 --                  unread part of the list; {id, closed: true} after the last one
+--   account_ids    [id], further ids of the page's account
 --   quarantined    [{source, kind, identity, thread_id, reason, record}]
 --   unidentified_records, unknown_fields, fetched
 --   api_calls, api_errors, seconds, waited_seconds: the effort since the last load
@@ -78,6 +79,7 @@ begin
         return;
     end if;
 
+    perform identify_thread_contacts(v_session.page_id, p_response -> 'threads');
     if jsonb_array_length(p_conversations) > 0 then
         select l.inserted,
                -- Further history of a thread does not count as another updated conversation.
@@ -103,9 +105,10 @@ begin
         (page_id, thread_id, sender_id, conversation_id, updated_time, message_count,
          newest_message_id, answered_at, newest_loaded_at, newest_loaded_message_id,
          tried_stored, tried_counted, last_session_id)
-    select v_session.page_id, n.thread_id, n.sender_id,
+    select v_session.page_id, n.thread_id, coalesce(k.sender_id, n.sender_id),
            (select c.id from messenger_conversations c
-            where c.page_id = v_session.page_id and c.sender_id = n.sender_id),
+            where c.page_id = v_session.page_id
+              and c.sender_id = coalesce(k.sender_id, n.sender_id)),
            n.updated_time, n.message_count,
            n.newest_message_id, n.answered_at, n.newest_loaded_at, n.newest_loaded_message_id,
            n.tried_stored, n.tried_counted, p_session
@@ -113,6 +116,9 @@ begin
         thread_id text, sender_id text, updated_time timestamptz, message_count integer,
         newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
         newest_loaded_message_id text, tried_stored integer, tried_counted integer)
+    -- Of a thread that is its own contact, the contact's id may be known from a webhook.
+    left join contactless_threads k
+        on k.page_id = v_session.page_id and k.thread_id = n.thread_id and n.sender_id = n.thread_id
     on conflict (page_id, thread_id) do update
         -- A response without participants does not clear the known contact.
         set sender_id = coalesce(excluded.sender_id, t.sender_id),
@@ -160,6 +166,10 @@ begin
               and x.newest_time >= g.newest_time
               and (x.until_time is null or x.until_time <= g.until_time));
     end if;
+    if p_response ? 'account_ids' then
+        perform add_account_ids(v_session.page_id,
+            array(select jsonb_array_elements_text(p_response -> 'account_ids')));
+    end if;
     if p_response ? 'gap_moved' then
         perform move_gap(p_response -> 'gap_moved');
     end if;
@@ -169,8 +179,7 @@ begin
     v_quarantined := v_quarantined || (
         select coalesce(jsonb_agg(jsonb_build_object(
             'source', 'sync', 'kind', 'event', 'reason', left(r ->> 'reason', 500),
-            'identity', left(coalesce(r #>> '{record,events,0,message_id}',
-                                      r #>> '{record,sender_id}'), 200),
+            'identity', left(r #>> '{record,events,0,message_id}', 200),
             'record', r -> 'record')), '[]')
         from jsonb_array_elements(v_refused) as r);
     if v_quarantined <> '[]' then

@@ -35,6 +35,7 @@ begin
     if p_fence is not null then
         perform check_fence(p_page_id, p_fence);
     end if;
+    p_conversations := find_thread_contacts(p_page_id, p_conversations);
     v_new := insert_conversations(p_page_id, p_conversations);
     select l.sender_ids, l.conversation_ids into v_senders, v_ids
         from lock_conversations(p_page_id, p_conversations) l;
@@ -52,6 +53,11 @@ begin
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
     end if;
+
+    select v_changed || coalesce(array_agg(m.conversation_id), '{}'),
+           v_changed_as_of || coalesce(array_agg(m.as_of), '{}')
+        into v_changed, v_changed_as_of
+        from move_named_events(p_page_id, p_conversations, v_ids) m;
 
     v_edited := find_edited_messages(p_page_id, p_conversations);
     if v_edited is not null then

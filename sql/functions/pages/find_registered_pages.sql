@@ -1,22 +1,20 @@
--- Returns those of the given pages that are registered. If one is not, blocks register_page until
--- the end of the transaction: what the transaction leaves waiting for the page, register_page will
--- see.
-create or replace function :own.find_registered_pages(p_page_ids text[])
-returns setof text
-language plpgsql
+-- Returns the registered accounts that webhooks name by these ids. An id can stand for two accounts: a
+-- page and its Instagram account.
+--
+-- is_page: whether Meta listed the account's Messenger inbox, so that its id is certainly a page's.
+create or replace function :own.find_registered_pages(p_ids text[])
+returns table (id text, platform text, page_id text, graph_id text, other_ids text[],
+               is_page boolean)
+language sql stable
 set search_path from current
 as $$
-begin
-    if exists (
-        select from unnest(p_page_ids) as requested (page_id)
-        where not exists (
-            select from facebook_pages p
-            where p.facebook_page_id = requested.page_id and p.status <> 'removed'))
-    then
-        perform pg_advisory_xact_lock_shared(hashtext('messenger_pipeline.register_page'));
-    end if;
-    return query
-    select p.facebook_page_id from facebook_pages p
-    where p.facebook_page_id = any (p_page_ids) and p.status <> 'removed';
-end
+    select requested.id, p.platform, p.facebook_page_id,
+           coalesce(p.graph_id, p.facebook_page_id), list_other_ids(p.facebook_page_id),
+           p.platform = 'messenger' and p.watermark is not null
+    from unnest(p_ids) as requested (id)
+    cross join lateral (
+        select requested.id as page_id
+        union select g.facebook_page_id from facebook_pages g where g.graph_id = requested.id
+        union select a.page_id from account_ids a where a.id = requested.id) named
+    join facebook_pages p on p.facebook_page_id = named.page_id and p.status <> 'removed'
 $$;

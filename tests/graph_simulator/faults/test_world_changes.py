@@ -21,7 +21,7 @@ from tests.graph_simulator.graph_calls import (
 
 NAMES = (
     "reorder", "insertion", "deletion", "hidden", "unsorted", "future_time", "equal_seconds",
-    "long_thread", "shared_contact",
+    "long_thread", "shared_contact", "deleted_account",
 )  # fmt: skip
 
 Simulate = Callable[..., Simulated]
@@ -210,3 +210,21 @@ def test_a_shared_contact_belongs_to_two_threads(simulated: Simulated) -> None:
     assert len(truth(simulated)) == rows
     own = [row for row in truth(simulated) if row["sender_id"] == contact]
     assert len(own) == simulated.page.lengths[7] + simulated.page.lengths[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [("none", {}), ("empty", {"id": ""}), ("zero", {"id": "0"}), ("number", {"id": 0})],
+)
+def test_a_deleted_account_has_a_name_that_all_share_and_no_id_of_its_own(
+    simulated: Simulated, kind: str, ids: dict[str, Any]
+) -> None:
+    simulated.fault("deleted_account", thread=3, id=kind)
+    body = get_thread(simulated, 3, fields="participants,messages.limit(100){from,to}").json()
+    gone = {"name": "Facebook User", "email": "@facebook.com", **ids}
+    assert body["participants"]["data"][0] == gone
+    for message in body["messages"]["data"]:
+        assert gone in (message["from"], message["to"]["data"][0])
+    rows = [row for row in truth(simulated) if row["sender_id"] == thread_id(simulated, 3)]
+    assert len(rows) == simulated.world.length(simulated.page, 3)
+    assert {row["event_type"] for row in rows} <= {"message_sent", "message_received"}

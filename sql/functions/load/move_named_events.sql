@@ -1,0 +1,49 @@
+-- Moves events that name a stored message to that message's conversation, whoever they say sent it,
+-- and deletes the conversations that are then empty. Of the messages that p_conversations names only.
+-- Returns the conversations that got events, and when the latest was stated. The caller holds the
+-- locks of the conversations in p_held.
+--
+-- An account can have ids that nobody registered: what it did under one of them belongs to the
+-- contact whose message it names. The event can arrive before the message.
+create or replace function :own.move_named_events(
+    p_page_id text, p_conversations jsonb, p_held uuid[]
+) returns table (conversation_id uuid, as_of timestamptz)
+language plpgsql
+set search_path from current
+set enable_seqscan = off  -- see merge_conversations
+as $$
+#variable_conflict use_column
+declare
+    v_keys text[];
+    v_left uuid[];
+begin
+    -- Many pages have no such event, and most of those that have none in a wrong conversation.
+    if not exists (
+        select from contact_interaction_events e
+        where e.page_id = p_page_id and e.message_id is not null
+          and event_kind(e.event_type) <> 'message')
+    then
+        return;
+    end if;
+    v_keys := array(
+        select f.message_key
+        from find_misplaced_events(p_page_id, list_message_keys(p_conversations)) f);
+    if v_keys = '{}' then
+        return;
+    end if;
+    perform lock_conversations_of_messages(p_page_id, v_keys, p_held);
+    v_left := array(select f.conversation_id from find_misplaced_events(p_page_id, v_keys) f);
+    return query
+    with moved as (
+        update contact_interaction_events e
+        set conversation_id = f.message_conversation_id
+        from find_misplaced_events(p_page_id, v_keys) f
+        where e.id = f.id
+        returning e.conversation_id, e.as_of
+    )
+    select m.conversation_id, max(m.as_of) from moved m group by m.conversation_id;
+    delete from messenger_conversations c
+    where c.id = any (v_left)
+      and not exists (select from contact_interaction_events e where e.conversation_id = c.id);
+end
+$$;
