@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.merge import Identity, identity, merge_events, stable_content
+from messenger_pipeline.merge import Identity, identity, merge_events
 from messenger_pipeline.rows import ConversationRow, EventRow
+from messenger_pipeline.stable import stable_content
 from tests.convergence.writes import Write
 
 
@@ -86,8 +87,9 @@ class ExpectedRows:
                 key = (dated["event_type"], dated["event_timestamp"], discriminator)
                 self.without_id.setdefault((conversation["sender_id"], *key), dated)
                 continue
-            known = self.merged.get(identity(dated))
-            self.merged[identity(dated)] = merge_events(known, dated) if known else dated
+            # The first is merged with itself: that normalizes its attachments.
+            known = self.merged.get(identity(dated), dated)
+            self.merged[identity(dated)] = merge_events(known, dated)
             self.owners.setdefault(identity(dated), conversation["sender_id"])
 
     def _apply_conversation(self, row: ConversationRow) -> None:

@@ -29,6 +29,7 @@ declare
     v_created jsonb;
     v_any_stored boolean;
     v_edited text[];
+    v_claimed jsonb;
     v_changed uuid[] := '{}';
     v_changed_as_of timestamptz[] := '{}';
 begin
@@ -47,6 +48,7 @@ begin
         select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
             into v_changed, v_changed_as_of
             from merge_stored_events(p_page_id, p_conversations) m;
+        perform merge_anonymous_events(p_page_id, p_conversations, v_senders, v_ids);
         -- All events of a new conversation may belong to another one already (a thread with
         -- several contacts): then the new conversation is empty.
         delete from messenger_conversations c
@@ -62,10 +64,14 @@ begin
             from merge_changes(p_page_id, v_edited) m;
     end if;
 
-    perform claim_anonymous_messages(p_page_id, v_ids);
+    v_claimed := claim_anonymous_messages(p_page_id, v_ids || v_changed);
+    if cardinality(v_new) < cardinality(v_ids) then
+        perform record_restated_names(p_conversations, v_senders, v_ids);
+    end if;
     return query
     select r.sender_id, r.conversation_id, r.inserted, r.updated, r.version, r.events_created
     from refresh_conversations(
-        p_conversations, v_senders, v_ids, v_new, v_created, v_changed, v_changed_as_of) r;
+        p_conversations, v_senders, v_ids, v_new, v_created, v_claimed, v_changed,
+        v_changed_as_of) r;
 end
 $$;
