@@ -5,7 +5,6 @@ them, under other ids and URLs. The rules are those of the SQL function join_att
 compares the two.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +29,6 @@ class _Delivered:
 
     key: str
     kind: str
-    url: str | None
     raw: Any
 
 
@@ -123,7 +121,7 @@ def _join_delivered(statements: list[tuple[bool, list[Any]]]) -> list[_Delivered
     joined = []
     for key in sorted(groups, key=str.encode):
         raw = max(groups[key], key=lambda one: one[:3])[3]
-        joined.append(_Delivered(key, attachment_kind(raw), attachment_url(raw), raw))
+        joined.append(_Delivered(key, attachment_kind(raw), raw))
     return joined
 
 
@@ -131,32 +129,17 @@ def _find_represented(delivered: list[_Delivered], answer: list[Any]) -> set[str
     """The keys of the attachments that another one stands for."""
     hidden: set[str] = set()
     for lesser, greater in _TWINS.items():
-        twins = [one for one in delivered if one.kind == greater]
-        hidden |= _first(
-            (one for one in delivered if one.kind == lesser),
-            len(twins), {one.url for one in twins}, set(),
-        )  # fmt: skip
-    urls = {attachment_url(one) for one in answer}
-    kinds = {attachment_kind(one) for one in answer}
-    templates = sum(attachment_kind(one) == "template" for one in answer)
+        twins = sum(one.kind == greater for one in delivered)
+        hidden |= {one.key for one in [one for one in delivered if one.kind == lesser][:twins]}
+    kinds = [attachment_kind(one) for one in answer]
+    templates = kinds.count("template")
     rest = [one for one in delivered if one.key not in hidden]
-    media = (one for one in rest if one.kind in _MEDIA)
-    hidden |= _first(media, len(answer) - templates, urls, kinds)
-    hidden |= _first((one for one in rest if one.kind == "template"), templates, urls, kinds)
+    media = [one for one in rest if one.kind in _MEDIA]
+    # Stable: those of one kind stay in the order of their keys.
+    media.sort(key=lambda one: ("image" if one.kind == "sticker" else one.kind) not in kinds)
+    hidden |= {one.key for one in media[: len(answer) - templates]}
+    hidden |= {one.key for one in [one for one in rest if one.kind == "template"][:templates]}
     return hidden
-
-
-def _first(
-    candidates: Iterable[_Delivered], many: int, urls: set[str | None], kinds: set[str]
-) -> set[str]:
-    """The keys of as many candidates: first those with one of the URLs, then of one of the
-    kinds."""
-
-    def rank(one: _Delivered) -> tuple[bool, bool, bytes]:
-        kind = "image" if one.kind == "sticker" else one.kind
-        return one.url is None or one.url not in urls, kind not in kinds, one.key.encode()
-
-    return {one.key for one in sorted(candidates, key=rank)[:many]}
 
 
 def _listed(metadata: dict[str, Any]) -> list[Any]:

@@ -23,11 +23,11 @@ from messenger_pipeline.webhook.times import parse_time
 _log = logging.getLogger(__name__)
 
 
-def replay(database: Database, record: Quarantined) -> str | None:
+def replay(database: Database, record: Quarantined, app_id: str | None = None) -> str | None:
     """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
-    DatabaseUnavailable."""
+    DatabaseUnavailable. `app_id` is our own app's."""
     try:
-        rows = _rows(record)
+        rows = _rows(record, app_id)
         if isinstance(rows, str):
             return rows
         resolve_quarantined(database, record, rows)
@@ -38,20 +38,20 @@ def replay(database: Database, record: Quarantined) -> str | None:
     return None
 
 
-def retry_due(database: Database, limit: int = 20) -> int:
+def retry_due(database: Database, limit: int = 20, app_id: str | None = None) -> int:
     """Try records again that are due: what refused them may be repaired, or this version may
     understand them. Returns how many are resolved. Raises DatabaseError."""
     resolved = 0
     ids = claim_due_records(database, limit)
     for record in list_quarantined(database, ids=ids) if ids else ():
-        reason = replay(database, record)
+        reason = replay(database, record, app_id)
         resolved += reason is None
     if resolved:
         _log.info("%d quarantined records could be loaded now", resolved)
     return resolved
 
 
-def _rows(record: Quarantined) -> list[ConversationRow] | str:
+def _rows(record: Quarantined, app_id: str | None) -> list[ConversationRow] | str:
     match record.kind:
         case "event":
             return [record.record]
@@ -59,7 +59,7 @@ def _rows(record: Quarantined) -> list[ConversationRow] | str:
             number = record.record.get("delivery") if isinstance(record.record, dict) else None
             return f"it is a whole delivery: run `messenger-pipeline webhook replay {number}`"
         case "item":
-            return _rows_of_item(record)
+            return _rows_of_item(record, app_id)
         case "thread":
             return _rows_of_thread(record)
         case _:
@@ -83,8 +83,9 @@ def _rows_of_message(record: Quarantined) -> list[ConversationRow] | str:
     return parse_history([message], record.sender_id, _page(record), record.last_seen_at)
 
 
-def _rows_of_item(record: Quarantined) -> list[ConversationRow] | str:
-    item = parse_item(record.record, _received_at(record.record) or record.first_seen_at)
+def _rows_of_item(record: Quarantined, app_id: str | None) -> list[ConversationRow] | str:
+    received_at = _received_at(record.record) or record.first_seen_at
+    item = parse_item(record.record, received_at, app_id)
     if item.unusable:
         return item.unusable
     if item.ignored or item.contact_id is None:

@@ -17,19 +17,23 @@ from messenger_pipeline.webhook.rows import conversation_row
 ParsedDelivery = tuple[Delivery, list[Item]]
 
 
-def apply_deliveries(connection: Connection, claimed: list[Delivery]) -> DrainResult:
+def apply_deliveries(
+    connection: Connection, claimed: list[Delivery], app_id: str | None = None
+) -> DrainResult:
     """Apply deliveries together, which is fast. One error fails all of them."""
-    parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
+    parsed = [(one, parse_delivery(one.body, one.received_at, app_id)) for one in claimed]
     registered = _find_registered(connection, parsed)
     loaded = _load(connection, parsed, registered)
     return _settle(connection, parsed, registered, [loaded], {})
 
 
-def apply_items(connection: Connection, claimed: list[Delivery]) -> DrainResult:
+def apply_items(
+    connection: Connection, claimed: list[Delivery], app_id: str | None = None
+) -> DrainResult:
     """Apply one delivery so that an error of one item fails no other. Items that fail are found by
     bisection."""
     [delivery] = claimed
-    items = parse_delivery(delivery.body, delivery.received_at)
+    items = parse_delivery(delivery.body, delivery.received_at, app_id)
     registered = _find_registered(connection, [(delivery, items)])
     failures: dict[str, Failure] = {}
     loaded = _load_parts(connection, delivery, items, registered, failures)

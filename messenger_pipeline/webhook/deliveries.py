@@ -51,8 +51,17 @@ class Item:
     """When it happened, if anything in the delivery states it."""
 
 
-def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
-    """Every item of a body, in order. A body that is not a delivery is one unusable item."""
+@dataclass(frozen=True)
+class _Context:
+    """What the items of a delivery share."""
+
+    received_at: datetime
+    app_id: str | None
+
+
+def parse_delivery(body: bytes, received_at: datetime, app_id: str | None = None) -> list[Item]:
+    """Every item of a body, in order. A body that is not a delivery is one unusable item. `app_id`
+    is our own app's."""
     try:
         envelope = _decode(body)
     except MemoryError:  # it passes
@@ -61,18 +70,20 @@ def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
         envelope = reason_of(error)
     if isinstance(envelope, str):
         return [_unusable_body(body, envelope)]
-    items = list(islice(_items(envelope, received_at), MAX_ITEMS + 1))
+    context = _Context(received_at, app_id)
+    items = list(islice(_items(envelope, context), MAX_ITEMS + 1))
     if len(items) > MAX_ITEMS:
         return [_unusable_body(body, f"more than {MAX_ITEMS:,} items")]
     return _join_messages(items)
 
 
-def parse_item(raw: Any, received_at: datetime) -> Item:
+def parse_item(raw: Any, received_at: datetime, app_id: str | None = None) -> Item:
     """Parse a quarantined item again, from its `raw`."""
     if not isinstance(raw, dict) or not {"entry", "channel", "item"} <= raw.keys():
         return Item("item", None, None, [], raw, unusable="the record is not an item of a delivery")
     entry = raw["entry"] if isinstance(raw["entry"], dict) else {}
-    return _item("item", entry, str(raw["channel"]), raw["item"], received_at)
+    context = _Context(received_at, app_id)
+    return _item("item", entry, str(raw["channel"]), raw["item"], context)
 
 
 def _unusable_body(body: bytes, reason: str) -> Item:
@@ -103,19 +114,19 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _items(decoded: Any, received_at: datetime) -> Iterator[Item]:
+def _items(decoded: Any, context: _Context) -> Iterator[Item]:
     envelopes = decoded if isinstance(decoded, list) else [decoded]
     for number, envelope in enumerate(envelopes):
         path = f"{number}." if isinstance(decoded, list) else ""
         if isinstance(envelope, dict):
-            yield from _items_of(path, envelope, received_at)
+            yield from _items_of(path, envelope, context)
         else:
             yield Item(f"{path}body", None, None, [], envelope, unusable="not a delivery")
     if not envelopes:
         yield Item("body", None, None, [], decoded, ignored="the delivery is empty")
 
 
-def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Iterator[Item]:
+def _items_of(path: str, envelope: dict[str, Any], context: _Context) -> Iterator[Item]:
     kind = envelope.get("object")
     if kind not in (None, "page", "instagram"):
         yield Item(f"{path}object", None, None, [], envelope, ignored=f"object {str(kind)[:100]}")
@@ -131,17 +142,17 @@ def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Ite
     for number, entry in enumerate(entries):
         place = f"{path}entry.{number}"
         if isinstance(entry, dict):
-            yield from _items_of_entry(place, entry, received_at)
+            yield from _items_of_entry(place, entry, context)
         else:
             yield Item(place, None, None, [], entry, unusable="the entry is not an object")
 
 
-def _items_of_entry(place: str, entry: dict[str, Any], received_at: datetime) -> Iterator[Item]:
+def _items_of_entry(place: str, entry: dict[str, Any], context: _Context) -> Iterator[Item]:
     empty = True
     for channel in ("messaging", "standby"):
         for number, item in enumerate(_as_list(entry.get(channel))):
             empty = False
-            yield _item(f"{place}.{channel}.{number}", entry, channel, item, received_at)
+            yield _item(f"{place}.{channel}.{number}", entry, channel, item, context)
     page_id = _id(entry.get("id"))
     for name in ("changes", "change"):
         for number, change in enumerate(_as_list(entry.get(name))):
@@ -153,10 +164,10 @@ def _items_of_entry(place: str, entry: dict[str, Any], received_at: datetime) ->
         yield Item(place, page_id, None, [], None, ignored="the entry has no messaging items")
 
 
-def _item(path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime) -> Item:
+def _item(path: str, entry: dict[str, Any], channel: str, item: Any, context: _Context) -> Item:
     """One item. Nothing in it, foreseen or not, fails the others."""
     try:
-        return _parse(path, entry, channel, item, received_at)
+        return _parse(path, entry, channel, item, context)
     except MemoryError:  # it passes
         raise
     except Exception as error:  # noqa: BLE001 - the item is unusable
@@ -169,9 +180,7 @@ def _raw_of(entry: dict[str, Any], channel: str, item: Any) -> dict[str, Any]:
     return {"entry": kept, "channel": channel, "item": item}
 
 
-def _parse(
-    path: str, entry: dict[str, Any], channel: str, item: Any, received_at: datetime
-) -> Item:
+def _parse(path: str, entry: dict[str, Any], channel: str, item: Any, context: _Context) -> Item:
     raw = _raw_of(entry, channel, item)
     if not isinstance(item, dict):
         page_id = _id(entry.get("id"))
@@ -184,7 +193,8 @@ def _parse(
         standby=channel == "standby",
         item_time=parse_time(item.get("timestamp")),
         entry_time=parse_time(entry.get("time")),
-        received_at=received_at,
+        received_at=context.received_at,
+        app_id=context.app_id,
     )
     events = parse_events(inbound)
     if isinstance(events, str):

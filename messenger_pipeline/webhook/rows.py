@@ -21,7 +21,7 @@ stored once, however often it is delivered."""
 FLAGS: Final = frozenset({"is_echo", "is_self", "is_deleted", "is_unsupported"})
 RESERVED: Final = frozenset(
     {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", "raw_mid"}
-    | {"stated_text", *FLAGS}
+    | {"stated_text", "webhook_attachments", "sent_by", *FLAGS}
 )
 """Keys of metadata that only this program writes."""
 ENVELOPE: Final = frozenset({"sender", "recipient", "timestamp"})
@@ -42,6 +42,8 @@ class InboundItem:
     item_time: datetime | None
     entry_time: datetime | None
     received_at: datetime
+    app_id: str | None = None
+    """Our own app's id, to recognize what it sent."""
 
     @property
     def time(self) -> datetime:
@@ -92,11 +94,15 @@ def conversation_row(
 
 
 def join_parts(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The metadata of a message that arrived in parts; of two values for a key the greater."""
+    """The metadata of a message that arrived in parts: the attachments of all; of two values for
+    another key the greater."""
     whole: dict[str, Any] = {}
     for part in parts:
         for key, value in part.items():
-            if key not in whole or _printed(value) > _printed(whole[key]):
+            known = whole.get(key)
+            if key == "attachments" and isinstance(value, list) and isinstance(known, list):
+                whole[key] = known + [one for one in value if one not in known]
+            elif key not in whole or _printed(value) > _printed(known):
                 whole[key] = value
     return whole
 

@@ -5,8 +5,8 @@
 --
 -- - Webhooks may state the attachments of a message one by one: theirs are joined by attachment_key.
 -- - An answer of the API states all that a message has: of two answers the one that has more counts.
--- - The two use different ids and URLs. An answer's attachment stands for one of a webhook: for the
---   one with the same URL, else for one of the same kind, else for any other medium.
+-- - The two use different ids and URLs. So each of an answer's attachments stands for one of a
+--   webhook: for one of the same kind, else for any other medium.
 -- - Likewise `sticker` stands for `image`, and `ig_post` for `share`: Meta sent both for a while.
 -- - What another one stands for is kept in webhook_attachments, so that the order does not matter.
 create or replace function :own.join_attachments(
@@ -22,10 +22,9 @@ as $$
         from (values (1, p_stored), (2, p_stated)) as g (turn, metadata)
         cross join lateral list_attachments(g.metadata) as l
     ), answer as materialized (
-        select list, urls, kinds, media, templates
+        select list, kinds, media, templates
         from (
             select jsonb_agg(g.attachment order by g.at) as list, max(g.fresh) as fresh,
-                   array_agg(attachment_url(g.attachment)) as urls,
                    array_agg(attachment_kind(g.attachment)) as kinds,
                    count(*) filter (where attachment_kind(g.attachment) <> 'template') as media,
                    count(*) filter (where attachment_kind(g.attachment) = 'template') as templates
@@ -36,8 +35,7 @@ as $$
     ), delivered as materialized (
         -- One per key: of twins the form that Meta still sends, then the greater.
         select distinct on (k.key collate "C")
-               k.key collate "C" as key, g.attachment, attachment_url(g.attachment) as url,
-               attachment_kind(g.attachment) as kind
+               k.key collate "C" as key, g.attachment, attachment_kind(g.attachment) as kind
         from given g
         cross join lateral (select attachment_key(g.attachment) as key) k
         where not g.of_answer
@@ -45,23 +43,17 @@ as $$
                  coalesce(g.attachment ->> 'type' in ('image', 'share'), false),
                  stable_json(g.attachment) collate "C" desc, g.fresh desc
     ), twins as (
-        select d.key,
-               row_number() over (partition by d.kind
-                                  order by coalesce(d.url = any (t.urls), false) desc, d.key) as rank,
-               t.many
+        select d.key, row_number() over (partition by d.kind order by d.key) as rank,
+               (select count(*) from delivered o
+                where (d.kind, o.kind) in (('image', 'sticker'), ('share', 'ig_post'))) as many
         from delivered d
-        cross join lateral (
-            select count(*) as many, array_agg(o.url) as urls from delivered o
-            where (d.kind, o.kind) in (('image', 'sticker'), ('share', 'ig_post'))
-        ) t
         where d.kind in ('image', 'share')
     ), listed as (
         select d.key,
                row_number() over (
                    partition by d.kind = 'template'
-                   order by coalesce(d.url = any (a.urls), false) desc,
-                            case d.kind when 'sticker' then 'image' else d.kind end = any (a.kinds)
-                                desc, d.key) as rank,
+                   order by case d.kind when 'sticker' then 'image' else d.kind end
+                                = any (a.kinds) desc, d.key) as rank,
                case when d.kind = 'template' then a.templates else a.media end as many
         from delivered d
         cross join answer a

@@ -14,8 +14,12 @@
 -- Content that is stated again counts as stated at its latest time. Writing that time into each row
 -- that is read again would cost too much, so it is recorded apart: see record_restatements. The
 -- effect of an edit is set aside here; merge_changes applies it again.
-create or replace function :own.merge_stored_events(p_page_id text, p_conversations jsonb)
-returns table (conversation_id uuid, as_of timestamptz)
+--
+-- p_names, p_names_as_of: as list_restated_names returns them; recorded together with the content,
+-- for one row instead of two.
+create or replace function :own.merge_stored_events(
+    p_page_id text, p_conversations jsonb, p_names uuid[], p_names_as_of timestamptz[]
+) returns table (conversation_id uuid, as_of timestamptz)
 language plpgsql
 set search_path from current
 as $$
@@ -32,9 +36,12 @@ begin
         select * into v_row from merge_stored_events_turn(p_page_id, p_conversations, v_turn);
         v_changed := v_changed || v_row.changed;
         v_as_of := v_as_of || v_row.changed_as_of;
-        if v_row.restated <> '{}' then
+        if v_turn = 1 then
             perform record_restatements(
-                v_row.restated_in, v_row.restated, v_row.restated_as_of);
+                p_names || v_row.restated_in, p_names || v_row.restated,
+                p_names_as_of || v_row.restated_as_of);
+        else
+            perform record_restatements(v_row.restated_in, v_row.restated, v_row.restated_as_of);
         end if;
         exit when not v_row.is_more;
         v_turn := v_turn + 1;
