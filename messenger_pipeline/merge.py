@@ -33,9 +33,10 @@ that attachments are joined. stated_text is the text before an edit; only Postgr
 
 KEPT_WHEN_UNSENT: Final = frozenset(
     {"source", "message_id", "unsent_at", "sender_id", "sent_by", "is_echo", "is_self", "app_id"}
-    | {"standby", "num_edit"}
+    | {"standby", "num_edit", "message_unsent"}
 )
-"""All that is left of the metadata of an unsent message, and of its edits."""
+"""All that is left of the metadata of an unsent message, and of its edits. Those are marked with
+message_unsent; only PostgreSQL writes it."""
 
 
 # -- Identity -----------------------------------------------------------------------------------
@@ -94,7 +95,7 @@ def merge_events(stored: EventRow, incoming: EventRow) -> EventRow:
     """
     newer = incoming if _content_rank(incoming) > _content_rank(stored) else stored
     metadata = _merge_other_keys(stored["metadata"], incoming["metadata"])
-    if "unsent_at" in metadata:
+    if "unsent_at" in metadata or "message_unsent" in metadata:
         metadata = {k: v for k, v in metadata.items() if k in KEPT_WHEN_UNSENT}
     else:
         fresher = incoming["as_of"] > stored["as_of"]

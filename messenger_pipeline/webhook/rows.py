@@ -21,7 +21,7 @@ stored once, however often it is delivered."""
 FLAGS: Final = frozenset({"is_echo", "is_self", "is_deleted", "is_unsupported"})
 RESERVED: Final = frozenset(
     {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", "raw_mid"}
-    | {"stated_text", "webhook_attachments", "sent_by", *FLAGS}
+    | {"stated_text", "webhook_attachments", "sent_by", "message_unsent", *FLAGS}
 )
 """Keys of metadata that only this program writes."""
 ENVELOPE: Final = frozenset({"sender", "recipient", "timestamp"})

@@ -7,5 +7,5 @@ as $$
     select coalesce(jsonb_object_agg(key, value), '{}')
     from jsonb_each(p_metadata)
     where key in ('source', 'message_id', 'unsent_at', 'sender_id', 'sent_by', 'is_echo', 'is_self',
-                  'app_id', 'standby', 'num_edit')
+                  'app_id', 'standby', 'num_edit', 'message_unsent')
 $$;

@@ -63,7 +63,7 @@ as $$
         where m.id is not null and (m.text is not null or m.mark is not null)
         union all
         select e.id, greatest(m.edited_at, m.unsent_at), e.metadata,
-               blanked(e.metadata) || jsonb_build_object('unsent_at', m.mark)
+               blanked(e.metadata) || '{"message_unsent": true}'
         from messages m
         cross join lateral (
             select e.id, e.metadata from contact_interaction_events e

@@ -30,7 +30,8 @@ as $$
             s.id, s.conversation_id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
             i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
             i.as_of as i_as_of, i.metadata as i_metadata,
-            i.metadata ? 'unsent_at' or s.metadata ? 'unsent_at' as unsent,
+            i.metadata ?| array['unsent_at', 'message_unsent']
+            or s.metadata ?| array['unsent_at', 'message_unsent'] as unsent,
             -- Most statements repeat what is stored. Comparing it as it is costs least.
             case when i.metadata - array['source', 'message_id']
                       = s.metadata - array['source', 'message_id'] then true
