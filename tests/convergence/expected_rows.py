@@ -73,12 +73,14 @@ class ExpectedRows:
                 if key[0] == sender and row["event_type"].startswith("message")
             ]
             not_unsent = [message for message in messages if "unsent_at" not in message[1]]
-            rank, metadata = max(not_unsent, key=lambda m: m[0], default=((None,), {}))
-            text = metadata.get("text", "") if not_unsent else None
+            time, text = None, None
+            if not_unsent:
+                (time, *_), metadata = max(not_unsent, key=lambda m: m[0])
+                text = metadata.get("text", "")
             assert one.latest is not None
             gone = one.gone_at is not None and one.gone_at >= one.latest
             status = "deleted" if gone else "active"
-            found.append((sender, one.name, text, rank[0], len(messages), status))
+            found.append((sender, one.name, text, time, len(messages), status))
         return found
 
     def _changed(self, key: Identity) -> EventRow:

@@ -321,7 +321,10 @@ def test_a_new_address_alone_moves_no_version_and_is_kept_with_the_next_change(
 
 
 def test_an_unsent_message_leaves_no_text_in_its_edits(database: Database) -> None:
-    secret = {"text": "secret", "attachments": [{"type": "image", "payload": {"url": "secret"}}]}
+    secret: dict[str, Any] = {
+        "text": "secret",
+        "attachments": [{"type": "image", "payload": {"url": "secret"}}],
+    }
     writes = [
         conversation("20", 1, message("mid.1", nlp={"entities": "secret"}, **secret)),
         conversation("20", 2, changed("edit", 2, num_edit=1, raw_text=["secret"], **secret)),
