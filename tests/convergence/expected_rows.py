@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from messenger_pipeline.merge import KEPT_WHEN_UNSENT, Identity, identity, merge_events
+from messenger_pipeline.merge import (
+    ATTACHMENTS,
+    CONTENT,
+    KEPT_WHEN_UNSENT,
+    Identity,
+    identity,
+    merge_events,
+)
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.stable import stable_content
 from tests.convergence.writes import Write
@@ -25,6 +32,7 @@ class Contact:
 @dataclass
 class ExpectedRows:
     merged: dict[Identity, EventRow] = field(default_factory=dict)
+    stated: dict[Identity, list[EventRow]] = field(default_factory=dict)
     owners: dict[Identity, str] = field(default_factory=dict)
     """The contact of each event. If writes state two, the first one."""
     without_id: dict[tuple[Any, ...], EventRow] = field(default_factory=dict)
@@ -96,9 +104,14 @@ class ExpectedRows:
             return {**row, "metadata": kept | mark}
         if key[0] == "message" and edits:
             last = max(edits, key=lambda e: (e["as_of"], e["metadata"]["num_edit"]))
-            if last["as_of"] >= row["as_of"]:
+            if last["as_of"] >= self._first_stated(key):
                 return {**row, "metadata": row["metadata"] | {"text": last["metadata"]["text"]}}
         return row
+
+    def _first_stated(self, key: Identity) -> datetime:
+        """When the content of a message was first stated."""
+        content = _replaceable(self.merged[key])
+        return min(e["as_of"] for e in self.stated[key] if _replaceable(e) == content)
 
     def _unclaimed(self) -> list[tuple[tuple[Any, ...], EventRow]]:
         """The events without an id, less the messages that one with an id claims."""
@@ -129,6 +142,7 @@ class ExpectedRows:
                 self.without_id.setdefault((conversation["sender_id"], *key), dated)
                 continue
             # The first is merged with itself: that normalizes its attachments.
+            self.stated.setdefault(identity(dated), []).append(dated)
             known = self.merged.get(identity(dated), dated)
             self.merged[identity(dated)] = merge_events(known, dated)
             self.owners.setdefault(identity(dated), conversation["sender_id"])
@@ -142,6 +156,11 @@ class ExpectedRows:
             one.name_as_of is None or (row["as_of"], name) > (one.name_as_of, one.name or "")
         ):
             one.name, one.name_as_of = name, row["as_of"]
+
+
+def _replaceable(row: EventRow) -> str:
+    kept = set(CONTENT) - {*ATTACHMENTS}
+    return stable_content({k: v for k, v in row["metadata"].items() if k in kept})
 
 
 def _group(sender: str, row: EventRow) -> tuple[Any, ...]:

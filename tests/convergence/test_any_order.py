@@ -72,6 +72,10 @@ class TwoOrders(RuleBasedStateMachine):
                 self.world.add_event(message.owner, kind, message if number % 3 else None)
             elif kind == "send_without_id":
                 self._send_without_id(message)
+            elif (kind == "undo_edit" and self._has_edit(message)) or (
+                kind == "edit_by_event" and self._text_returned(message)
+            ):
+                pass  # when a text that returned was first stated is not kept
             elif message.unsent_at is None and not (
                 kind == "unsend" and message.number in self.without_id
             ):
@@ -184,6 +188,14 @@ class TwoOrders(RuleBasedStateMachine):
         _assert_equal(self.writer.database, other.database, self.ambiguous)
 
     # -- Helpers --------------------------------------------------------------------------------
+
+    def _has_edit(self, message: page_world.WrittenMessage) -> bool:
+        edits = [e.row for e in self.world.webhook_events if e.row["event_type"] == "edit"]
+        return any(row["message_id"] == f"mid.{message.number}" for row in edits)
+
+    def _text_returned(self, message: page_world.WrittenMessage) -> bool:
+        texts = [content.get("message") for _, content in message.versions]
+        return texts[-1] in texts[:-1]
 
     def _send_without_id(self, message: page_world.WrittenMessage) -> None:
         # What an unsent message had claimed depends on the order, and so does who owns a message

@@ -4,7 +4,8 @@
 --
 -- Edits and unsends are events of their own, so their order of arrival does not matter. An edit
 -- replaces the text alone, and only if it was stated no earlier than the content of the message was
--- last; the text before it stays as stated_text. Of several edits the latest counts, then the one
+-- first (as_of): an answer may show the text before an edit once more. That text stays as
+-- stated_text. Of several edits the latest counts, then the one
 -- with the greater num_edit. An unsend is final: the row stays, without its content, and so do the
 -- message's edits.
 create or replace function :own.merge_changes(p_page_id text, p_message_ids text[])
@@ -54,8 +55,6 @@ as $$
                     then blanked(m.metadata) || jsonb_build_object('unsent_at', m.mark)
                     when m.text is distinct from m.base -> 'text'
                      and m.edited_at >= m.as_of
-                     and restated_as_of(m.conversation_id, m.id, m.edited_at + interval '1 us')
-                         is null
                     then m.base || jsonb_build_object(
                         'text', m.text, 'stated_text', coalesce(m.base -> 'text', 'null'))
                     else m.base end as new

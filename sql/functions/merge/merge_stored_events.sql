@@ -12,7 +12,8 @@
 -- - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
 --
 -- Content that is stated again counts as stated at its latest time. Writing that time into each row
--- that is read again would cost too much, so it is recorded apart: see record_restatements. The
+-- that is read again would cost too much, so it is recorded apart (see record_restatements), and
+-- as_of is the first one. The
 -- effect of an edit is set aside here; merge_changes applies it again.
 --
 -- p_names, p_names_as_of: as list_restated_names returns them; recorded together with the content,

@@ -84,7 +84,8 @@ as $$
         from ranked p
         where case when p.i_metadata - array['source', 'message_id']
                         = p.metadata - array['source', 'message_id']
-                   then p.event_type <> p.i_event_type
+                   then p.i_as_of < p.as_of and not p.unsent
+                     or p.event_type <> p.i_event_type
                      or p.event_timestamp <> p.i_event_timestamp
                    else true end
     ), written as (
@@ -93,18 +94,18 @@ as $$
             event_timestamp = m.new_event_timestamp,
             metadata = m.new_metadata,
             as_of = case when m.later then m.i_as_of
-                         when m.same then greatest(m.as_of, m.i_as_of) else m.as_of end
+                         when m.same then least(m.as_of, m.i_as_of) else m.as_of end
         from merged m
         where m.id = e.id
-          and (m.event_type <> m.new_event_type
+          and (m.same and m.i_as_of < m.as_of and not m.unsent
+               or m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
                or case when m.metadata = m.new_metadata then false
                        else stable_content(m.metadata) <> stable_content(m.new_metadata) end)
-        returning e.id, e.conversation_id, m.i_as_of
+        returning e.conversation_id, m.i_as_of
     ), again as (
-        select r.id, r.conversation_id, r.i_as_of from ranked r
-        where r.same and r.i_as_of > r.as_of and not r.unsent
-          and r.id not in (select id from written)
+        select r.id, r.conversation_id, greatest(r.i_as_of, r.as_of) as i_as_of from ranked r
+        where r.same and r.i_as_of <> r.as_of and not r.unsent
     )
     select w.changed, w.changed_as_of, a.restated, a.restated_in, a.restated_as_of,
            exists (select from stated where turn > p_turn)

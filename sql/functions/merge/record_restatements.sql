@@ -37,7 +37,11 @@ begin
               and r.ids && v_new.ids
         loop
             v_rest := array(select unnest(v_old.ids) except select unnest(v_new.ids));
-            if cardinality(v_rest) > 10 then
+            -- The as_of of an edited message decides whether the edit counts.
+            if cardinality(v_rest) > 10 or exists (
+                select from contact_interaction_events e
+                where e.id = any (v_rest) and e.metadata ? 'stated_text')
+            then
                 update restatements r set ids = v_rest
                 where r.conversation_id = v_new.conversation_id and r.as_of = v_old.as_of;
             else
