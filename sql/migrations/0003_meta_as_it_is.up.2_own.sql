@@ -39,8 +39,19 @@ comment on column :own.claimed_messages.metadata is
     'As in the event; NULL after the message was unsent.';
 comment on column :own.claimed_messages.claimed_by is 'The key of the message with an id.';
 
+-- What recognizes the same message without an id, once the text is gone.
+create table :own.unsent_texts (
+    page_id text collate "C" not null,
+    message_key text collate "C" not null,
+    digest bytea not null,
+    constraint unsent_texts_pkey primary key (page_id, message_key)
+);
+comment on column :own.unsent_texts.digest is 'sha256 of the message''s key and its text.';
+
 insert into :own.owned_objects (in_schema, kind, name)
-values ('own', 'table', 'restatements'), ('own', 'table', 'claimed_messages')
+values ('own', 'table', 'restatements'), ('own', 'table', 'claimed_messages'),
+       ('own', 'table', 'unsent_texts')
 on conflict do nothing;
 select :own.withhold_object('table', ':own.restatements'::regclass);
 select :own.withhold_object('table', ':own.claimed_messages'::regclass);
+select :own.withhold_object('table', ':own.unsent_texts'::regclass);

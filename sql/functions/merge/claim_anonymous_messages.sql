@@ -1,6 +1,6 @@
 -- Moves messages without an id to claimed_messages, and back. Such messages come from sources that
 -- provide no ids. A message with an id claims one of those of its conversation that have the same
--- direction, second and text; one that was unsent has no text, and claims none.
+-- direction, second and text; that of an unsent one is known by its digest, if it was ever stated.
 -- Returns {conversation_id: the change of its number of messages}.
 --
 -- The messages of a second are paired in a fixed order, so that the same messages end up claimed in
@@ -23,14 +23,6 @@ begin
     then
         return '{}';
     end if;
-    update claimed_messages c set metadata = null
-    where c.conversation_id = any (p_conversations) and c.metadata is not null
-      and exists (
-          select from contact_interaction_events n
-          where n.page_id = p_page_id and n.message_id is not null
-            and message_key(n.message_id) = c.claimed_by
-            and event_kind(n.event_type) = 'message' and n.discriminator = ''
-            and n.metadata ? 'unsent_at');
     with anonymous as materialized (
         select e.id, e.conversation_id, e.event_type, e.event_timestamp, e.discriminator,
                e.metadata ->> 'text' as text, null as claimed_by
@@ -59,8 +51,16 @@ begin
               and n.message_id is not null
               and n.event_timestamp >= g.second
               and n.event_timestamp < g.second + interval '1 second'
-              and not n.metadata ? 'unsent_at'
-              and without_edit(n.metadata) ->> 'text' is not distinct from g.text
+              and case when n.metadata ? 'unsent_at'
+                  then exists (
+                      select from unsent_texts u
+                      where u.page_id = p_page_id and u.message_key = message_key(n.message_id)
+                        and u.digest = sha256(convert_to(u.message_key || ' ' || g.text, 'UTF8')))
+                   and not exists (
+                      select from claimed_messages c
+                      where c.conversation_id = g.conversation_id and c.metadata is null
+                        and c.claimed_by = message_key(n.message_id))
+                  else without_edit(n.metadata) ->> 'text' is not distinct from g.text end
             limit 1000  -- forces a lookup per group
         ) n
     ), paired as materialized (
@@ -111,6 +111,14 @@ begin
               union all select conversation_id, 1 from released) changes
         group by conversation_id
     ) counts;
+    update claimed_messages c set metadata = null
+    where c.conversation_id = any (p_conversations) and c.metadata is not null
+      and exists (
+          select from contact_interaction_events n
+          where n.page_id = p_page_id and n.message_id is not null
+            and message_key(n.message_id) = c.claimed_by
+            and event_kind(n.event_type) = 'message' and n.discriminator = ''
+            and n.metadata ? 'unsent_at');
     return v_counts;
 end
 $$;

@@ -72,6 +72,14 @@ as $$
             limit 1000  -- forces a lookup per message
         ) e
         where m.mark is not null
+    ), remembered as (
+        -- For claim_anonymous_messages.
+        insert into unsent_texts (page_id, message_key, digest)
+        select p_page_id, m.message_id,
+               sha256(convert_to(m.message_id || ' ' || (m.base ->> 'text'), 'UTF8'))
+        from messages m
+        where m.mark is not null and m.base ->> 'text' is not null
+        on conflict (page_id, message_key) do nothing
     ), written as (
         update contact_interaction_events e
         set metadata = c.new
