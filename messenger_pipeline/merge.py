@@ -5,20 +5,21 @@ A version of an event is what one source states about it at one time (`as_of`). 
 commutative and idempotent. Rows are plain dictionaries, in the form that the SQL functions take.
 """
 
-import json
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import reduce
 from typing import Any, Final
 
+from messenger_pipeline.attachments import join_attachments
 from messenger_pipeline.rows import ConversationRow, EventRow
+from messenger_pipeline.stable import print_json, stable_content
 
 Identity = tuple[str, str, str]
 
+ATTACHMENTS: Final = ("attachments", "webhook_attachments")
 CONTENT: Final = (
     "text",
-    "attachments",
+    *ATTACHMENTS,
     "shares",
     "sticker",
     "reactions",
@@ -27,10 +28,15 @@ CONTENT: Final = (
     "is_unsupported",
     "stated_text",
 )
-"""The keys of metadata that are a message's content: the latest version replaces the others.
-stated_text is the text before an edit; only PostgreSQL writes it."""
+"""The keys of metadata that are a message's content: the latest version replaces the others, except
+that attachments are joined. stated_text is the text before an edit; only PostgreSQL writes it."""
 
-_CDN_URL = re.compile(r'"https?://[^"/]*\.(fbcdn\.net|fbsbx\.com|cdninstagram\.com)[^"]*"')
+KEPT_WHEN_UNSENT: Final = frozenset(
+    {"source", "message_id", "unsent_at", "sender_id", "sent_by", "is_echo", "is_self", "app_id"}
+    | {"standby", "num_edit", "message_unsent"}
+)
+"""All that is left of the metadata of an unsent message, and of its edits. Those are marked with
+message_unsent; only PostgreSQL writes it."""
 
 
 # -- Identity -----------------------------------------------------------------------------------
@@ -87,25 +93,22 @@ def merge_events(stored: EventRow, incoming: EventRow) -> EventRow:
     The rules of the SQL function merge_stored_events. Which of the two is stored already decides
     only the source and the spelling of the message id.
     """
-    later = _content_rank(incoming) > _content_rank(stored)
-    newer = incoming if later else stored
-    other_keys = _merge_other_keys(stored["metadata"], incoming["metadata"])
-    content = {k: v for k, v in newer["metadata"].items() if k in CONTENT}
-    metadata = other_keys if "unsent_at" in other_keys else other_keys | content
-    changed = stable_content(metadata) != stable_content(stored["metadata"])
-    earlier = (
-        incoming["as_of"] < stored["as_of"]
-        and "unsent_at" not in stored["metadata"]
-        and _content_rank(incoming)[2] == _content_rank(stored)[2]
-    )
+    newer = incoming if _content_rank(incoming) > _content_rank(stored) else stored
+    metadata = _merge_other_keys(stored["metadata"], incoming["metadata"])
+    if "unsent_at" in metadata or "message_unsent" in metadata:
+        metadata = {k: v for k, v in metadata.items() if k in KEPT_WHEN_UNSENT}
+    else:
+        fresher = incoming["as_of"] > stored["as_of"]
+        metadata |= _replaceable(newer["metadata"])
+        metadata |= join_attachments(stored["metadata"], incoming["metadata"], fresher)
     return {
         # "message", an unknown direction, sorts first.
         "event_type": max(stored["event_type"], incoming["event_type"]),
         "event_timestamp": finer_time(stored["event_timestamp"], incoming["event_timestamp"]),
         "message_id": stored["message_id"],
         "discriminator": stored.get("discriminator", ""),
-        # Repeated content keeps the time at which it was first stated.
-        "as_of": incoming["as_of"] if (later and changed) or earlier else stored["as_of"],
+        # Content that is stated again counts as stated at its latest time.
+        "as_of": newer["as_of"],
         "metadata": metadata,
     }
 
@@ -119,9 +122,14 @@ def _merge_other_keys(stored: dict[str, Any], incoming: dict[str, Any]) -> dict[
     for name, value in incoming.items():
         if name in CONTENT or (name in merged and name in ("source", "message_id")):
             continue
-        if name not in merged or _print_json(value) > _print_json(merged[name]):
+        if name not in merged or _key_rank(name, value) > _key_rank(name, merged[name]):
             merged[name] = value
     return merged
+
+
+def _key_rank(name: str, value: Any) -> tuple[bool, bytes]:
+    """Of two values of a key the greater wins, but an unknown sender only over none."""
+    return not (name == "sent_by" and value == "unknown"), print_json(value)
 
 
 def finer_time(one: datetime, other: datetime) -> datetime:
@@ -129,24 +137,6 @@ def finer_time(one: datetime, other: datetime) -> datetime:
     if bool(one.microsecond) == bool(other.microsecond):
         return min(one, other)
     return one if one.microsecond else other
-
-
-def stable_content(metadata: dict[str, Any] | None) -> str:
-    """An event's metadata as text that differs only if the content differs.
-
-    It is the JSON as PostgreSQL prints it, without the URLs of Meta's content network: each
-    answer signs them again, and they expire. A message's text is kept as it is, at the end, even
-    if it looks like such a URL.
-    """
-    if metadata is None:
-        return ""
-    rest = {name: value for name, value in metadata.items() if name != "text"}
-    text = _print_json(metadata["text"]).decode() if "text" in metadata else ""
-    return _CDN_URL.sub('""', _print_json(rest).decode()) + text
-
-
-def _print_json(value: Any) -> bytes:
-    return json.dumps(_sort_keys(value), ensure_ascii=False).encode()
 
 
 def _merge_all(group: list[EventRow], as_of: datetime) -> EventRow:
@@ -173,15 +163,10 @@ def _content_rank(event: EventRow) -> tuple[datetime, bytes, bytes]:
     return (
         event["as_of"],
         (metadata.get("text") or "").encode(),
-        stable_content({k: v for k, v in metadata.items() if k in CONTENT}).encode(),
+        stable_content(_replaceable(metadata)).encode(),
     )
 
 
-def _sort_keys(value: Any) -> Any:
-    """A value with its keys in jsonb's order: by their length in bytes, then by their bytes."""
-    if isinstance(value, dict):
-        keys = sorted(value, key=lambda key: (len(key.encode()), key.encode()))
-        return {key: _sort_keys(value[key]) for key in keys}
-    if isinstance(value, list):
-        return [_sort_keys(one) for one in value]
-    return value
+def _replaceable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The content that a later version replaces."""
+    return {k: v for k, v in metadata.items() if k in CONTENT and k not in ATTACHMENTS}

@@ -26,11 +26,11 @@ from messenger_pipeline.webhook.times import parse_time
 _log = logging.getLogger(__name__)
 
 
-def replay(database: Database, record: Quarantined) -> str | None:
+def replay(database: Database, record: Quarantined, app_id: str | None = None) -> str | None:
     """Load a record again. Returns None if it is resolved, else the reason why it is not. Raises
-    DatabaseUnavailable."""
+    DatabaseUnavailable. `app_id` is our own app's."""
     try:
-        rows = _rows(database, record)
+        rows = _rows(database, record, app_id)
         if isinstance(rows, str):
             return rows
         resolve_quarantined(database, record, rows)
@@ -41,20 +41,22 @@ def replay(database: Database, record: Quarantined) -> str | None:
     return None
 
 
-def retry_due(database: Database, limit: int = 20) -> int:
+def retry_due(database: Database, limit: int = 20, app_id: str | None = None) -> int:
     """Try records again that are due: what refused them may be repaired, or this version may
     understand them. Returns how many are resolved. Raises DatabaseError."""
     resolved = 0
     ids = claim_due_records(database, limit)
     for record in list_quarantined(database, ids=ids) if ids else ():
-        reason = replay(database, record)
+        reason = replay(database, record, app_id)
         resolved += reason is None
     if resolved:
         _log.info("%d quarantined records could be loaded now", resolved)
     return resolved
 
 
-def _rows(database: Database, record: Quarantined) -> list[ConversationRow] | str:
+def _rows(
+    database: Database, record: Quarantined, app_id: str | None
+) -> list[ConversationRow] | str:
     match record.kind:
         case "event":
             return [record.record]
@@ -62,7 +64,7 @@ def _rows(database: Database, record: Quarantined) -> list[ConversationRow] | st
             number = record.record.get("delivery") if isinstance(record.record, dict) else None
             return f"it is a whole delivery: run `messenger-pipeline webhook replay {number}`"
         case "item":
-            return _rows_of_item(database, record)
+            return _rows_of_item(database, record, app_id)
         case "thread":
             return _rows_of_thread(record, _page(database, record))
         case _:
@@ -86,8 +88,10 @@ def _rows_of_message(record: Quarantined, page: Page) -> list[ConversationRow] |
     return parse_history([message], record.sender_id, page, record.last_seen_at, record.thread_id)
 
 
-def _rows_of_item(database: Database, record: Quarantined) -> list[ConversationRow] | str:
-    item = _parse_item(database, record)
+def _rows_of_item(
+    database: Database, record: Quarantined, app_id: str | None
+) -> list[ConversationRow] | str:
+    item = _parse_item(database, record, app_id)
     if item.unusable:
         return item.unusable
     if item.ignored or item.contact_id is None:
@@ -97,22 +101,22 @@ def _rows_of_item(database: Database, record: Quarantined) -> list[ConversationR
     return [conversation_row(item.contact_id, [item.time], item.events)]
 
 
-def _parse_item(database: Database, record: Quarantined) -> Item:
+def _parse_item(database: Database, record: Quarantined, app_id: str | None) -> Item:
     """The item as one of the record's page, with the contact of the message that it names."""
     received_at = _received_at(record.record) or record.first_seen_at
     try:
         page = get_page(database, record.page_id)
     except UnknownPage:
-        return parse_item(record.record, received_at)
+        return parse_item(record.record, received_at, app_id=app_id)
     account = Account(record.page_id, page.ids)
-    item = parse_item(record.record, received_at, account)
+    item = parse_item(record.record, received_at, account, app_id=app_id)
     message_ids = named_messages(record.record) if item.contact_id is None else []
     if not message_ids:
         return item
     with database.transaction() as connection:
         contacts = find_message_contacts(connection, record.page_id, message_ids)
     known = message_contact(item, contacts, account)
-    return parse_item(record.record, received_at, known) if known else item
+    return parse_item(record.record, received_at, known, app_id=app_id) if known else item
 
 
 def _received_at(raw: Any) -> datetime | None:

@@ -17,9 +17,9 @@ from messenger_pipeline.merge import (
     identity,
     merge_events,
     message_key,
-    stable_content,
 )
 from messenger_pipeline.rows import EventRow
+from messenger_pipeline.stable import stable_content
 from messenger_pipeline.sync.parse import others_in, parse_message
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -53,7 +53,17 @@ def generate_content(chance: random.Random, *, by_page: bool, replied_to: str | 
     return Content(text)
 
 
-def _generate_file(chance: random.Random) -> Content:
+def _generate_files(chance: random.Random) -> Content:
+    """One file, or several at once, which the API lists under ids and addresses of its own."""
+    files = [_generate_file(chance) for _ in range(chance.choice((1, 1, 1, 2, 3)))]
+    return Content(
+        graph_fields={"attachments": {"data": [listed for listed, _ in files]}},
+        webhook_fields={"attachments": [delivered for _, delivered in files]},
+    )
+
+
+def _generate_file(chance: random.Random) -> tuple[Record, Record]:
+    """A file as the API lists it and as a webhook delivers it."""
     kind, mime_type = chance.choice([*_MIME_TYPES.items()])
     size = chance.randrange(10_000, 3_000_000)
     # The kind shows in the API's file name, but not in a webhook's address.
@@ -70,20 +80,34 @@ def _generate_file(chance: random.Random) -> Content:
     else:
         attachment["file_url"] = ""
     address = f"{_CDN}/{chance.randrange(10**9)}_n?oh={chance.getrandbits(64):x}&oe=6A0F7644"
-    return Content(
-        graph_fields={"attachments": {"data": [attachment]}},
-        webhook_fields={"attachments": [{"type": kind, "payload": {"url": address}}]},
-    )
+    return attachment, {"type": kind, "payload": {"url": address}}
 
 
 def _generate_sticker(chance: random.Random) -> Content:
     address = f"{_CDN}/t39.1997-6/sticker.png?oh={chance.getrandbits(64):x}"
     payload = {"url": address, "sticker_id": _THUMB}
-    kind = chance.choice(["image", "sticker"])  # webhooks use either type
+    twins = _choose_twins(chance, "image", "sticker", payload)
     return Content(
         graph_fields={"sticker": address},
-        webhook_fields={"sticker_id": _THUMB, "attachments": [{"type": kind, "payload": payload}]},
+        webhook_fields={"sticker_id": _THUMB, "attachments": twins},
     )
+
+
+def _generate_post(chance: random.Random) -> Content:
+    """An Instagram post that a contact shares."""
+    number = chance.randrange(10**9)
+    address = f"https://lookaside.fbsbx.com/ig_messaging_cdn/?asset_id={number}"
+    payload = {"url": f"{address}&signature={chance.getrandbits(64):x}"}
+    return Content(
+        graph_fields={"shares": {"data": [{"link": payload["url"]}]}},
+        webhook_fields={"attachments": _choose_twins(chance, "share", "ig_post", payload)},
+    )
+
+
+def _choose_twins(chance: random.Random, old: str, new: str, payload: Record) -> list[Record]:
+    """One attachment under its old type, its new one, or both, as Meta sent it for a while."""
+    kinds = chance.choice(([old], [new], [old, new]))
+    return [{"type": kind, "payload": payload} for kind in kinds]
 
 
 def _generate_location(chance: random.Random) -> Content:
@@ -109,6 +133,6 @@ def _generate_fallback(chance: random.Random) -> Content:
 
 
 _KINDS: tuple[Callable[[random.Random], Content], ...] = (
-    _generate_file, _generate_file, _generate_file, _generate_file, _generate_sticker,
-    _generate_location, _generate_fallback,
+    _generate_files, _generate_files, _generate_files, _generate_files, _generate_sticker,
+    _generate_location, _generate_fallback, _generate_post,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import Quarantined, discard_quarantined, list_quarantined
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.quarantine import replay
+from messenger_pipeline.settings import load_settings
 
 _COLUMNS = ("id", "page_id", "source", "kind", "identity", "reason", "last_seen_at", "seen_count")
 _PORTION = 1_000
@@ -65,7 +66,7 @@ def quarantine_replay(ids: tuple[int, ...], page_id: str | None, everything: boo
     resolved, left = 0, 0
     with open_registry() as database:
         for record in _chosen(database, ids, page_id):
-            reason = replay(database, record)
+            reason = replay(database, record, load_settings().app_id)
             if reason is None:
                 resolved += 1
             else:

@@ -17,6 +17,7 @@ from messenger_pipeline.commands.console import counted, open_registry, out, pri
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
+from messenger_pipeline.settings import load_settings
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_deliveries
 
@@ -117,7 +118,7 @@ def webhook_replay(
             until=_time(until, "--until"),
         )
         for portion in portions:
-            for settled in drain_deliveries(database, portion):
+            for settled in drain_deliveries(database, portion, load_settings().app_id):
                 report.add(f"delivery {settled.id}", settled)
             inbox.resolve_replayed(database, portion)
     if ids and report.deliveries < len(set(ids)):
@@ -132,7 +133,7 @@ def _ingest(database: Database, bodies: list[tuple[str, bytes]], report: _Report
     if not bodies:
         return
     ids = inbox.receive(database, [body for _, body in bodies])
-    settled = {one.id: one for one in drain_deliveries(database, ids)}
+    settled = {one.id: one for one in drain_deliveries(database, ids, load_settings().app_id)}
     for (label, _), one in zip(bodies, ids, strict=True):
         report.add(label, settled[one])
 

@@ -68,7 +68,7 @@ def webhook_deliveries(
         waiting = inbox.count_due(engine.database)
         inbox.record_drain_success(engine.database, RUNS)
         with suppress(DatabaseError):  # they are no deliveries, and are tried again
-            retry_due(engine.database)
+            retry_due(engine.database, app_id=engine.app_id)
     if stop.is_ended_by_dagster():
         # Applied deliveries stay applied.
         raise dg.DagsterExecutionInterruptedError
@@ -84,7 +84,7 @@ def drain_inbox(engine: Engine, stop: threading.Event, deadline: float) -> Drain
     names.start()
     try:
         while not stop.is_set() and time.monotonic() < deadline:
-            batch = drain_batch(engine.database)
+            batch = drain_batch(engine.database, app_id=engine.app_id)
             if not batch.deliveries:
                 break
             names.add(batch.new_contacts)

@@ -74,7 +74,7 @@ def _drain(engine: Engine) -> None:
     try:
         while True:
             try:
-                drained = drain_batch(engine.database)
+                drained = drain_batch(engine.database, app_id=engine.app_id)
                 names.add(drained.new_contacts)
             except DatabaseUnavailable as error:
                 _log.warning("cannot reach the database, retrying: %s", error)
@@ -102,7 +102,7 @@ def _retry_records(engine: Engine, retried_at: float) -> float:
     if time.monotonic() - retried_at < _RECORDS_SECONDS:
         return retried_at
     try:
-        retry_due(engine.database)
+        retry_due(engine.database, app_id=engine.app_id)
     except Exception as error:  # noqa: BLE001 - deliveries go on
         _log.warning("quarantined records could not be tried again: %s", reason_of(error))
     return time.monotonic()

@@ -25,15 +25,17 @@ from messenger_pipeline.webhook.items import (
 ParsedDelivery = tuple[Delivery, list[Item]]
 
 
-def place_items(connection: Connection, parsed: list[ParsedDelivery]) -> list[ParsedDelivery]:
+def place_items(
+    connection: Connection, parsed: list[ParsedDelivery], app_id: str | None = None
+) -> list[ParsedDelivery]:
     """The deliveries with each item that is a registered account's marked as registered, under the
     account's page_id."""
     accounts = _find_accounts(connection, [item for _, items in parsed for item in items])
     placed = [
-        (delivery, [_place(item, delivery, accounts) for item in items])
+        (delivery, [_place(item, delivery, accounts, app_id) for item in items])
         for delivery, items in parsed
     ]
-    placed = _find_contacts(connection, placed)
+    placed = _find_contacts(connection, placed, app_id)
     return [(delivery, join_messages(items)) for delivery, items in placed]
 
 
@@ -82,17 +84,21 @@ def _find(item: Item, accounts: dict[str, list[NamedAccount]]) -> Account | None
     return Account(named[0].page_id, frozenset((named[0].page_id, *named[0].other_ids)))
 
 
-def _place(item: Item, delivery: Delivery, accounts: dict[str, list[NamedAccount]]) -> Item:
+def _place(
+    item: Item, delivery: Delivery, accounts: dict[str, list[NamedAccount]], app_id: str | None
+) -> Item:
     account = _find(item, accounts)
     if account is None:
         return item
     others = account.ids - {item.page_id}
     if item.page_id != account.page_id or not others.isdisjoint(parties_of(item.raw)):
-        item = parse_item(item.raw, delivery.received_at, account, item.path)
+        item = parse_item(item.raw, delivery.received_at, account, item.path, app_id=app_id)
     return replace(item, account=account)
 
 
-def _find_contacts(connection: Connection, placed: list[ParsedDelivery]) -> list[ParsedDelivery]:
+def _find_contacts(
+    connection: Connection, placed: list[ParsedDelivery], app_id: str | None
+) -> list[ParsedDelivery]:
     """The deliveries with the contacts that only stored messages show."""
     named: dict[str, set[str]] = defaultdict(set)
     for _, items in placed:
@@ -107,18 +113,20 @@ def _find_contacts(connection: Connection, placed: list[ParsedDelivery]) -> list
     if not any(contacts.values()):
         return placed
     return [
-        (delivery, [_with_contact(item, delivery, contacts) for item in items])
+        (delivery, [_with_contact(item, delivery, contacts, app_id) for item in items])
         for delivery, items in placed
     ]
 
 
-def _with_contact(item: Item, delivery: Delivery, contacts: dict[str, dict[str, str]]) -> Item:
+def _with_contact(
+    item: Item, delivery: Delivery, contacts: dict[str, dict[str, str]], app_id: str | None
+) -> Item:
     if item.account is None:
         return item
     known = message_contact(item, contacts.get(item.account.page_id, {}), item.account)
     if known is None:
         return item
-    found = parse_item(item.raw, delivery.received_at, known, item.path)
+    found = parse_item(item.raw, delivery.received_at, known, item.path, app_id=app_id)
     return replace(found, account=item.account)
 
 

@@ -17,19 +17,23 @@ from messenger_pipeline.webhook.result import DrainResult
 from messenger_pipeline.webhook.rows import conversation_row
 
 
-def apply_deliveries(connection: Connection, claimed: list[Delivery]) -> DrainResult:
+def apply_deliveries(
+    connection: Connection, claimed: list[Delivery], app_id: str | None = None
+) -> DrainResult:
     """Apply deliveries together, which is fast. One error fails all of them."""
-    parsed = [(one, parse_delivery(one.body, one.received_at)) for one in claimed]
-    placed = place_items(connection, parsed)
+    parsed = [(one, parse_delivery(one.body, one.received_at, app_id)) for one in claimed]
+    placed = place_items(connection, parsed, app_id)
     return _settle(connection, placed, [_load(connection, placed)], {})
 
 
-def apply_items(connection: Connection, claimed: list[Delivery]) -> DrainResult:
+def apply_items(
+    connection: Connection, claimed: list[Delivery], app_id: str | None = None
+) -> DrainResult:
     """Apply one delivery so that an error of one item fails no other. Items that fail are found by
     bisection."""
     [delivery] = claimed
-    parsed = parse_delivery(delivery.body, delivery.received_at)
-    [(_, items)] = place_items(connection, [(delivery, parsed)])
+    parsed = parse_delivery(delivery.body, delivery.received_at, app_id)
+    [(_, items)] = place_items(connection, [(delivery, parsed)], app_id)
     failures: dict[str, Failure] = {}
     loaded = _load_parts(connection, delivery, items, failures)
     return _settle(connection, [(delivery, items)], loaded, failures)

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from messenger_pipeline.errors import reason_of
 from messenger_pipeline.graph.reading import parse_json
-from messenger_pipeline.webhook.items import Item, Place, id_of, join_messages, parse_at
+from messenger_pipeline.webhook.items import Context, Item, Place, id_of, join_messages, parse_at
 
 MAX_DEPTH = 64
 """Levels of nesting that are accepted; real deliveries have about a dozen."""
@@ -38,8 +38,9 @@ them, and so do some apps' deliveries."""
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
 
 
-def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
-    """Every item of a body, in order. A body that is not a delivery is one unusable item."""
+def parse_delivery(body: bytes, received_at: datetime, app_id: str | None = None) -> list[Item]:
+    """Every item of a body, in order. A body that is not a delivery is one unusable item. `app_id`
+    is our own app's."""
     try:
         envelope = _decode(body)
     except MemoryError:  # it passes
@@ -48,7 +49,8 @@ def parse_delivery(body: bytes, received_at: datetime) -> list[Item]:
         envelope = reason_of(error)
     if isinstance(envelope, str):
         return [_unusable_body(body, envelope)]
-    items = list(islice(_items(envelope, received_at), MAX_ITEMS + 1))
+    context = Context(received_at, app_id)
+    items = list(islice(_items(envelope, context), MAX_ITEMS + 1))
     if len(items) > MAX_ITEMS:
         return [_unusable_body(body, f"more than {MAX_ITEMS:,} items")]
     return join_messages(items)
@@ -82,19 +84,19 @@ def _depth(body: bytes) -> int:
     return deepest
 
 
-def _items(decoded: Any, received_at: datetime) -> Iterator[Item]:
+def _items(decoded: Any, context: Context) -> Iterator[Item]:
     envelopes = decoded if isinstance(decoded, list) else [decoded]
     for number, envelope in enumerate(envelopes):
         path = f"{number}." if isinstance(decoded, list) else ""
         if isinstance(envelope, dict):
-            yield from _items_of(path, envelope, received_at)
+            yield from _items_of(path, envelope, context)
         else:
             yield Item(f"{path}body", None, None, [], envelope, unusable="not a delivery")
     if not envelopes:
         yield Item("body", None, None, [], decoded, ignored="the delivery is empty")
 
 
-def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Iterator[Item]:
+def _items_of(path: str, envelope: dict[str, Any], context: Context) -> Iterator[Item]:
     kind = envelope.get("object")
     if kind not in (None, "page", "instagram"):
         yield Item(f"{path}object", None, None, [], envelope, ignored=f"object {str(kind)[:100]}")
@@ -110,31 +112,31 @@ def _items_of(path: str, envelope: dict[str, Any], received_at: datetime) -> Ite
     for number, entry in enumerate(entries):
         place = f"{path}entry.{number}"
         if isinstance(entry, dict):
-            yield from _items_of_entry(place, entry, kind, received_at)
+            yield from _items_of_entry(place, entry, kind, context)
         else:
             yield Item(place, None, None, [], entry, unusable="the entry is not an object")
 
 
 def _items_of_entry(
-    place: str, entry: dict[str, Any], kind: str | None, received_at: datetime
+    place: str, entry: dict[str, Any], kind: str | None, context: Context
 ) -> Iterator[Item]:
     empty = True
     for channel in ("messaging", "standby"):
         for number, item in enumerate(_as_list(entry.get(channel))):
             empty = False
             at = Place(f"{place}.{channel}.{number}", entry, channel, kind)
-            yield parse_at(at, item, received_at)
+            yield parse_at(at, item, context)
     for name in ("changes", "change"):
         for number, change in enumerate(_as_list(entry.get(name))):
             empty = False
             at = Place(f"{place}.{name}.{number}", entry, "messaging", kind)
-            yield from _items_of_change(at, change, received_at)
+            yield from _items_of_change(at, change, context)
     if empty:
         reason = "the entry has no messaging items"
         yield Item(place, id_of(entry.get("id")), None, [], None, ignored=reason)
 
 
-def _items_of_change(place: "Place", change: Any, received_at: datetime) -> Iterator[Item]:
+def _items_of_change(place: "Place", change: Any, context: Context) -> Iterator[Item]:
     """The items of a change, usually one, if its field is one of messaging."""
     field = change.get("field") if isinstance(change, dict) else None
     if not isinstance(field, str) or field not in MESSAGING_FIELDS or "value" not in change:
@@ -146,9 +148,9 @@ def _items_of_change(place: "Place", change: Any, received_at: datetime) -> Iter
     values = _as_list(change["value"])
     for number, value in enumerate(values):
         path = place.path if len(values) == 1 else f"{place.path}.{number}"
-        yield parse_at(replace(place, path=path), value, received_at)
+        yield parse_at(replace(place, path=path), value, context)
     if not values:
-        yield parse_at(place, change["value"], received_at)
+        yield parse_at(place, change["value"], context)
 
 
 def _as_list(value: Any) -> list[Any]:

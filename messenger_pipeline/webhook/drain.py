@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.inbox import Delivery
@@ -52,15 +53,18 @@ _Apply = Callable[[Connection, list[Delivery]], DrainResult]
 
 
 def drain_batch(
-    database: Database, limit: int = BATCH, ids: list[int] | None = None
+    database: Database,
+    limit: int = BATCH,
+    ids: list[int] | None = None,
+    app_id: str | None = None,
 ) -> DrainResult:
     """Apply up to `limit` due deliveries, only those in `ids` if it is given. `deliveries` is 0 if
-    none is due.
+    none is due. `app_id` is our own app's, to recognize what it sent.
 
     Raises only what hinders all deliveries, such as DatabaseUnavailable or SchemaError. Then
     nothing is applied and all of it stays pending.
     """
-    claimed, error = _attempt(database, limit, ids, apply_deliveries)
+    claimed, error = _attempt(database, limit, ids, partial(apply_deliveries, app_id=app_id))
     if isinstance(error, DrainResult):
         return error
     if not claimed:
@@ -70,20 +74,22 @@ def drain_batch(
         return unreadable
     _require_reachable(database, error)
     if len(claimed) == 1:
-        return _drain_by_item(database, claimed[0])
+        return _drain_by_item(database, claimed[0], app_id)
     _log.warning(
         "%d deliveries could not be applied together, and are applied one by one: %s",
         len(claimed),
         reason_of(error),
     )
-    return _drain_singly(database, claimed)
+    return _drain_singly(database, claimed, app_id)
 
 
-def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryOutcome]:
+def drain_deliveries(
+    database: Database, ids: list[int], app_id: str | None = None
+) -> list[inbox.DeliveryOutcome]:
     """Apply these deliveries, together with any other drain, and return their state. Those that
     wait for a page or for their next attempt are still pending."""
     while True:
-        while drain_batch(database, ids=ids).deliveries:
+        while drain_batch(database, ids=ids, app_id=app_id).deliveries:
             pass
         deliveries = inbox.get_deliveries(database, ids)
         now = datetime.now(UTC)
@@ -95,14 +101,16 @@ def drain_deliveries(database: Database, ids: list[int]) -> list[inbox.DeliveryO
         time.sleep(_POLL_SECONDS)  # another drain has claimed them
 
 
-def _drain_singly(database: Database, deliveries: list[Delivery]) -> DrainResult:
+def _drain_singly(
+    database: Database, deliveries: list[Delivery], app_id: str | None
+) -> DrainResult:
     """Apply each delivery on its own. One that cannot even be put off, such as a row that cannot be
     updated, fails this only if it is all that there is."""
     total = DrainResult()
     failure: Exception | None = None
     for one in deliveries:
         try:
-            total.add(drain_batch(database, 1, [one.id]))
+            total.add(drain_batch(database, 1, [one.id], app_id))
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the other deliveries are applied
@@ -156,11 +164,11 @@ def _drain(
         return apply(connection, found)
 
 
-def _drain_by_item(database: Database, delivery: Delivery) -> DrainResult:
+def _drain_by_item(database: Database, delivery: Delivery, app_id: str | None) -> DrainResult:
     """Apply a delivery that failed, one item at a time. If that fails, too, put it off."""
     losses = 0
     while True:
-        claimed, error = _attempt(database, 1, [delivery.id], apply_items)
+        claimed, error = _attempt(database, 1, [delivery.id], partial(apply_items, app_id=app_id))
         if isinstance(error, DrainResult):
             return error
         if not claimed:

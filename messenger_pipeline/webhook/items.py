@@ -50,6 +50,14 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Context:
+    """What the items of a delivery share. `app_id` is our own app's."""
+
+    received_at: datetime
+    app_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Place:
     """Where an item stands: its path, entry and channel, and its delivery's `object`."""
 
@@ -66,14 +74,20 @@ class Place:
 
 
 def parse_item(
-    raw: Any, received_at: datetime, account: Account | None = None, path: str = "item"
+    raw: Any,
+    received_at: datetime,
+    account: Account | None = None,
+    path: str = "item",
+    *,
+    app_id: str | None = None,
 ) -> Item:
-    """Parse an item again from its `raw`, as one of `account`, if it is given."""
+    """Parse an item again from its `raw`, as one of `account`, if it is given. `app_id` is our own
+    app's."""
     if not is_item(raw):
         return Item(path, None, None, [], raw, unusable="the record is not an item of a delivery")
     entry = raw["entry"] if isinstance(raw["entry"], dict) else {}
     place = Place(path, entry, str(raw["channel"]), raw.get("object"))
-    return parse_at(place, raw["item"], received_at, account)
+    return parse_at(place, raw["item"], Context(received_at, app_id), account)
 
 
 def is_item(raw: Any) -> bool:
@@ -103,12 +117,10 @@ def named_messages(raw: Any) -> list[str]:
     return [known for one in found if (known := parse_message_id(one)) is not None]
 
 
-def parse_at(
-    place: Place, item: Any, received_at: datetime, account: Account | None = None
-) -> Item:
+def parse_at(place: Place, item: Any, context: Context, account: Account | None = None) -> Item:
     """One item. Nothing in it, foreseen or not, fails the others."""
     try:
-        return _parse(place, item, received_at, account)
+        return _parse(place, item, context, account)
     except MemoryError:  # it passes
         raise
     except Exception as error:  # noqa: BLE001 - the item is unusable
@@ -116,7 +128,7 @@ def parse_at(
         return Item(place.path, page_id, None, [], place.raw(item), unusable=reason_of(error))
 
 
-def _parse(place: Place, item: Any, received_at: datetime, account: Account | None) -> Item:
+def _parse(place: Place, item: Any, context: Context, account: Account | None) -> Item:
     path, raw = place.path, place.raw(item)
     if not isinstance(item, dict):
         page_id = account.page_id if account else id_of(place.entry.get("id"))
@@ -129,7 +141,8 @@ def _parse(place: Place, item: Any, received_at: datetime, account: Account | No
         standby=place.channel == "standby",
         item_time=parse_time(item.get("timestamp")),
         entry_time=parse_time(place.entry.get("time")),
-        received_at=received_at,
+        received_at=context.received_at,
+        app_id=context.app_id,
     )
     events = parse_events(inbound)
     if isinstance(events, str):

@@ -18,6 +18,11 @@ from messenger_pipeline.webhook.rows import (
     parse_message_id,
 )
 
+PAGE_INBOX: Final = "263902037430900"
+"""The app id of Meta's Page Inbox and Business Suite."""
+_AUTOMATED: Final = ("ai_generated", "is_ai_generated", "automated", "is_automated")
+"""Flags of automated answers, as users of the API report them; Meta documents none."""
+
 _RAW_KINDS: Final = {
     "pass_thread_control": "handover",
     "take_thread_control": "handover",
@@ -64,8 +69,23 @@ def _message(item: InboundItem, message: dict[str, Any]) -> EventRow:
     metadata = _fields_of(fields)
     metadata |= {name: True for name in FLAGS if message.get(name) is True}
     _set_invalid_text_apart(metadata)
-    event_type = "message_sent" if item.from_page else "message_received"
-    return event_row(item, event_type, metadata, message)
+    if not item.from_page:
+        return event_row(item, "message_received", metadata, message)
+    metadata["sent_by"] = find_sender(message, item.app_id)
+    return event_row(item, "message_sent", metadata, message)
+
+
+def find_sender(message: dict[str, Any], app_id: str | None) -> str:
+    """Who sent a message of the page: `automated`, `page_inbox`, `this_app`, `app:<id>`, or
+    `unknown`."""
+    if any(message.get(name) is True for name in _AUTOMATED):
+        return "automated"
+    sender = message.get("app_id")
+    if isinstance(sender, bool) or not isinstance(sender, int | str) or not sender:
+        return "unknown"
+    if str(sender) == PAGE_INBOX:
+        return "page_inbox"
+    return "this_app" if str(sender) == app_id else f"app:{sender}"
 
 
 def _edit(item: InboundItem, edit: dict[str, Any]) -> EventRow:

@@ -22,7 +22,7 @@ stored once, however often it is delivered."""
 FLAGS: Final = frozenset({"is_echo", "is_self", "is_deleted", "is_unsupported"})
 RESERVED: Final = frozenset(
     {"source", "message_id", "unsent_at", "standby", "sender_id", "raw", "raw_timestamp", "raw_mid"}
-    | {"stated_text", *FLAGS}
+    | {"stated_text", "webhook_attachments", "sent_by", "message_unsent", *FLAGS}
 )
 """Keys of metadata that only this program writes."""
 ENVELOPE: Final = frozenset({"sender", "recipient", "timestamp"})
@@ -43,6 +43,8 @@ class InboundItem:
     item_time: datetime | None
     entry_time: datetime | None
     received_at: datetime
+    app_id: str | None = None
+    """Our own app's id, to recognize what it sent."""
 
     @property
     def time(self) -> datetime:

@@ -22,3 +22,8 @@ drop table :own.account_ids, :own.contactless_threads;
 comment on column :own.webhook_inbox.body is 'As Meta sent it, byte for byte.';
 drop index :data.contact_interaction_events_named;
 alter table :data.facebook_pages drop column graph_id, drop column username;
+comment on column :data.contact_interaction_events.as_of is
+    'When the source stated the stored content: a later statement replaces it.';
+drop table :own.restatements, :own.claimed_messages, :own.unsent_texts;
+delete from :own.owned_objects
+where in_schema = 'own' and kind = 'table' and name in ('restatements', 'claimed_messages', 'unsent_texts');

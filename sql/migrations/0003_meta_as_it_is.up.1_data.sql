@@ -23,3 +23,7 @@ create index facebook_pages_graph on :data.facebook_pages (graph_id) where graph
 create index contact_interaction_events_named on :data.contact_interaction_events (
     page_id, (:own.message_key(message_id))
 ) where message_id is not null and :own.event_kind(event_type) <> 'message';
+
+comment on column :data.contact_interaction_events.as_of is
+    'When the source first stated the stored content; later statements of the same content are in
+    restatements.';

@@ -20,7 +20,7 @@ begin
         where l.conversation_id = c.id and event_kind(l.event_type) = 'message'
           and not l.metadata ? 'unsent_at'
         order by l.event_timestamp desc,
-                 message_key(l.message_id) desc
+                 message_key(l.message_id) desc, l.event_type collate "C" desc, l.discriminator desc
         limit 1
     ) newest on true
     where c.message_count <> coalesce(e.messages, 0)

@@ -80,6 +80,52 @@ class World:
         self._change(message, {**message.versions[-1][1], "message": text})
         self._add_message_event(message)
 
+    def undo_edit(self, message: WrittenMessage) -> None:
+        """Give the message the text again that it had first."""
+        first = message.versions[0][1]["message"]
+        self._change(message, {**message.versions[-1][1], "message": first})
+        self._add_message_event(message)
+
+    def attach(self, message: WrittenMessage) -> None:
+        """Add a picture. A webhook delivers it alone, sometimes in two forms, and an answer lists
+        all of the message under ids and addresses of its own."""
+        known = message.versions[-1][1].get("attachments", {"data": []})["data"]
+        number = len(known)
+        listed = {"id": f"{message.number}.{number}", "mime_type": "image/jpeg"}
+        self._change(
+            message, {**message.versions[-1][1], "attachments": {"data": [*known, listed]}}
+        )
+        url = f"https://scontent.xx.fbcdn.net/v/{message.number}-{number}.jpg?oe={self.now}"
+        forms = [{"type": "image", "payload": {"url": url}}]
+        event = self._message_event(message)
+        event["metadata"]["attachments"] = forms
+        self.webhook_events.append(WebhookEvent(message.owner, self.now, event))
+
+    def share_post(self, message: WrittenMessage) -> None:
+        """An Instagram post, which Meta delivered as a share, too, in any combination."""
+        url = f"https://lookaside.fbsbx.com/ig/?asset_id={message.number}&signature={self.now}"
+        kinds = (["share"], ["ig_post"], ["share", "ig_post"])[self.now % 3]
+        event = self._message_event(message)
+        event["metadata"]["attachments"] = [
+            {"type": kind, "payload": {"url": url}} for kind in kinds
+        ]
+        self.webhook_events.append(WebhookEvent(message.owner, self.now, event))
+
+    def edit_by_event(self, message: WrittenMessage) -> None:
+        """An edit as an event of its own, which an unsend must blank. Answers do not list it."""
+        self.add_event(message.owner, "edit", message, str(self.now))
+        metadata = self.webhook_events[-1].row["metadata"]
+        metadata |= {"text": f"edited {self.now}", "num_edit": self.now}
+
+    def send_without_id(self, message: WrittenMessage) -> None:
+        """The message as a source without ids delivers it, in one of several milliseconds."""
+        event = self._message_event(message)
+        event["message_id"] = None
+        moment = message.created // 1000 * 1000 + self.now % 3
+        event["event_timestamp"] = at(moment / 1000)
+        event["metadata"] = {"source": "webhook", "text": message.versions[0][1]["message"]}
+        self.webhook_events.append(WebhookEvent(message.owner, self.now, event))
+
     def react(self, message: WrittenMessage) -> None:
         """The API lists reactions as content; webhooks report them as separate events."""
         known = message.versions[-1][1].get("reactions", {"data": []})["data"]
@@ -94,7 +140,7 @@ class World:
 
     def rename(self, contact_id: str) -> None:
         known = self.names.setdefault(contact_id, [])
-        known.append((self.now, f"{'ZA'[len(known) % 2]} {len(known)}"))
+        known.append((self.now, "ZA"[len(known) % 2]))
         self._list(next(one for one in THREADS if contact_id in THREADS[one]), True)
 
     def delist(self, thread_id: str) -> None:
@@ -122,22 +168,28 @@ class World:
         self.gone.setdefault(thread_id, []).append((self.now, not listed))
 
     def _add_message_event(self, message: WrittenMessage) -> None:
+        row = self._message_event(message)
+        self.webhook_events.append(WebhookEvent(message.owner, self.now, row))
+
+    def _message_event(self, message: WrittenMessage) -> EventRow:
         sent = "message_sent" if message.writer == PAGE else "message_received"
         message_id = f"mid.{message.number}"
         metadata: dict[str, Any] = {"source": "webhook", "message_id": message_id}
         content = dict(message.versions[-1][1])
         if "message" in content:
             metadata["text"] = content.pop("message")
+        content.pop("attachments", None)  # webhooks have them in a form of their own: see `attach`
         metadata |= {k: v["data"] if isinstance(v, dict) else v for k, v in content.items()}
+        if message.writer == PAGE:
+            metadata["sent_by"] = ("unknown", "page_inbox")[self.now % 2]
         if message.unsent_at is not None:
             metadata["unsent_at"] = str(message.unsent_at)
-        row: EventRow = {
+        return {
             "event_type": sent,
             "event_timestamp": at(message.created / 1000),
             "message_id": message_id,
             "metadata": metadata,
         }
-        self.webhook_events.append(WebhookEvent(message.owner, self.now, row))
 
     # -- List responses --------------------------------------------------------------------------
 

@@ -29,7 +29,8 @@ INTERVALS = st.sampled_from([1, 250, 1000, 2500])
 EXTRAS = st.sampled_from([{}, {}, {"attachments": {"data": [{"id": "1"}]}}, {"sticker": "s"}])
 NUMBERS = st.integers(0, 63)
 OTHER_EVENTS = ("read", "delivery", "postback", "optin")
-ACTIVITIES = st.sampled_from(["edit", "edit", "react", "unsend", "rename", *OTHER_EVENTS])
+CHANGES = ("edit", "undo_edit", "edit_by_event", "attach", "share_post", "react", "unsend")
+ACTIVITIES = st.sampled_from([*CHANGES, "send_without_id", "rename", *OTHER_EVENTS])
 
 
 class TwoOrders(RuleBasedStateMachine):
@@ -42,6 +43,8 @@ class TwoOrders(RuleBasedStateMachine):
         self.writer = Writer(first)
         self.world = page_world.World()
         self.writes: list[Write] = []
+        self.without_id: set[int] = set()
+        """The messages that are also sent without their ids."""
         self.ambiguous = False
         """Whether a message was reported for two contacts: the order decides which one owns it."""
 
@@ -67,7 +70,15 @@ class TwoOrders(RuleBasedStateMachine):
                 self.world.rename(CONTACTS[number % len(CONTACTS)])
             elif kind in OTHER_EVENTS:
                 self.world.add_event(message.owner, kind, message if number % 3 else None)
-            elif message.unsent_at is None:
+            elif kind == "send_without_id":
+                self._send_without_id(message)
+            elif (kind == "undo_edit" and self._has_edit(message)) or (
+                kind == "edit_by_event" and self._text_returned(message)
+            ):
+                pass  # when a text that returned was first stated is not kept
+            elif message.unsent_at is None and not (
+                kind == "unsend" and message.number in self.without_id
+            ):
                 getattr(self.world, kind)(message)
 
     @rule(thread_id=THREADS, number=NUMBERS, extra=EXTRAS, later=INTERVALS)
@@ -178,6 +189,21 @@ class TwoOrders(RuleBasedStateMachine):
 
     # -- Helpers --------------------------------------------------------------------------------
 
+    def _has_edit(self, message: page_world.WrittenMessage) -> bool:
+        edits = [e.row for e in self.world.webhook_events if e.row["event_type"] == "edit"]
+        return any(row["message_id"] == f"mid.{message.number}" for row in edits)
+
+    def _text_returned(self, message: page_world.WrittenMessage) -> bool:
+        texts = [content.get("message") for _, content in message.versions]
+        return texts[-1] in texts[:-1]
+
+    def _send_without_id(self, message: page_world.WrittenMessage) -> None:
+        # What an unsent message had claimed depends on the order, and so does who owns a message
+        # of the shared thread.
+        if message.unsent_at is None and message.thread_id != "t3":
+            self.without_id.add(message.number)
+            self.world.send_without_id(message)
+
     def _load(
         self, thread_ids: list[str], time: int, limit: int, without_senders: bool, failure: Failure
     ) -> None:
@@ -223,7 +249,7 @@ def _assert_expected(writer: Writer, expected: ExpectedRows) -> None:
     assert query(
         database,
         "select count(*), sum(version), (select count(*) from contact_interaction_events)"
-        " from messenger_conversations",
+        " + (select count(*) from claimed_messages) from messenger_conversations",
     ) == [(counts["inserted"], counts["updated"] + marked, counts["events"])]
     assert counts["refused"] == 0
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sessions import mark_threads_gone
-from messenger_pipeline.merge import dedupe_conversations, merge_events, stable_content
+from messenger_pipeline.merge import dedupe_conversations, merge_events
 from messenger_pipeline.rows import ConversationRow, EventRow
+from messenger_pipeline.stable import stable_content
 from tests.convergence.sql_calls import (
     at,
     conversation,

@@ -1,6 +1,5 @@
 """The database merges like the pure rules, with ties and unusual characters too."""
 
-from functools import reduce
 from itertools import count
 from random import Random
 from typing import Any
@@ -10,16 +9,16 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.merge import merge_events, stable_content
 from messenger_pipeline.rows import EventRow
-from tests.convergence.event_strategies import dated_once, facts, histories
+from messenger_pipeline.stable import stable_content
+from tests.convergence.event_strategies import facts, histories, merge_all, statements
 from tests.convergence.example_counts import examples
 from tests.convergence.sql_calls import conversation, query, upsert
 
 _numbers = count(2)
 
 
-@given(dated_once() | histories(), st.booleans(), st.randoms(use_true_random=False))
+@given(statements() | histories(), st.booleans(), st.randoms(use_true_random=False))
 @examples(100)
 def test_versions_merge_in_the_database_as_in_python(
     database: Database, group: list[EventRow], in_one_call: bool, chance: Random
@@ -28,7 +27,7 @@ def test_versions_merge_in_the_database_as_in_python(
     events: list[EventRow] = [
         {**row, "message_id": f"{row['message_id']}{number}"} for row in group
     ]
-    merged = reduce(merge_events, events)
+    merged = merge_all(events)
     chance.shuffle(events)
     if in_one_call:
         upsert(database, conversation("20", 0, *events))

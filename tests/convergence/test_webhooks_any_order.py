@@ -11,7 +11,7 @@ from messenger_pipeline.db.pool import Database
 from tests.activity import expected_activity
 from tests.convergence.example_counts import examples
 from tests.convergence.sql_calls import failed_checks
-from tests.convergence.webhook_feed import PageCopy, generate_inputs
+from tests.convergence.webhook_feed import PageCopy, expected_attachments, generate_inputs
 
 _page_ids = count(700_000_000_000_001)
 ORDERS = 3
@@ -38,4 +38,7 @@ def test_deliveries_and_responses_in_any_order_give_the_same_rows(
         assert other.events() == first.events()
         assert other.conversations() == first.conversations()
     assert first.activity(world) == expected_activity(world)
+    files, stored = expected_attachments(world), first.attachments()
+    assert {key: stored[key] for key in files} == files
+    assert {count for key, count in stored.items() if key not in files} <= {1}
     assert failed_checks(database) == {}

@@ -20,6 +20,7 @@ from messenger_pipeline.db import inbox, load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.graph.models import Thread
 from messenger_pipeline.graph.reading import parse_threads
+from messenger_pipeline.merge import message_key
 from messenger_pipeline.sync.plan import Page, plan_threads
 from messenger_pipeline.webhook.drain import drain_batch
 from tests.activity import Activity as ActivityCounts
@@ -64,6 +65,17 @@ def generate_inputs(seed: int, activities: int) -> tuple[World, list[Input]]:
         inputs.append(encode_delivery(undelivered))
     inputs.append(_list_response(world, now.replace(microsecond=0) + timedelta(seconds=2), 100))
     return world, inputs
+
+
+def expected_attachments(world: World) -> dict[str, int]:
+    """How many files the API lists for each message that has some."""
+    [page] = world.pages.values()
+    listed = [one for key in page.order for one in world.messages(page, key.number, None, 100)]
+    return {
+        message_key(one["id"]): len(one["attachments"]["data"])
+        for one in listed
+        if "attachments" in one
+    }
 
 
 def _list_response(world: World, date: datetime, limit: int) -> ListResponse:
@@ -155,6 +167,18 @@ class PageCopy:
             "select sender_id, sender_name, last_message, last_message_time, message_count,"
             " conversation_status from conversation_facts where page_id = %s order by 1",
             self._id,
+        )
+
+    def attachments(self) -> dict[str, int]:
+        """How many attachments each message has. A sticker and a post are one, like a file."""
+        return dict(
+            query(
+                self._database,
+                "select message_key(message_id), jsonb_array_length(metadata -> 'attachments')"
+                " from contact_interaction_events"
+                " where page_id = %s and metadata ? 'attachments'",
+                self._id,
+            )
         )
 
     def activity(self, world: World) -> ActivityCounts:

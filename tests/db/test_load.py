@@ -17,8 +17,9 @@ from pydantic_core import to_json
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseError, VersionConflict
-from messenger_pipeline.merge import merge_events, message_key, stable_content
+from messenger_pipeline.merge import merge_events, message_key
 from messenger_pipeline.rows import ConversationRow, EventRow
+from messenger_pipeline.stable import stable_content
 
 T = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 _pages = itertools.count(1)
@@ -327,14 +328,14 @@ def statements(draw: st.DrawFn) -> tuple[str, EventRow]:
 
 
 def expected(given: list[tuple[str, EventRow]]) -> tuple[Any, Any]:
-    """What the rules of events.py make of the statements, in the shape of the fact views."""
+    """What the rules of merge.py make of the statements, in the shape of the fact views."""
     groups: dict[tuple[str, str], list[EventRow]] = {}
     for sender, row in given:
         groups.setdefault((sender, message_key(row["message_id"] or "")), []).append(row)
     events: list[Any] = []
     newest: dict[str, Any] = {}
     for (sender, message_id), group in groups.items():
-        merged = reduce(merge_events, group)
+        merged = reduce(merge_events, [group[0], *group])
         content = {k: v for k, v in merged["metadata"].items() if k not in ("source", "message_id")}
         at = merged["event_timestamp"]
         events.append((sender, merged["event_type"], at, message_id, stable_content(content)))

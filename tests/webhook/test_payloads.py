@@ -68,7 +68,7 @@ def row(
         ),
         (
             by_page(message={"mid": "m_1", "text": "hi", "is_echo": True, "app_id": 7}),
-            row("message_sent", "m_1", text="hi", is_echo=True, app_id=7),
+            row("message_sent", "m_1", text="hi", is_echo=True, app_id=7, sent_by="app:7"),
         ),
         (
             item(message={"mid": "m_1", "is_deleted": True, "text": "secret"}),
@@ -152,6 +152,33 @@ def test_other_payloads_are_stored_raw(name: str, event_type: str) -> None:
     payload = item(**{name: {"a": [1]}})
     discriminator = "" if event_type == "other" else name
     assert event_of(payload) == row(event_type, None, discriminator, raw=payload)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent_by"),
+    [
+        ({"app_id": 263902037430900}, "page_inbox"),
+        ({"app_id": "263902037430900"}, "page_inbox"),
+        ({"app_id": 42}, "this_app"),
+        ({"app_id": "42"}, "this_app"),
+        ({"app_id": 43}, "app:43"),
+        ({"app_id": 42, "ai_generated": True}, "automated"),
+        ({"app_id": 43, "ai_generated": False}, "app:43"),
+        ({}, "unknown"),
+        ({"app_id": None}, "unknown"),
+        ({"app_id": ["42"]}, "unknown"),
+    ],
+)
+def test_a_message_of_the_page_names_who_sent_it(fields: dict[str, Any], sent_by: str) -> None:
+    message = {"mid": "m_1", "text": "hi", "is_echo": True, **fields}
+    [item] = parse_delivery(delivery(by_page(message=message)), NOW, "42")
+    assert item.events[0]["metadata"]["sent_by"] == sent_by
+
+
+def test_a_contact_cannot_claim_who_sent_a_message() -> None:
+    event = event_of(item(message={"mid": "m_1", "sent_by": "automated"}))
+    assert event["metadata"].get("sent_by") is None
+    assert event["metadata"]["payload_of_meta"] == {"sent_by": "automated"}
 
 
 @pytest.mark.parametrize("flag", ["is_echo", "is_deleted", "is_unsupported", "is_self"])

@@ -19,7 +19,15 @@ begin
         select k.conversation_id, e.event_type, e.event_timestamp, e.message_id,
                coalesce(e.discriminator, '') as discriminator,
                coalesce(e.as_of, i.as_of) as as_of,
-               case when e.metadata ? 'unsent_at' then e.metadata - content_keys()
+               case when e.metadata ? 'unsent_at' then blanked(e.metadata)
+                    -- What a merge would change is changed at once, so that a repetition changes
+                    -- nothing. A list of one is as a merge leaves it.
+                    when e.metadata ? 'attachments'
+                     and (e.metadata #> '{attachments,0}' is null
+                          or e.metadata #> '{attachments,1}' is not null)
+                      or e.metadata ? 'webhook_attachments'
+                    then e.metadata - array['attachments', 'webhook_attachments']
+                         || join_attachments(e.metadata, '{}')
                     else coalesce(e.metadata, '{}') end as metadata,
                (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
         from jsonb_to_recordset(p_conversations)
@@ -46,7 +54,12 @@ begin
              metadata)
         select id, conversation_id, p_page_id, event_type, event_timestamp, discriminator, as_of,
                metadata
-        from incoming where message_id is null
+        from incoming i where message_id is null
+          -- A message that is stored with an id is not stored again without one.
+          and not (event_kind(i.event_type) = 'message' and exists (
+              select from claimed_messages c
+              where c.conversation_id = i.conversation_id and c.event_type = i.event_type
+                and c.event_timestamp = i.event_timestamp and c.discriminator = i.discriminator))
         on conflict (conversation_id, event_type, event_timestamp, discriminator)
             where message_id is null do nothing
         returning conversation_id, event_type

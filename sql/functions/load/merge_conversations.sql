@@ -29,6 +29,9 @@ declare
     v_created jsonb;
     v_any_stored boolean;
     v_edited text[];
+    v_claimed jsonb;
+    v_names uuid[] := '{}';
+    v_names_as_of timestamptz[] := '{}';
     v_changed uuid[] := '{}';
     v_changed_as_of timestamptz[] := '{}';
 begin
@@ -42,16 +45,23 @@ begin
     select e.created, e.any_stored into v_created, v_any_stored
         from insert_events(p_page_id, p_conversations, v_senders, v_ids) e;
 
+    if cardinality(v_new) < cardinality(v_ids) then
+        select n.ids, n.as_of into v_names, v_names_as_of
+            from list_restated_names(p_conversations, v_senders, v_ids) n;
+    end if;
     if v_any_stored then
         perform lock_conversations_of_messages(
             p_page_id, list_message_keys(p_conversations), v_ids);
         select coalesce(array_agg(m.conversation_id), '{}'), coalesce(array_agg(m.as_of), '{}')
             into v_changed, v_changed_as_of
-            from merge_stored_events(p_page_id, p_conversations) m;
+            from merge_stored_events(p_page_id, p_conversations, v_names, v_names_as_of) m;
+        perform merge_anonymous_events(p_page_id, p_conversations, v_senders, v_ids);
         -- All events of a new conversation may belong to another one already (a thread with
         -- several contacts): then the new conversation is empty.
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
+    elsif v_names <> '{}' then
+        perform record_restatements(v_names, v_names, v_names_as_of);
     end if;
 
     select v_changed || coalesce(array_agg(m.conversation_id), '{}'),
@@ -68,10 +78,11 @@ begin
             from merge_changes(p_page_id, v_edited) m;
     end if;
 
-    perform claim_anonymous_messages(p_page_id, v_ids);
+    v_claimed := claim_anonymous_messages(p_page_id, v_ids || v_changed);
     return query
     select r.sender_id, r.conversation_id, r.inserted, r.updated, r.version, r.events_created
     from refresh_conversations(
-        p_conversations, v_senders, v_ids, v_new, v_created, v_changed, v_changed_as_of) r;
+        p_conversations, v_senders, v_ids, v_new, v_created, v_claimed, v_changed,
+        v_changed_as_of) r;
 end
 $$;

@@ -4,11 +4,12 @@
 -- p_sender_ids, p_conversation_ids: as lock_conversations returns them.
 -- p_new: the conversations that this call inserted.
 -- p_created: see insert_events.
+-- p_claimed: see claim_anonymous_messages.
 -- p_changed, p_changed_as_of: conversations whose stored events changed, and when the source stated
 --   the change; other contacts' conversations may be among them.
 create or replace function :own.refresh_conversations(
     p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[], p_new uuid[],
-    p_created jsonb, p_changed uuid[], p_changed_as_of timestamptz[]
+    p_created jsonb, p_claimed jsonb, p_changed uuid[], p_changed_as_of timestamptz[]
 ) returns table (
     sender_id text, conversation_id uuid, inserted boolean, updated boolean,
     version integer, events_created integer
@@ -23,12 +24,16 @@ begin
         select c.id, c.version,
                coalesce((p_created -> c.id::text ->> 0)::integer, 0) as events,
                c.message_count + coalesce((p_created -> c.id::text ->> 1)::integer, 0)
-                   as message_count,
-               case when i.sender_name is not null
-                     and (c.sender_name_as_of is null
-                          or (i.as_of, i.sender_name collate "C")
-                             > (c.sender_name_as_of, c.sender_name collate "C"))
+                   + coalesce((p_claimed ->> c.id::text)::integer, 0) as message_count,
+               case when i.sender_name is null then c.sender_name
+                    when c.sender_name_as_of is null then i.sender_name
+                    when i.sender_name = c.sender_name or i.as_of < c.sender_name_as_of
+                    then c.sender_name
+                    when (i.as_of, i.sender_name collate "C")
+                         > (greatest(c.sender_name_as_of, restated_as_of(c.id, c.id, i.as_of)),
+                            c.sender_name collate "C")
                     then i.sender_name else c.sender_name end as sender_name,
+               i.sender_name as i_sender_name,
                i.as_of,
                -- Only a fact later than deleted_at revives the conversation.
                case when greatest(i.as_of, l.event_timestamp) > c.deleted_at
@@ -62,14 +67,18 @@ begin
             from contact_interaction_events e
             where e.conversation_id = c.id and e.event_timestamp = l.event_timestamp
               and event_kind(e.event_type) = 'message' and not e.metadata ? 'unsent_at'
-            order by message_key(e.message_id) desc
+            order by message_key(e.message_id) desc, e.event_type collate "C" desc,
+                     e.discriminator desc
             limit 1
         ) m on true
     ), changed as (
         update messenger_conversations c
         set sender_name = s.sender_name,
             sender_name_as_of = case when s.sender_name is distinct from c.sender_name
-                                     then s.as_of else c.sender_name_as_of end,
+                                     then s.as_of
+                                     when s.sender_name = s.i_sender_name
+                                     then greatest(s.as_of, c.sender_name_as_of)
+                                     else c.sender_name_as_of end,
             last_message = s.last_message,
             last_message_time = s.last_message_time,
             message_count = s.message_count,

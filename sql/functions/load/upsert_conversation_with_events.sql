@@ -1,7 +1,9 @@
--- Merges one conversation and its events. Returns the outcome.
+-- Merges one conversation and its events. Returns the outcome, or no row if all events belong to
+-- another conversation.
 --
 -- p_expected_version: the version that the conversation must have (0 also stands for one that does
---   not exist yet), else MPV01 and no change; NULL: any version.
+--   not exist yet), else MPV01 and no change; NULL: any version. It says nothing about other
+--   conversations that the call changes.
 create or replace function :data.upsert_conversation_with_events(
     p_page_id text, p_conversation jsonb, p_events jsonb, p_expected_version integer default null
 ) returns table (
@@ -14,20 +16,21 @@ as $$
 #variable_conflict use_column
 declare
     v_row record;
+    v_before integer;
 begin
-    for v_row in
-        select * from merge_conversations(
-            p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events)))
-    loop
-        -- The call holds the row's lock now, so its version before the call is certain.
-        if v_row.version - v_row.updated::integer <> p_expected_version then
-            raise exception 'the conversation of page % with % is at version %, not %',
-                p_page_id, v_row.sender_id, v_row.version - v_row.updated::integer,
-                p_expected_version
-                using errcode = 'MPV01', hint = 'Read it again and retry.';
-        end if;
+    select * into v_row from merge_conversations(
+        p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events))) m
+    where m.sender_id = p_conversation ->> 'sender_id';
+    -- The call holds the row's lock now, so its version before the call is certain.
+    v_before := coalesce(v_row.version - v_row.updated::integer, 0);
+    if v_before <> p_expected_version then
+        raise exception 'the conversation of page % with % is at version %, not %',
+            p_page_id, p_conversation ->> 'sender_id', v_before, p_expected_version
+            using errcode = 'MPV01', hint = 'Read it again and retry.';
+    end if;
+    if v_row.sender_id is not null then
         return query select v_row.sender_id, v_row.conversation_id, v_row.inserted, v_row.updated,
                             v_row.version, v_row.events_created;
-    end loop;
+    end if;
 end
 $$;

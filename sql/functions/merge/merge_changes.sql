@@ -3,16 +3,18 @@
 -- caller holds the locks of the messages' conversations.
 --
 -- Edits and unsends are events of their own, so their order of arrival does not matter. An edit
--- replaces the text alone, and only if it was stated no earlier than the content of the message
--- (as_of); the text before it stays as stated_text. Of several edits the latest counts, then the
--- one with the greater num_edit. An unsend is final: the row stays, without its content.
+-- replaces the text alone, and only if it was stated no earlier than the content of the message was
+-- first (as_of): an answer may show the text before an edit once more. That text stays as
+-- stated_text. Of several edits the latest counts, then the one
+-- with the greater num_edit. An unsend is final: the row stays, without its content, and so do the
+-- message's edits.
 create or replace function :own.merge_changes(p_page_id text, p_message_ids text[])
 returns table (conversation_id uuid, as_of timestamptz)
 language sql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 as $$
-    with changes as (
+    with changes as materialized (
         select m.message_id, edit.text, edit.as_of as edited_at, unsend.event_timestamp as unsent_at
         from unnest(p_message_ids) as m (message_id)
         left join lateral (
@@ -33,27 +35,51 @@ as $$
               and e.event_type in ('edit', 'unsend')
             limit 1
         ) unsend on true
-        where edit.text is not null or unsend.event_timestamp is not null
-    ), changed as (
-        select s.id, greatest(c.edited_at, c.unsent_at) as stated_at, s.metadata as old,
-               case when c.unsent_at is not null
-                    then s.metadata - content_keys() || jsonb_build_object(
-                        'unsent_at', to_char(c.unsent_at at time zone 'UTC',
-                                             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-                    when s.metadata ? 'unsent_at' then s.metadata
-                    when c.edited_at >= s.as_of and c.text is distinct from s.base -> 'text'
-                    then s.base || jsonb_build_object(
-                        'text', c.text, 'stated_text', coalesce(s.base -> 'text', 'null'))
-                    else s.base end as new
+    ), messages as materialized (
+        select c.*, s.id, s.conversation_id, s.as_of, s.metadata, without_edit(s.metadata) as base,
+               coalesce(to_jsonb(to_char(c.unsent_at at time zone 'UTC',
+                                         'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+                        s.metadata -> 'unsent_at') as mark
         from changes c
-        cross join lateral (
-            select e.id, e.as_of, e.metadata, without_edit(e.metadata) as base
+        left join lateral (
+            select e.id, e.conversation_id, e.as_of, e.metadata
             from contact_interaction_events e
             where e.page_id = p_page_id and e.message_id is not null
               and message_key(e.message_id) = c.message_id
               and event_kind(e.event_type) = 'message' and e.discriminator = ''
             limit 1
-        ) s
+        ) s on true
+    ), changed as (
+        select m.id, greatest(m.edited_at, m.unsent_at) as stated_at, m.metadata as old,
+               case when m.mark is not null
+                    then blanked(m.metadata) || jsonb_build_object('unsent_at', m.mark)
+                    when m.text is distinct from m.base -> 'text'
+                     and m.edited_at >= m.as_of
+                    then m.base || jsonb_build_object(
+                        'text', m.text, 'stated_text', coalesce(m.base -> 'text', 'null'))
+                    else m.base end as new
+        from messages m
+        where m.id is not null and (m.text is not null or m.mark is not null)
+        union all
+        select e.id, greatest(m.edited_at, m.unsent_at), e.metadata,
+               blanked(e.metadata) || '{"message_unsent": true}'
+        from messages m
+        cross join lateral (
+            select e.id, e.metadata from contact_interaction_events e
+            where e.page_id = p_page_id and e.message_id is not null and e.event_type = 'edit'
+              and message_key(e.message_id) = m.message_id
+              and e.event_type in ('edit', 'unsend')
+            limit 1000  -- forces a lookup per message
+        ) e
+        where m.mark is not null
+    ), remembered as (
+        -- For claim_anonymous_messages.
+        insert into unsent_texts (page_id, message_key, digest)
+        select p_page_id, m.message_id,
+               sha256(convert_to(m.message_id || ' ' || (m.base ->> 'text'), 'UTF8'))
+        from messages m
+        where m.mark is not null and m.base ->> 'text' is not null
+        on conflict (page_id, message_key) do nothing
     ), written as (
         update contact_interaction_events e
         set metadata = c.new

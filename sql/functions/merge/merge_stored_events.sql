@@ -8,14 +8,19 @@
 -- - direction: the greater wins; an unknown one is the least.
 -- - time: the more precise wins, then the earlier.
 -- - content: the one stated later wins, then the greater. An unsent message keeps no content.
+-- - attachments are joined: see join_attachments.
 -- - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
 --
--- Content that is stated again keeps the time of its earliest statement: recording each repetition
--- would write every row that is read again. (So content that is withdrawn and restored may lose if
--- the statements arrive in another order.) The effect of an edit is set aside here; merge_changes
--- applies it again.
-create or replace function :own.merge_stored_events(p_page_id text, p_conversations jsonb)
-returns table (conversation_id uuid, as_of timestamptz)
+-- Content that is stated again counts as stated at its latest time. Writing that time into each row
+-- that is read again would cost too much, so it is recorded apart (see record_restatements), and
+-- as_of is the first one. The
+-- effect of an edit is set aside here; merge_changes applies it again.
+--
+-- p_names, p_names_as_of: as list_restated_names returns them; recorded together with the content,
+-- for one row instead of two.
+create or replace function :own.merge_stored_events(
+    p_page_id text, p_conversations jsonb, p_names uuid[], p_names_as_of timestamptz[]
+) returns table (conversation_id uuid, as_of timestamptz)
 language plpgsql
 set search_path from current
 as $$
@@ -32,6 +37,13 @@ begin
         select * into v_row from merge_stored_events_turn(p_page_id, p_conversations, v_turn);
         v_changed := v_changed || v_row.changed;
         v_as_of := v_as_of || v_row.changed_as_of;
+        if v_turn = 1 then
+            perform record_restatements(
+                p_names || v_row.restated_in, p_names || v_row.restated,
+                p_names_as_of || v_row.restated_as_of);
+        else
+            perform record_restatements(v_row.restated_in, v_row.restated, v_row.restated_as_of);
+        end if;
         exit when not v_row.is_more;
         v_turn := v_turn + 1;
     end loop;

@@ -1,8 +1,12 @@
--- Performs one turn of merge_stored_events. Returns the conversations whose events changed, when
--- each change was stated, and whether another turn follows.
+-- Performs one turn of merge_stored_events. Returns the conversations whose events changed and when
+-- each change was stated; the events whose content was stated again, their conversations and when;
+-- and whether another turn follows.
 create or replace function :own.merge_stored_events_turn(
     p_page_id text, p_conversations jsonb, p_turn integer
-) returns table (changed uuid[], changed_as_of timestamptz[], is_more boolean)
+) returns table (
+    changed uuid[], changed_as_of timestamptz[],
+    restated uuid[], restated_in uuid[], restated_as_of timestamptz[], is_more boolean
+)
 language sql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
@@ -24,15 +28,15 @@ as $$
     ), paired as (
         select
             s.id, s.conversation_id, s.event_type, s.event_timestamp, s.as_of, s.metadata,
-            i.as_of < s.as_of and not s.metadata ? 'unsent_at'
-            and stable_content(content_of(i.metadata)) = stable_content(content_of(s.metadata))
-                as earlier,
             i.event_type as i_event_type, i.event_timestamp as i_event_timestamp,
             i.as_of as i_as_of, i.metadata as i_metadata,
-            (i.as_of, coalesce(i.metadata ->> 'text', '') collate "C",
-             stable_content(content_of(i.metadata)) collate "C")
-            > (s.as_of, coalesce(s.metadata ->> 'text', '') collate "C",
-               stable_content(content_of(s.metadata)) collate "C") as later
+            i.metadata ?| array['unsent_at', 'message_unsent']
+            or s.metadata ?| array['unsent_at', 'message_unsent'] as unsent,
+            -- Most statements repeat what is stored. Comparing it as it is costs least.
+            case when i.metadata - array['source', 'message_id']
+                      = s.metadata - array['source', 'message_id'] then true
+                 else stable_content(content_of(i.metadata))
+                      = stable_content(content_of(s.metadata)) end as same
         from stated i
         cross join lateral (
             select e.id, e.conversation_id, e.event_type, e.event_timestamp, e.as_of,
@@ -46,7 +50,18 @@ as $$
             limit 1  -- forces a lookup per event instead of a scan of the page's events
         ) s
         where i.turn = p_turn
-    ), merged as (
+    ), ranked as materialized (
+        select p.*,
+            case
+                when p.same or p.unsent or p.i_as_of < p.as_of then false
+                else (p.i_as_of, coalesce(p.i_metadata ->> 'text', '') collate "C",
+                      stable_content(content_of(p.i_metadata)) collate "C")
+                     > (greatest(p.as_of, restated_as_of(p.conversation_id, p.id, p.i_as_of)),
+                        coalesce(p.metadata ->> 'text', '') collate "C",
+                        stable_content(content_of(p.metadata)) collate "C")
+            end as later
+        from paired p
+    ), merged as materialized (
         select p.*,
             greatest(p.event_type collate "C", p.i_event_type collate "C") as new_event_type,
             case
@@ -57,31 +72,46 @@ as $$
                 then p.event_timestamp
                 else p.i_event_timestamp
             end as new_event_timestamp,
-            merge_details(p.metadata - content_keys(), p.i_metadata - content_keys())
-            || case
-                when p.metadata ? 'unsent_at' or p.i_metadata ? 'unsent_at' then '{}'
-                when p.later then content_of(p.i_metadata)
-                else content_of(p.metadata)
+            case
+                when p.unsent then blanked(merge_details(
+                    p.metadata - content_keys(), p.i_metadata - content_keys()))
+                else merge_details(p.metadata - content_keys(), p.i_metadata - content_keys())
+                    -- Of the same content the later has the fresher URLs.
+                    || content_of(case when p.later or p.same and p.i_as_of > p.as_of
+                                       then p.i_metadata else p.metadata end)
+                    || merge_attachments(p.metadata, p.i_metadata, p.i_as_of > p.as_of)
             end as new_metadata
-        from paired p
+        from ranked p
+        where case when p.i_metadata - array['source', 'message_id']
+                        = p.metadata - array['source', 'message_id']
+                   then p.i_as_of < p.as_of and not p.unsent
+                     or p.event_type <> p.i_event_type
+                     or p.event_timestamp <> p.i_event_timestamp
+                   else true end
     ), written as (
         update contact_interaction_events e
         set event_type = m.new_event_type,
             event_timestamp = m.new_event_timestamp,
             metadata = m.new_metadata,
-            as_of = case
-                when m.earlier
-                  or m.later and stable_content(m.new_metadata) <> stable_content(m.metadata)
-                then m.i_as_of else m.as_of end
+            as_of = case when m.later then m.i_as_of
+                         when m.same then least(m.as_of, m.i_as_of) else m.as_of end
         from merged m
         where m.id = e.id
-          and (m.earlier
+          and (m.same and m.i_as_of < m.as_of and not m.unsent
                or m.event_type <> m.new_event_type
                or m.event_timestamp <> m.new_event_timestamp
-               or stable_content(m.metadata) <> stable_content(m.new_metadata))
+               or case when m.metadata = m.new_metadata then false
+                       else stable_content(m.metadata) <> stable_content(m.new_metadata) end)
         returning e.conversation_id, m.i_as_of
+    ), again as (
+        select r.id, r.conversation_id, greatest(r.i_as_of, r.as_of) as i_as_of from ranked r
+        where r.same and r.i_as_of <> r.as_of and not r.unsent
     )
-    select coalesce((select array_agg(conversation_id) from written), '{}'),
-           coalesce((select array_agg(i_as_of) from written), '{}'),
+    select w.changed, w.changed_as_of, a.restated, a.restated_in, a.restated_as_of,
            exists (select from stated where turn > p_turn)
+    from (select coalesce(array_agg(conversation_id), '{}') as changed,
+                 coalesce(array_agg(i_as_of), '{}') as changed_as_of from written) w
+    cross join (select coalesce(array_agg(id), '{}') as restated,
+                       coalesce(array_agg(conversation_id), '{}') as restated_in,
+                       coalesce(array_agg(i_as_of), '{}') as restated_as_of from again) a
 $$;

@@ -169,6 +169,7 @@ def test_messages_are_of_every_kind_and_most_are_on_the_first_page(
     attachments = [one for message in messages for one in message.get("attachments", [])]
     assert {one["type"] for one in attachments} == {
         "image", "video", "audio", "file", "sticker", "location", "fallback",
+        "share", "ig_post",
     }  # fmt: skip
     assert all((one["payload"] is None) == (one["type"] == "fallback") for one in attachments)
     assert all("app_id" in message for message in messages if "is_echo" in message)
