@@ -132,10 +132,10 @@ def is_unchanged(thread: Thread, state: ThreadState) -> bool:
 
 
 def is_short(thread: Thread, state: ThreadState) -> bool:
-    """Whether fewer messages of the thread are stored than Meta counts. Its count is an estimate: a
-    thread that was read whole with the same two counts is not short."""
+    """Whether fewer messages of the thread are stored than Meta counts, and no gap explains it. Its
+    count is an estimate: a thread that was read whole with the same two counts is not short."""
     counted, stored = thread.get("message_count"), state.stored_count
-    if counted is None or stored is None or counted <= stored:
+    if counted is None or stored is None or counted <= stored or state.has_gap:
         return False
     return (stored, counted) != (state.tried_stored, state.tried_counted)
 

@@ -272,7 +272,7 @@ def test_the_next_full_walk_marks_a_deleted_thread_and_keeps_its_rows(
         database, "select version from messenger_conversations where deleted_at is not null"
     )
     assert version == 1
-    again = walk(synced, small.page.id, mode="full")
+    again = walk(synced, small.page.id, mode="sweep")
     assert again.deleted == 0
     assert again.api_calls <= 2, "threads known to be gone are not requested again"
 

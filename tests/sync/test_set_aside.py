@@ -87,7 +87,7 @@ def test_a_thread_whose_history_fails_lastingly_does_not_stop_its_page(
     write(small, "NEW", 1, 2, 3)
     assert walk(engine, small.page.id).outcome == "completed"
     assert found(database, "NEW") == 3
-    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert walk(engine, small.page.id, mode="sweep").outcome == "completed"
 
     make_due(database)
     walk(engine, small.page.id)
