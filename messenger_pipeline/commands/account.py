@@ -68,6 +68,8 @@ def _find_instagram(client: GraphClient, typed: str) -> Account:
                 instagram["id"], profile["id"], profile.get("name"), instagram.get("username")
             )
         if not instagram and profile["id"] == typed:
+            if found := _find_in_inbox(client, profile):
+                return found
             raise PageOwnerMustAct(
                 f"Page {typed} ({profile.get('name')}) has no Instagram professional account, or"
                 " the token may not see it. Connect the account to the page in Meta Business Suite,"
@@ -77,6 +79,24 @@ def _find_instagram(client: GraphClient, typed: str) -> Account:
     # A token of the Instagram account's own, which names no page.
     profile = client.fetch_page(typed).content
     return Account(typed, typed, profile.get("name"))
+
+
+def _find_in_inbox(client: GraphClient, profile: PageProfile) -> Account | None:
+    """The account whose inbox a page's token lists: the only participant of all threads. None if
+    there are too few threads to tell. Without instagram_basic Meta does not name the account."""
+    try:
+        listing = client.fetch_conversations(profile["id"], "instagram", limit=25, messages=0)
+    except (ObjectRefused, PageOwnerMustAct):
+        return None
+    threads = [
+        {own: party for party in thread.get("participants") or [] if (own := party.get("id"))}
+        for thread in listing.content.parse().records
+    ]
+    common = set.intersection(*map(set, threads)) if threads else set()
+    if len(common) != 1 or len(set().union(*threads)) < 3:
+        return None
+    [own] = common
+    return Account(own, profile["id"], profile.get("name"), threads[0][own].get("username"))
 
 
 def _pages_of_token(client: GraphClient) -> list[PageProfile]:

@@ -10,6 +10,7 @@ from messenger_pipeline.commands.group import cli
 from messenger_pipeline.db.pages import list_pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError
+from messenger_pipeline.graph.client import GraphClient
 from messenger_pipeline.vault import new_key
 from tests.conftest import Simulated
 from tests.walking import Simulate
@@ -87,6 +88,19 @@ def test_a_page_without_an_instagram_account_is_refused_with_the_remedy(
     assert refused.exit_code == 5
     assert f"Page {other.id} ({other.name}) has no Instagram professional account" in refused.output
     assert registered(database) == []
+
+
+def test_an_account_that_meta_does_not_name_is_found_in_its_inbox(
+    invoke: Invoke, simulated: Simulated, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, _, account = simulated.pages
+    real = GraphClient.fetch_page
+    monkeypatch.setattr(
+        GraphClient, "fetch_page", lambda self, page_id, *, instagram=False: real(self, page_id)
+    )
+    added = invoke("pages", "add", page.id, "--platform", "instagram", token=page.token)
+    assert added.exit_code == 0, added.output
+    assert registered(database) == [(account.id, "instagram", page.id)]
 
 
 def test_a_token_of_another_page_registers_no_instagram_account(
