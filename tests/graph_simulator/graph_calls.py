@@ -7,7 +7,10 @@ import requests
 
 from tests.conftest import Simulated
 
-FIELDS = "id,updated_time,participants,messages.limit(25){id,created_time,from,message,attachments}"
+FIELDS = (
+    "id,updated_time,participants,message_count,"
+    "messages.limit(25){id,created_time,from,message,attachments}"
+)
 """The fields that a sync requests of a list of threads."""
 
 

@@ -36,6 +36,7 @@ THREADS: dict[str, Callable[[Record], bool]] = {
     "participants_single_object": lambda thread: isinstance(parties(thread), dict),
     "participants_page_only": lambda thread: [one["id"][0] for one in parties(thread)] == ["1"],
     "participants_numeric_ids": lambda thread: isinstance(contact(thread)["id"], int),
+    "count_too_high": lambda thread: thread["message_count"] == 43 + 7,
     "messages_null": lambda thread: thread["messages"] is None,
     "messages_missing": lambda thread: "messages" not in thread,
     "thread_without_id": lambda thread: "id" not in thread and "participants" in thread,
