@@ -87,7 +87,7 @@ def sync(
     if as_json:
         click.echo(json.dumps(_summary(figures)))
     else:
-        click.echo(figures["summary"] + ".")
+        click.echo(figures["summary"].rstrip(".") + ".")
     if figures["quarantined"]:
         print_error(
             f"Warning: {counted(figures['quarantined'], 'record')} could not be used."

@@ -80,8 +80,8 @@ def find_page(database: Database, typed: str, platform: str | None = None) -> Pa
     if len(found) > 1:
         inboxes = ", ".join(f"{page.platform} ({page.facebook_page_id})" for page in found)
         raise UsageError(
-            f"Page {typed} has several inboxes in the registry: {inboxes}. Give the id in brackets"
-            " of the one that is not the page's own, or --platform."
+            f"Page {typed} has several inboxes in the registry: {inboxes}. Choose one with"
+            " --platform."
         )
     return found[0]
 
