@@ -9,9 +9,10 @@ from typing import Any
 
 from messenger_pipeline.errors import reason_of
 from messenger_pipeline.identifiers import usable_id
+from messenger_pipeline.merge import join_parts
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.payloads import parse_events
-from messenger_pipeline.webhook.rows import EPOCH, InboundItem, join_parts, parse_message_id
+from messenger_pipeline.webhook.rows import EPOCH, InboundItem, parse_message_id
 from messenger_pipeline.webhook.times import parse_time
 
 

@@ -22,10 +22,14 @@ begin
     where i.thread_id = i.sender_id and jsonb_array_length(i.events) > 0
     order by i.thread_id collate "C"
     on conflict do nothing;
-    perform identify_thread_contact(p_page_id, f.thread_id, min(f.sender_id))
-    from find_identified_threads(p_page_id, p_conversations) f
-    group by f.thread_id
-    order by f.thread_id collate "C";
+    if exists (
+        select from contactless_threads t where t.page_id = p_page_id and t.sender_id is null)
+    then
+        perform identify_thread_contact(p_page_id, f.thread_id, min(f.sender_id))
+        from find_identified_threads(p_page_id, p_conversations) f
+        group by f.thread_id
+        order by f.thread_id collate "C";
+    end if;
     -- A webhook's row of such a thread has its id only as the sender_id.
     if not v_has_threads and not exists (
         select from jsonb_to_recordset(p_conversations) as i (sender_id text)
