@@ -118,7 +118,8 @@ def join_parts(parts: list[dict[str, Any]]) -> dict[str, Any]:
     by one: all their attachments, and the greatest content."""
     nothing: dict[str, Any] = {}
     whole = reduce(_merge_other_keys, parts, nothing)
-    whole |= max((_replaceable(part) for part in parts), key=_rank_content)
+    content = max((_replaceable(part) for part in parts), key=_rank_content)
+    whole |= content
     # Not join_attachments, which would compare each with each for a thousand parts.
     found = {print_json(one): one for part in parts for one in list_attachments(part)}
     return whole | ({"attachments": [found[key] for key in sorted(found)]} if found else {})

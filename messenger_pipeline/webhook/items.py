@@ -115,7 +115,9 @@ def named_messages(raw: Any) -> list[str]:
             found.append(payload.get("mid"))
             found.append(reply.get("mid") if isinstance(reply, dict) else None)
             found += mids if isinstance(mids, list) else []
-    return [known for one in found if (known := parse_message_id(one)) is not None]
+    named = (parse_message_id(one) for one in found)
+    # PostgreSQL's text cannot hold NUL. The load stores it like this, too.
+    return [one.replace("\0", "\ufffd") for one in named if one is not None]
 
 
 def parse_at(place: Place, item: Any, context: Context, account: Account | None = None) -> Item:
