@@ -39,7 +39,7 @@ def join_attachments(stored: dict[str, Any], stated: dict[str, Any], later: bool
     another entry stands for; without the keys that would be empty. `later`: the second statement
     is the later one, so that its URLs are fresher.
     """
-    statements = [(not later, _listed(stored)), (later, _listed(stated))]
+    statements = [(not later, list_attachments(stored)), (later, list_attachments(stated))]
     answer = _choose_answer(statements)
     delivered = _join_delivered(statements)
     represented = _find_represented(delivered, answer)
@@ -47,6 +47,15 @@ def join_attachments(stored: dict[str, Any], stated: dict[str, Any], later: bool
     hidden = [one.raw for one in delivered if one.key in represented]
     joined = {"attachments": answer + apart, "webhook_attachments": hidden}
     return {name: value for name, value in joined.items() if value}
+
+
+def list_attachments(metadata: dict[str, Any]) -> list[Any]:
+    """All attachments in a message's metadata, those in webhook_attachments included."""
+    found: list[Any] = []
+    for name in ("attachments", "webhook_attachments"):
+        value = metadata.get(name, [])
+        found += value if isinstance(value, list) else [value]
+    return [one for one in found if one is not None]
 
 
 def attachment_key(attachment: Any) -> str:
@@ -140,14 +149,6 @@ def _find_represented(delivered: list[_Delivered], answer: list[Any]) -> set[str
     hidden |= {one.key for one in media[: len(answer) - templates]}
     hidden |= {one.key for one in [one for one in rest if one.kind == "template"][:templates]}
     return hidden
-
-
-def _listed(metadata: dict[str, Any]) -> list[Any]:
-    found: list[Any] = []
-    for name in ("attachments", "webhook_attachments"):
-        value = metadata.get(name, [])
-        found += value if isinstance(value, list) else [value]
-    return [one for one in found if one is not None]
 
 
 def _is_of_answer(attachment: Any) -> bool:

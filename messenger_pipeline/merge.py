@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, Final
 
-from messenger_pipeline.attachments import join_attachments
+from messenger_pipeline.attachments import join_attachments, list_attachments
 from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.stable import print_json, stable_content
 
@@ -113,6 +113,18 @@ def merge_events(stored: EventRow, incoming: EventRow) -> EventRow:
     }
 
 
+def join_parts(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The metadata of a message that one delivery states in parts, as if the parts were merged one
+    by one: all their attachments, and the greatest content."""
+    nothing: dict[str, Any] = {}
+    whole = reduce(_merge_other_keys, parts, nothing)
+    content = max((_replaceable(part) for part in parts), key=_rank_content)
+    whole |= content
+    # Not join_attachments, which would compare each with each for a thousand parts.
+    found = {print_json(one): one for part in parts for one in list_attachments(part)}
+    return whole | ({"attachments": [found[key] for key in sorted(found)]} if found else {})
+
+
 def _merge_other_keys(stored: dict[str, Any], incoming: dict[str, Any]) -> dict[str, Any]:
     """Merge the keys that are not content: the greater of two values wins.
 
@@ -158,13 +170,12 @@ def _join(one: ConversationRow, other: ConversationRow) -> ConversationRow:
             "events": one["events"] + other["events"]}  # fmt: skip
 
 
-def _content_rank(event: EventRow) -> tuple[datetime, bytes, bytes]:
-    metadata = event["metadata"]
-    return (
-        event["as_of"],
-        (metadata.get("text") or "").encode(),
-        stable_content(_replaceable(metadata)).encode(),
-    )
+def _content_rank(event: EventRow) -> tuple[datetime, tuple[bytes, bytes]]:
+    return event["as_of"], _rank_content(_replaceable(event["metadata"]))
+
+
+def _rank_content(content: dict[str, Any]) -> tuple[bytes, bytes]:
+    return (content.get("text") or "").encode(), stable_content(content).encode()
 
 
 def _replaceable(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 An address is stored with `access_token=***` instead of the token. Nothing else of a payload
 changes: a body without such an address is stored byte for byte. Addresses come in many spellings:
-with JSON escapes (`\\u0026access_token\\u003d`), percent-encoded, and in JSON inside of text.
+with JSON escapes (`\\u0026access_token\\u003d`), percent-encoded, in JSON inside of text, and in
+capital letters.
 
 Source: Graph API, Paging: `next` and `previous` contain the access token.
 """
@@ -14,17 +15,20 @@ from messenger_pipeline.redaction import SECRET_NAMES, list_known_tokens
 _NAMES = tuple(sorted(name.encode() for name in SECRET_NAMES))
 _RARE = (b"token", b"secret")
 """Each name contains one of these words, which most payloads do not."""
+_CAPITAL = (b"TOKEN", b"SECRET", b"Token", b"Secret")
+"""Searching for both cases at once is much slower."""
 _BEGINNINGS = (
     *_NAMES,
-    *(name.partition(b"_")[0] + escape for name in _NAMES for escape in (b"%", rb"\u00")),
+    *(name.partition(b"_")[0] + escape for name in _NAMES for escape in (b"%", b"\\")),
 )
 _HIDDEN = b"***"
 
 
 def _spelled(character: bytes) -> bytes:
-    """A pattern of a character: as it is, as a JSON escape, or percent-encoded, also repeatedly."""
+    """A pattern of a character: as it is, as a JSON escape, or percent-encoded, also repeatedly.
+    JSON inside of JSON escapes the escapes."""
     code = b"".join(b"[%s%s]" % (one.upper(), one) for one in _hexadecimal(character))
-    return rb"(?:%s|\\u00%s|(?:%%|\\u0025)(?:25)*%s)" % (re.escape(character), code, code)
+    return rb"(?:%s|\\+u00%s|(?:%%|\\+u0025)(?:25)*%s)" % (re.escape(character), code, code)
 
 
 def _hexadecimal(character: bytes) -> list[bytes]:
@@ -35,13 +39,13 @@ def _any_of(characters: bytes) -> bytes:
     return b"|".join(_spelled(bytes([one])) for one in characters)
 
 
-_BEFORE = re.compile(rb"(?:%s)[\w.-]{0,30}\Z" % _any_of(b"?&#;"), re.ASCII)
+_BEFORE = re.compile(rb"(?:%s)[\w.-]{0,30}\Z" % _any_of(b"?&#;/"), re.ASCII)
 _NAME = rb"(?:%s)" % b"|".join(name.replace(b"_", _spelled(b"_")) for name in _NAMES)
 # A full stop at the end is the sentence's, not the value's.
 _VALUE = rb"(?:(?!%s)(?:[\w|%%+/=:~*-]|\.(?=\w)|\\/|\\u00[2-7][0-9a-fA-F]))+" % _any_of(
     b"&#\"'<> \n\r,()[]{}"
 )
-_PARAMETER = re.compile(rb"(%s%s)%s" % (_NAME, _spelled(b"="), _VALUE), re.ASCII)
+_PARAMETER = re.compile(rb"(%s%s)%s" % (_NAME, _spelled(b"="), _VALUE), re.ASCII | re.IGNORECASE)
 _BREAK = re.compile(rb"[\s\"'<>]")
 _LONGEST_ADDRESS = 4096  # bytes before the parameter
 _LONGEST_MARK = 64  # bytes of a question mark or the like, with the beginning of the name
@@ -51,12 +55,17 @@ def redact_payload(body: bytes) -> bytes:
     """`body` without the values of secret parameters in addresses, and without the tokens that
     this process is using now. The same object if it has none."""
     # Searching a megabyte for a word takes microseconds; the pattern takes much longer.
-    if any(word in body for word in _RARE) and any(name in body for name in _BEGINNINGS):
+    is_likely = _has_any(_RARE, body) and _has_any(_BEGINNINGS, body)
+    if is_likely or _has_any(_CAPITAL, body):
         body = _PARAMETER.sub(_without_value, body)
     for token in list_known_tokens():
         if token in body:
             body = body.replace(token, _HIDDEN)
     return body
+
+
+def _has_any(words: tuple[bytes, ...], body: bytes) -> bool:
+    return any(word in body for word in words)
 
 
 def _without_value(found: re.Match[bytes]) -> bytes:
@@ -66,6 +75,8 @@ def _without_value(found: re.Match[bytes]) -> bytes:
     mark = _BEFORE.search(before[-_LONGEST_MARK:])
     if not mark:
         return found[0]
-    word = _BREAK.split(before[: len(before) - len(mark[0])])[-1]
+    *breaks, word = _BREAK.split(before[: len(before) - len(mark[0])])
     is_address = b"." in word or b"/" in word or b"%2f" in word.lower()
+    if not breaks and len(before) == _LONGEST_ADDRESS:
+        is_address = True  # no other word is that long
     return found[1] + _HIDDEN if is_address else found[0]

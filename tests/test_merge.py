@@ -15,6 +15,7 @@ from messenger_pipeline.merge import (
     dedupe_events,
     finer_time,
     identity,
+    join_parts,
     merge_events,
     message_key,
 )
@@ -222,3 +223,39 @@ def test_two_threads_of_one_contact_are_one_conversation() -> None:
     )
     assert row["sender_name"] == "A"
     assert len(row["events"]) == 1
+
+
+parts = st.fixed_dictionaries(
+    {"source": st.just("webhook")},
+    optional={
+        "text": st.sampled_from(["a", "z", "ä"]),
+        "reply_to": st.sampled_from([{"mid": "m_1"}, {"mid": "m_2"}]),
+        "sent_by": st.sampled_from(["unknown", "app:7", "page_inbox"]),
+        "nlp": st.integers(0, 2),
+        "attachments": st.lists(
+            st.sampled_from([{"type": "image", "payload": {"url": name}} for name in "xyz"])
+        ),
+    },
+)
+
+
+@given(st.lists(parts, min_size=1, max_size=4), st.randoms())
+def test_parts_of_a_message_in_one_delivery_give_what_they_give_in_several(
+    given_parts: list[dict[str, Any]], order: Any
+) -> None:
+    def version(metadata: dict[str, Any]) -> EventRow:
+        row: EventRow = {
+            "event_type": "message_sent",
+            "event_timestamp": NOW,
+            "message_id": "m_1",
+            "as_of": NOW,
+            "metadata": metadata,
+        }
+        return row
+
+    whole = join_parts(given_parts)
+    shuffled = [*given_parts]
+    order.shuffle(shuffled)
+    assert join_parts(shuffled) == join_parts([whole, *given_parts]) == whole
+    merged = reduce(merge_events, [version(one) for one in shuffled], version(shuffled[0]))
+    assert merge_events(version(whole), version(whole))["metadata"] == merged["metadata"]

@@ -44,6 +44,11 @@ ENCODED = "EAABsbCS1iHgBAKZC%7Cx-y_z.9ZD"
         ("(see https://x.y/?access_token=TOKEN).", "(see https://x.y/?access_token=***)."),
         ("见 https://x.y/?access_token=TOKEN，谢谢", "见 https://x.y/?access_token=***，谢谢"),
         ("graph.facebook.com/me?access_token=TOKEN", None),
+        ("https://x.y/?APPSECRET_PROOF=TOKEN&a=1", None),
+        ("https://x.y/?Client_Secret=TOKEN", None),
+        ("https://x.y/#/access_token=TOKEN", None),
+        (f"https://x.y/?state={'a' * 5000}&access_token=TOKEN", None),
+        ('"{\\"u\\":\\"https://x.y/?a\\\\u0026access\\\\u005ftoken\\\\u003dTOKEN\\"}"', None),
     ],
 )
 def test_an_address_is_stored_without_the_value_of_its_secret(

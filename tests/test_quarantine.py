@@ -458,3 +458,14 @@ def test_different_records_without_an_id_are_kept_apart_and_the_same_one_is_coun
     kept = [(one.thread_id, one.record["message"], one.seen_count)
             for one in list_quarantined(database)]  # fmt: skip
     assert sorted(kept) == [("t_1", "a", 2), ("t_1", "b", 2), ("t_2", "b", 2)]
+
+
+def test_a_record_without_an_identity_is_one_record_when_meta_signs_its_urls_again(
+    database: Database,
+) -> None:
+    for signature in ("a", "b"):
+        url = f"https://scontent.xx.fbcdn.net/v/1.jpg?oh={signature}"
+        record = {"source": "sync", "kind": "thread", "identity": "", "reason": "no id",
+                  "record": {"messages": [{"image_data": {"url": url}}]}}  # fmt: skip
+        database.call("quarantine", page_id=PAGE, records=encode([record]))
+    assert [one.seen_count for one in list_quarantined(database)] == [2]

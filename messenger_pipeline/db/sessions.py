@@ -230,8 +230,10 @@ def list_thread_states(
 ) -> dict[str, ThreadState]:
     """Return what is stored about these threads, by thread id, as it counts for the session that
     walks them. An unknown thread has no entry."""
+    # PostgreSQL's text cannot hold NUL: such a thread is never found.
+    valid = [one for one in thread_ids if "\0" not in one]
     rows: list[ThreadState] = database.call(
-        "list_thread_states", ThreadState, page_id=page_id, thread_ids=thread_ids, session=session
+        "list_thread_states", ThreadState, page_id=page_id, thread_ids=valid, session=session
     )
     return {row.thread_id: row for row in rows}
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from messenger_pipeline.errors import reason_of
 from messenger_pipeline.identifiers import usable_id
+from messenger_pipeline.merge import join_parts
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.payloads import parse_events
-from messenger_pipeline.webhook.rows import EPOCH, InboundItem, join_parts, parse_message_id
+from messenger_pipeline.webhook.rows import EPOCH, InboundItem, parse_message_id
 from messenger_pipeline.webhook.times import parse_time
 
 
@@ -114,7 +115,9 @@ def named_messages(raw: Any) -> list[str]:
             found.append(payload.get("mid"))
             found.append(reply.get("mid") if isinstance(reply, dict) else None)
             found += mids if isinstance(mids, list) else []
-    return [known for one in found if (known := parse_message_id(one)) is not None]
+    named = (parse_message_id(one) for one in found)
+    # PostgreSQL's text cannot hold NUL. The load stores it like this, too.
+    return [one.replace("\0", "\ufffd") for one in named if one is not None]
 
 
 def parse_at(place: Place, item: Any, context: Context, account: Account | None = None) -> Item:

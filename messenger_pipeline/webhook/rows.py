@@ -5,7 +5,6 @@ A drained item and a replayed one get their rows here, so both merge with the AP
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,25 +91,6 @@ def conversation_row(
         "as_of": max(times),
         "events": events,
     }
-
-
-def join_parts(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The metadata of a message that arrived in parts: all their attachments, and of two values for
-    another key the greater."""
-    whole: dict[str, Any] = {}
-    seen: dict[str, set[bytes]] = defaultdict(set)
-    for part in parts:
-        for key, value in part.items():
-            if isinstance(value, list) and isinstance(whole.get(key, []), list):
-                # By their texts: comparing each with each would take minutes for a thousand.
-                joined = whole.setdefault(key, [])
-                for one in value:
-                    if (printed := _printed(one)) not in seen[key]:
-                        seen[key].add(printed)
-                        joined.append(one)
-            elif key not in whole or _printed(value) > _printed(whole[key]):
-                whole[key] = value
-    return whole
 
 
 def moment(item: InboundItem) -> str:

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 from pydantic_core import to_json
 
+from messenger_pipeline.db import load
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import VersionConflict
 from messenger_pipeline.rows import ConversationRow, EventRow
 from tests.convergence.sql_calls import (
+    PAGE,
     at,
     conversation,
     conversation_facts,
     event_facts,
     failed_checks,
     message,
+    open_session,
     query,
     upsert,
 )
@@ -123,6 +126,24 @@ def test_what_few_messages_were_restated_is_written_to_them(database: Database) 
     assert "older" not in str(event_facts(database))
 
 
+def test_content_of_an_event_that_moves_to_its_message_is_the_latest(database: Database) -> None:
+    writes = [
+        conversation("20", 0, message("mid.1", text="x")),
+        *(
+            conversation("99", second, changed("edit", 1, num_edit=1, text=text))
+            for second, text in ((1, "A"), (2, "B"), (3, "A"))
+        ),
+    ]
+    [(sender, _, text, *_)], _ = outcome_in_every_order(database, writes)
+    assert (sender, text) == ("20", "A")
+
+
+def test_older_answers_leave_no_restatements_behind(database: Database) -> None:
+    for second in (1, 9, 8, 7, 6):
+        upsert(database, conversation("20", second, message("mid.1", text="A")))
+    assert query(database, "select count(*) from restatements") == [(1,)]
+
+
 # -- Messages without an id ---------------------------------------------------------------------
 
 
@@ -168,6 +189,14 @@ def test_a_claimed_message_that_is_delivered_again_changes_no_version(database: 
     assert query(database, "select version, updated_at from messenger_conversations") == before
 
 
+def test_a_claimed_message_with_an_older_content_writes_no_row(database: Database) -> None:
+    upsert(database, conversation("20", 1, without_id(0.5, text="hi", extra="b")))
+    upsert(database, conversation("20", 1, message("mid.1", text="hi")))
+    before = query(database, "select xmin::text, id from claimed_messages")
+    upsert(database, conversation("20", 1, without_id(0.5, text="hi", extra="a")))
+    assert query(database, "select xmin::text, id from claimed_messages") == before
+
+
 def test_a_claimed_message_leaves_no_text_when_its_message_is_unsent(database: Database) -> None:
     for write in (
         conversation("20", 1, without_id(0.5, text="secret")),
@@ -192,6 +221,15 @@ def test_the_last_of_two_messages_without_ids_does_not_depend_on_arrival(
     [(_, _, text, *_)], events = outcome_in_every_order(database, writes)
     assert text == "other"
     assert len(events) == 2
+
+
+def test_a_recount_keeps_the_last_of_several_messages_of_one_time(database: Database) -> None:
+    events = [without_id(0, f"d{number}", text=f"text {number}") for number in range(3)]
+    upsert(database, conversation("20", 1, *events))
+    facts = "select last_message, version from messenger_conversations"
+    before = query(database, facts)
+    load.recount_conversations(database, PAGE, open_session(database)[1], "", 10)
+    assert query(database, facts) == before
 
 
 # -- Expected versions --------------------------------------------------------------------------

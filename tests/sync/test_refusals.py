@@ -247,3 +247,21 @@ def test_what_is_not_an_objects_error_leaves_no_thread_unreadable(
     rows(database, "update thread_gaps set not_before = now() returning 1")
     walk(engine, simulated.page.id)
     assert stored(database) == truth(simulated)
+
+
+def test_a_page_that_was_removed_is_no_sign_that_meta_refuses_the_app(
+    simulate: Simulate, connect: Connect, database: Database
+) -> None:
+    simulated = simulate(conversations=3, pages=3)
+    engine = connect(simulated)
+    simulated.fault("token_expired")
+    first, *others = simulated.pages
+    with pytest.raises(TokenDead):
+        walk(engine, first.id)
+    pages.set_page_status(database, first.id, "removed")
+    for _ in range(2):
+        for page in others:
+            with pytest.raises(TokenDead):
+                walk(engine, page.id)
+        let_a_minute_pass(database)
+    assert statuses(database) == {"needs_reauthorization"}

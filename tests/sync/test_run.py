@@ -572,3 +572,14 @@ def test_pages_can_be_removed_by_registry_id_and_paused_pages_stay_paused(
     assert pages.get_page(database, small.page.id).status == "removed"
     with pytest.raises(UnknownPage):
         pages.set_page_status(database, str(page.id), "removed")
+
+
+def test_a_thread_whose_id_holds_nul_is_unknown(
+    small: Simulated, connect: Connect, database: Database
+) -> None:
+    """PostgreSQL's text cannot hold NUL: looking it up would fail the whole answer."""
+    result = walk(connect(small), small.page.id)
+    known = small.world.thread_id(small.page, 0)
+    ids = ["t_\0", known]
+    found = sessions.list_thread_states(database, small.page.id, ids, UUID(result.sync_session_id))
+    assert [*found] == [known]

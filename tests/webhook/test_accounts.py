@@ -204,3 +204,22 @@ def test_two_accounts_of_one_page_one_after_the_other(database: Database) -> Non
         ("1784", "removed", "page 500 is connected to Instagram account 1799"),
         ("1799", "active", None),
     ]
+
+
+ODD = [
+    {"sender": {"id": "0"}, "reaction": {"mid": "m\0x", "action": "react"}},
+    {"sender": {"id": "5"}, "recipient": {"id": "6"}, "read": {"mid": "\0"}},
+    {"delivery": {"mids": ["a", "b\0"]}},
+    {"message": {"mid": "x", "reply_to": {"mid": "\0"}}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_item_that_names_an_impossible_message_fails_no_other(
+    database: Database, odd: Any
+) -> None:
+    """PostgreSQL's text cannot hold NUL."""
+    register(database, "instagram")
+    good = item(CLIENT, INSTAGRAM, 1, **message("m1"))
+    deliver(database, body({"recipient": {"id": INSTAGRAM}, **odd}, good))
+    assert (INSTAGRAM, CLIENT, 1) in conversations(database)

@@ -113,6 +113,19 @@ def test_all_attachments_of_a_message_in_several_items_of_a_delivery_stay(page: 
     assert [row[3] for row in events(page)] == [metadata]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_of_the_parts_of_a_message_the_greatest_content_counts(
+    page: Database, together: bool
+) -> None:
+    """In one delivery or in several."""
+    items = [
+        item(0, message={"mid": "m1", "text": "z", "reply_to": {"mid": "m0"}}),
+        item(0, message={"mid": "m1", "text": "ä"}),
+    ]
+    deliver(page, *([body(*items)] if together else map(body, items)))
+    assert [row[3] for row in events(page)] == [{"text": "ä"}]
+
+
 def test_a_postback_on_standby_without_a_payload_is_stored(page: Database) -> None:
     deliver(page, body(standby=[item(0, postback={"title": "Start"}), item(1, postback={})]))
     assert [(row[0], row[3]) for row in events(page)] == [

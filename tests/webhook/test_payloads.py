@@ -11,7 +11,7 @@ from messenger_pipeline.merge import identity
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.items import Item
-from messenger_pipeline.webhook.rows import EPOCH, join_parts
+from messenger_pipeline.webhook.rows import EPOCH
 from tests.webhook.shapes import CONTACT, MS, PAGE, by_page, delivery, encoded, envelope, item
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -412,21 +412,6 @@ def test_an_empty_message_id_is_no_id(mid: Any) -> None:
 def test_a_standby_event_is_marked() -> None:
     body = encoded(envelope(standby=[item(message={"mid": "m_1", "text": "hi"})], messaging=None))
     assert parse_one(body).events == [row("message_received", "m_1", text="hi", standby=True)]
-
-
-metadata = st.dictionaries(
-    st.sampled_from("abc"), st.integers(0, 3) | st.sampled_from(["x", "y"]) | st.none(), max_size=3
-)
-
-
-@given(st.lists(metadata, min_size=1, max_size=4), st.randoms())
-def test_parts_join_to_the_same_whole_in_any_order(parts: list[dict[str, Any]], order: Any) -> None:
-    whole = join_parts(parts)
-    assert whole.keys() == {name for part in parts for name in part}
-    shuffled = [*parts]
-    order.shuffle(shuffled)
-    assert join_parts(shuffled) == whole
-    assert join_parts([whole, *parts]) == whole
 
 
 def test_a_reaction_without_a_time_is_identified_by_the_entrys() -> None:

@@ -12,7 +12,7 @@ declare
     v_has_threads boolean := jsonb_path_exists(p_conversations, '$[*].thread_id');
 begin
     if not v_has_threads and not exists (
-        select from contactless_threads t where t.page_id = p_page_id and t.sender_id is null)
+        select from contactless_threads t where t.page_id = p_page_id)
     then
         return p_conversations;
     end if;
@@ -22,11 +22,20 @@ begin
     where i.thread_id = i.sender_id and jsonb_array_length(i.events) > 0
     order by i.thread_id collate "C"
     on conflict do nothing;
-    perform identify_thread_contact(p_page_id, f.thread_id, min(f.sender_id))
-    from find_identified_threads(p_page_id, p_conversations) f
-    group by f.thread_id
-    order by f.thread_id collate "C";
-    if not v_has_threads then
+    if exists (
+        select from contactless_threads t where t.page_id = p_page_id and t.sender_id is null)
+    then
+        perform identify_thread_contact(p_page_id, f.thread_id, min(f.sender_id))
+        from find_identified_threads(p_page_id, p_conversations) f
+        group by f.thread_id
+        order by f.thread_id collate "C";
+    end if;
+    -- A webhook's row of such a thread has its id only as the sender_id.
+    if not v_has_threads and not exists (
+        select from jsonb_to_recordset(p_conversations) as i (sender_id text)
+        join contactless_threads t on t.page_id = p_page_id and t.thread_id = i.sender_id
+        where t.sender_id is not null)
+    then
         return p_conversations;
     end if;
     return (
@@ -47,7 +56,7 @@ begin
                     thread_id text, sender_id text, sender_name text, as_of timestamptz,
                     events jsonb)
                 left join contactless_threads t
-                    on t.page_id = p_page_id and t.thread_id = i.thread_id
+                    on t.page_id = p_page_id and t.thread_id = coalesce(i.thread_id, i.sender_id)
             ) r
             group by r.sender_id
         ) joined);

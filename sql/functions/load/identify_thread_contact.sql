@@ -10,7 +10,9 @@ declare
     v_from messenger_conversations;
     v_to uuid;
     v_new uuid[] := '{}';
-    v_moved integer;
+    v_moved uuid[];
+    v_messages integer;
+    v_name_as_of timestamptz;
 begin
     update contactless_threads
     set sender_id = p_sender_id
@@ -43,18 +45,23 @@ begin
     with moved as (
         update contact_interaction_events e set conversation_id = v_to
         where e.conversation_id = v_from.id
-        returning event_kind(e.event_type) as kind
+        returning e.id, event_kind(e.event_type) as kind
     )
-    select count(*) into v_moved from moved where kind = 'message';
-    update messenger_conversations c set message_count = c.message_count + v_moved where c.id = v_to;
+    select coalesce(array_agg(id), '{}'), count(*) filter (where kind = 'message')
+        into v_moved, v_messages from moved;
+    update messenger_conversations c set message_count = c.message_count + v_messages
+    where c.id = v_to;
     update messenger_threads t
     set conversation_id = v_to, sender_id = p_sender_id
     where t.page_id = p_page_id and t.thread_id = p_thread_id;
+    perform move_restatements(v_moved, v_from.id, v_to);
+    v_name_as_of := greatest(
+        v_from.sender_name_as_of, restated_as_of(v_from.id, v_from.id, v_from.sender_name_as_of));
     delete from messenger_conversations c where c.id = v_from.id;
     perform refresh_conversations(
         jsonb_build_array(jsonb_build_object(
             'sender_id', p_sender_id, 'sender_name', v_from.sender_name,
-            'as_of', coalesce(v_from.sender_name_as_of, '0002-01-01 UTC'))),
-        array[p_sender_id], array[v_to], coalesce(v_new, '{}'), '{}', '{}', '{}');
+            'as_of', coalesce(v_name_as_of, '0002-01-01 UTC'))),
+        array[p_sender_id], array[v_to], coalesce(v_new, '{}'), '{}', '{}', '{}', '{}');
 end
 $$;

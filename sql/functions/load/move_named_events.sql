@@ -16,6 +16,7 @@ as $$
 declare
     v_keys text[];
     v_left uuid[];
+    v_moved record;
 begin
     -- Many pages have no such event, and most of those that have none in a wrong conversation.
     if not exists (
@@ -32,7 +33,16 @@ begin
         return;
     end if;
     perform lock_conversations_of_messages(p_page_id, v_keys, p_held);
-    v_left := array(select f.conversation_id from find_misplaced_events(p_page_id, v_keys) f);
+    v_left := '{}';
+    for v_moved in
+        select array_agg(f.id) as ids, f.conversation_id, f.message_conversation_id
+        from find_misplaced_events(p_page_id, v_keys) f
+        group by f.conversation_id, f.message_conversation_id
+    loop
+        v_left := v_left || v_moved.conversation_id;
+        perform move_restatements(
+            v_moved.ids, v_moved.conversation_id, v_moved.message_conversation_id);
+    end loop;
     return query
     with moved as (
         update contact_interaction_events e

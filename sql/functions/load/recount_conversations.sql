@@ -36,7 +36,8 @@ begin
             from contact_interaction_events e
             where e.conversation_id = i.id and event_kind(e.event_type) = 'message'
               and not e.metadata ? 'unsent_at'
-            order by e.event_timestamp desc, message_key(e.message_id) desc
+            order by e.event_timestamp desc, message_key(e.message_id) desc,
+                     e.event_type collate "C" desc, e.discriminator desc
             limit 1
         ) l on true
     ) n

@@ -36,8 +36,10 @@ begin
           and s.metadata - 'source' <> coalesce(e.metadata, '{}') - 'source'
     loop
         if v_row.claimed then
-            update claimed_messages c set metadata = merge_anonymous_content(c.metadata, v_row.metadata)
-            where c.id = v_row.id;
+            update claimed_messages c set metadata = n.metadata
+            from (select merge_anonymous_content(s.metadata, v_row.metadata) as metadata
+                  from claimed_messages s where s.id = v_row.id) n
+            where c.id = v_row.id and stable_content(c.metadata) <> stable_content(n.metadata);
         else
             update contact_interaction_events e set metadata = n.metadata
             from (select merge_anonymous_content(s.metadata, v_row.metadata) as metadata

@@ -20,14 +20,17 @@ begin
     for v_new in
         select g.conversation_id, g.as_of, array_agg(distinct g.id) as ids
         from unnest(p_conversations, p_ids, p_as_of) as g (conversation_id, id, as_of)
+        where not exists (
+            select from restatements r
+            where r.conversation_id = g.conversation_id and r.as_of >= g.as_of
+              and g.id = any (r.ids))
         group by g.conversation_id, g.as_of
         order by g.as_of
     loop
         insert into restatements as r (conversation_id, as_of, ids)
         values (v_new.conversation_id, v_new.as_of, v_new.ids)
         on conflict (conversation_id, as_of) do update
-            set ids = r.ids || array(select unnest(v_new.ids) except select unnest(r.ids))
-            where not r.ids @> v_new.ids;
+            set ids = r.ids || v_new.ids;
         delete from restatements r
         where r.conversation_id = v_new.conversation_id and r.as_of < v_new.as_of
           and r.ids <@ v_new.ids;

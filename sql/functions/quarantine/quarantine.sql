@@ -2,7 +2,8 @@
 -- and is unresolved again.
 --
 -- p_records: [{source, kind, identity?, thread_id?, reason, record}]. A record without an identity is
---   identified by its content, so that different ones do not overwrite each other.
+--   identified by its content, so that different ones do not overwrite each other. URLs that each
+--   answer signs again do not count, or each sync would add a record.
 create or replace function :own.quarantine(p_page_id text, p_records jsonb)
 returns void
 language sql
@@ -15,8 +16,8 @@ as $$
     from (
         select r.source, coalesce(r.kind, 'message') as kind, r.thread_id, r.reason,
                coalesce(r.record, 'null') as record,
-               coalesce(nullif(r.identity, ''), 'sha256:' || encode(sha256(convert_to(
-                   jsonb_build_array(r.kind, r.thread_id, r.record)::text, 'UTF8')), 'hex'))
+               coalesce(nullif(r.identity, ''), 'sha256:' || encode(sha256(convert_to(stable_json(
+                   jsonb_build_array(r.kind, r.thread_id, r.record)), 'UTF8')), 'hex'))
                as identity
         from jsonb_to_recordset(p_records) as r (
             source text, kind text, identity text, thread_id text, reason text, record jsonb)
