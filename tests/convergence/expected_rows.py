@@ -53,7 +53,7 @@ class ExpectedRows:
     def events(self) -> list[tuple[Any, ...]]:
         with_id = [
             (
-                self.owners[key],
+                self._owner(key),
                 row["event_type"],
                 row["event_timestamp"],
                 key[1],
@@ -130,8 +130,12 @@ class ExpectedRows:
                 found.append((key, row))
         return found
 
+    def _owner(self, key: Identity) -> str:
+        """The contact whose conversation an event is in: that of the message that it names."""
+        return self.owners.get(("message", key[1], ""), self.owners[key])
+
     def _senders(self) -> set[str]:
-        return {*self.owners.values(), *(key[0] for key in self.without_id)}
+        return {*map(self._owner, self.owners), *(key[0] for key in self.without_id)}
 
     def _apply_events(self, conversation: ConversationRow) -> None:
         for row in conversation["events"]:

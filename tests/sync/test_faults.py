@@ -138,7 +138,7 @@ def test_a_size_that_fails_without_a_reason_is_halved_and_remembered(
 
     requested.clear()
     simulated.world.inject(simulated.page, 3, "new", datetime.now(UTC))
-    assert walk(engine, simulated.page.id, mode="full").outcome == "completed"
+    assert walk(engine, simulated.page.id, mode="sweep").outcome == "completed"
     assert stored(database) == truth(simulated)
     assert simulated.hits("large_request_fails") == failed, "no large request failed again"
     assert requested[0][1] == 1, "a probe"
@@ -191,11 +191,11 @@ def test_an_edge_that_refuses_a_limit_over_100_is_read_in_smaller_ones(
     walk(engine, small.page.id)
     small.fault("limit_refused", maximum=100)
     requested.clear()
-    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert walk(engine, small.page.id, mode="sweep").outcome == "completed"
     assert requested[:2] == [(200, 1), (100, 1)]
     assert pages.get_page(database, small.page.id).status == "active"
     requested.clear()
-    assert walk(engine, small.page.id, mode="full").outcome == "completed"
+    assert walk(engine, small.page.id, mode="sweep").outcome == "completed"
     assert requested[0] == (100, 1)
     assert stored(database) == truth(small)
 

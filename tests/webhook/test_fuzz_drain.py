@@ -89,7 +89,13 @@ def check(database: Database, bodies: list[bytes]) -> None:
     assert set(migrate.verify(database).values()) == {None}
     stored = facts(database)
     again = deliver(database, bodies)
-    assert [one.state for one in again] == [one.state for one in settled]
+    for first, second in zip(settled, again, strict=True):
+        # A message that names the contact of an item may have been stored with the first one.
+        assert second.state == first.state or (first.state, second.state) == ("failed", "done")
+    if [one.state for one in again] == [one.state for one in settled]:
+        assert facts(database) == stored
+    stored = facts(database)
+    assert [one.state for one in deliver(database, bodies)] == [one.state for one in again]
     assert facts(database) == stored
     assert {*query(database, "select page_id, reason from quarantined_records")} == {*kept}
 

@@ -28,6 +28,7 @@ declare
     v_ids uuid[];  -- of v_senders, in the same order
     v_created jsonb;
     v_any_stored boolean;
+    v_moved record;
     v_edited text[];
     v_claimed jsonb;
     v_names uuid[] := '{}';
@@ -64,10 +65,16 @@ begin
         perform record_restatements(v_names, v_names, v_names_as_of);
     end if;
 
-    select v_changed || coalesce(array_agg(m.conversation_id), '{}'),
-           v_changed_as_of || coalesce(array_agg(m.as_of), '{}')
-        into v_changed, v_changed_as_of
-        from move_named_events(p_page_id, p_conversations, v_ids) m;
+    for v_moved in
+        select m.conversation_id, m.left_id, max(m.as_of) as as_of, count(*) as events
+        from move_named_events(p_page_id, p_conversations, v_ids) m
+        group by m.conversation_id, m.left_id
+    loop
+        v_changed := v_changed || v_moved.conversation_id;
+        v_changed_as_of := v_changed_as_of || v_moved.as_of;
+        v_created := move_created(
+            v_created, v_moved.left_id, v_moved.conversation_id, v_moved.events);
+    end loop;
 
     v_edited := find_edited_messages(p_page_id, p_conversations);
     if v_edited is not null then

@@ -1,13 +1,13 @@
 -- Moves events that name a stored message to that message's conversation, whoever they say sent it,
 -- and deletes the conversations that are then empty. Of the messages that p_conversations names only.
--- Returns the conversations that got events, and when the latest was stated. The caller holds the
--- locks of the conversations in p_held.
+-- Returns each of them: its new conversation, when it was stated, and the conversation that it left.
+-- The caller holds the locks of the conversations in p_held.
 --
 -- An account can have ids that nobody registered: what it did under one of them belongs to the
 -- contact whose message it names. The event can arrive before the message.
 create or replace function :own.move_named_events(
     p_page_id text, p_conversations jsonb, p_held uuid[]
-) returns table (conversation_id uuid, as_of timestamptz)
+) returns table (conversation_id uuid, as_of timestamptz, left_id uuid)
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
@@ -44,14 +44,11 @@ begin
             v_moved.ids, v_moved.conversation_id, v_moved.message_conversation_id);
     end loop;
     return query
-    with moved as (
-        update contact_interaction_events e
-        set conversation_id = f.message_conversation_id
-        from find_misplaced_events(p_page_id, v_keys) f
-        where e.id = f.id
-        returning e.conversation_id, e.as_of
-    )
-    select m.conversation_id, max(m.as_of) from moved m group by m.conversation_id;
+    update contact_interaction_events e
+    set conversation_id = f.message_conversation_id
+    from find_misplaced_events(p_page_id, v_keys) f
+    where e.id = f.id
+    returning e.conversation_id, e.as_of, f.conversation_id;
     delete from messenger_conversations c
     where c.id = any (v_left)
       and not exists (select from contact_interaction_events e where e.conversation_id = c.id);

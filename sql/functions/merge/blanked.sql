@@ -3,9 +3,9 @@
 create or replace function :own.blanked(p_metadata jsonb)
 returns jsonb
 language sql immutable parallel safe
-as $$
+begin atomic
     select coalesce(jsonb_object_agg(key, value), '{}')
     from jsonb_each(p_metadata)
     where key in ('source', 'message_id', 'unsent_at', 'sender_id', 'sent_by', 'is_echo', 'is_self',
-                  'app_id', 'standby', 'num_edit', 'message_unsent')
-$$;
+                  'app_id', 'standby', 'num_edit', 'message_unsent');
+end;

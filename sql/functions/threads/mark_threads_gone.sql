@@ -42,6 +42,9 @@ begin
           and not exists (
               select from contact_interaction_events e
               where e.conversation_id = c.id and greatest(e.event_timestamp, e.as_of) > g.gone_at)
+          and not exists (
+              select from restatements r
+              where r.conversation_id = c.id and r.as_of > g.gone_at)
         returning c.id
     )
     select count(*) into v_deleted from marked;
