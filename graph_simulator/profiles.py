@@ -34,7 +34,8 @@ def render_profile(page: SimulatedPage, number: int, fields: Fields) -> dict[str
     contact_id = str(first_contact_id(page) + number)
     if is_withheld(contact_id):
         raise ApiError(400, 100, "(#100) No profile available for this user.", 2018218)
-    name = contact_of(page, number)["name"]
+    contact = contact_of(page, number)
+    name = contact.get("name") or contact["username"]
     first, _, last = name.partition(" ")
     profile = {
         "id": contact_id,

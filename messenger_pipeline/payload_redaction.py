@@ -39,13 +39,19 @@ def _any_of(characters: bytes) -> bytes:
     return b"|".join(_spelled(bytes([one])) for one in characters)
 
 
-_BEFORE = re.compile(rb"(?:%s)[\w.-]{0,30}\Z" % _any_of(b"?&#;/"), re.ASCII)
+_BEFORE = re.compile(
+    rb"(?:%s)[\w.-]{0,30}(?:%s)?\Z" % (_any_of(b"?&#;/"), _spelled(b"[")), re.ASCII
+)
 _NAME = rb"(?:%s)" % b"|".join(name.replace(b"_", _spelled(b"_")) for name in _NAMES)
 # A full stop at the end is the sentence's, not the value's.
+_QUOTED = rb"(?:(?:%|\\+u0025)(?:25)*2[027])*"  # a blank or quotation mark before the value
 _VALUE = rb"(?:(?!%s)(?:[\w|%%+/=:~*-]|\.(?=\w)|\\/|\\u00[2-7][0-9a-fA-F]))+" % _any_of(
     b"&#\"'<> \n\r,()[]{}"
 )
-_PARAMETER = re.compile(rb"(%s%s)%s" % (_NAME, _spelled(b"="), _VALUE), re.ASCII | re.IGNORECASE)
+_PARAMETER = re.compile(
+    rb"(%s(?:%s)?%s)%s%s" % (_NAME, _spelled(b"]"), _spelled(b"="), _QUOTED, _VALUE),
+    re.ASCII | re.IGNORECASE,
+)
 _BREAK = re.compile(rb"[\s\"'<>]")
 _LONGEST_ADDRESS = 4096  # bytes before the parameter
 _LONGEST_MARK = 64  # bytes of a question mark or the like, with the beginning of the name

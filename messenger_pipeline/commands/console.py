@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from messenger_pipeline import runtime
-from messenger_pipeline.db import migrate
+from messenger_pipeline.db import migrate, pages
 from messenger_pipeline.db.pool import Database, check_reachable
 from messenger_pipeline.settings import load_settings
 
@@ -22,6 +22,13 @@ from messenger_pipeline.settings import load_settings
 _TABLE = 160
 out = Console(width=max(shutil.get_terminal_size().columns, _TABLE) if sys.stdout.isatty() else 240)
 err = Console(stderr=True)
+
+
+def named_page(database: Database, typed: str | None) -> str | None:
+    """The id of the inbox that an option names by any of its ids; of two inboxes of a page the one
+    that has the page's id itself. A page that is not registered may have rows, too."""
+    found = [one.facebook_page_id for one in pages.find_pages(database, typed)] if typed else []
+    return typed if typed in found or not found else found[0]
 
 
 platform_option = click.option(

@@ -4,8 +4,9 @@ import click
 from pydantic_core import to_json
 from rich.table import Table
 
-from messenger_pipeline.commands.console import counted, open_registry, out, shown
+from messenger_pipeline.commands.console import counted, named_page, open_registry, out, shown
 from messenger_pipeline.db.gaps import list_set_aside_gaps, retry_gaps
+from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.errors import UsageError
 
 _COLUMNS = (
@@ -30,7 +31,9 @@ def gaps_list(page_id: str | None, everything: bool, as_json: bool) -> None:
     A row without is a part of the page's list of threads.
     """
     with open_registry() as database:
-        found = list_set_aside_gaps(database, page_id, everything=everything)
+        found = list_set_aside_gaps(database, named_page(database, page_id), everything=everything)
+        if page_id and not found:
+            get_page(database, page_id)  # one that is not registered is misspelt
     if as_json:
         for gap in found:
             click.echo(to_json(gap))
@@ -54,7 +57,9 @@ def gaps_retry(ids: tuple[str, ...], page_id: str | None, everything: bool) -> N
     if not (ids or page_id or everything):
         raise UsageError("Give the gaps' ids, --page or --all.")
     with open_registry() as database:
-        count = retry_gaps(database, list(ids) or None, page_id)
+        count = retry_gaps(database, list(ids) or None, named_page(database, page_id))
+        if page_id and not count:
+            get_page(database, page_id)
     if count == 0 and ids:
         raise UsageError("None of these ids is a gap. `messenger-pipeline gaps list` shows them.")
     click.echo(f"{counted(count, 'gap')} will be read by the next sync.")

@@ -10,7 +10,15 @@ import click
 from pydantic_core import to_json
 from rich.table import Table
 
-from messenger_pipeline.commands.console import counted, open_registry, out, print_error, shown
+from messenger_pipeline.commands.console import (
+    counted,
+    named_page,
+    open_registry,
+    out,
+    print_error,
+    shown,
+)
+from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.quarantine import Quarantined, discard_quarantined, list_quarantined
 from messenger_pipeline.errors import PipelineError, UsageError
@@ -37,7 +45,7 @@ def quarantine_list(page_id: str | None, discarded: bool, as_json: bool) -> None
     """Show the quarantined records, oldest first."""
     columns = _COLUMNS + (_DISCARD_COLUMNS if discarded else ())
     with open_registry() as database:
-        found = list_quarantined(database, page_id, discarded=discarded)
+        found = list_quarantined(database, named_page(database, page_id), discarded=discarded)
         if as_json:
             for record in found:
                 click.echo(to_json(record))
@@ -47,6 +55,8 @@ def quarantine_list(page_id: str | None, discarded: bool, as_json: bool) -> None
             table.add_row(
                 str(record.id), *(shown(getattr(record, column)) for column in columns[1:])
             )
+        if page_id and not table.row_count:
+            get_page(database, page_id)  # one that is not registered is misspelt
     nothing = "Nothing is discarded." if discarded else "Nothing is quarantined."
     out.print(table if table.row_count else nothing)
 
@@ -65,7 +75,7 @@ def quarantine_replay(ids: tuple[int, ...], page_id: str | None, everything: boo
         raise UsageError("Give the records' ids, --page or --all.")
     resolved, left = 0, 0
     with open_registry() as database:
-        for record in _chosen(database, ids, page_id):
+        for record in _chosen(database, ids, named_page(database, page_id)):
             reason = replay(database, record, load_settings().app_id)
             if reason is None:
                 resolved += 1
@@ -98,7 +108,8 @@ def quarantine_discard(
     if not reason.strip():
         raise UsageError("Give a --reason: others see it in place of the record.")
     with open_registry() as database:
-        found = [one.id for one in list_quarantined(database, page_id, list(ids) or None)]
+        page = named_page(database, page_id)
+        found = [one.id for one in list_quarantined(database, page, list(ids) or None)]
         if len(found) > 1 and not yes:
             _confirm(len(found))
         discarded = sum(

@@ -162,4 +162,4 @@ def _reason(paused_scope: str) -> str:
     kind = paused_scope.partition(":")[0]
     if kind == "refused":
         return "Meta refuses the app's calls for several pages at once: see the alert app_refused"
-    return f"Meta's limit of {kind} is reached"
+    return f"Meta's limit of the {kind} is reached"

@@ -30,7 +30,8 @@ begin
         raise exception '% a count or last message that differs from the messages, for example %',
             case when v_count = 1 then '1 conversation has'
                  else to_char(v_count, 'FM999,999,999,999') || ' conversations have' end,
-            v_sample using errcode = 'MPC01';
+            v_sample using errcode = 'MPC01',
+                detail = 'A full sync of the page corrects them: messenger-pipeline sync PAGE_ID --full';
     end if;
 end
 $$;

@@ -168,7 +168,7 @@ def test_a_limit_pauses_app_token_or_page_and_nobody_else(
     assert 59 < pacer(database).pause(scope, 60.0) <= 60
     for budget in (PAGE, OTHER):
         if budget in concerned:
-            with pytest.raises(RateLimited, match=f"limit of {scope}") as caught:
+            with pytest.raises(RateLimited, match=f"limit of the {scope}") as caught:
                 pacer(database, budget).wait()
             assert 55 < (caught.value.seconds or 0) <= 60
         else:

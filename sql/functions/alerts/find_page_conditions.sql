@@ -70,8 +70,9 @@ as $$
     union all
     -- Nothing shows when it ends.
     select 'page_restricted', r.page_id, 'warning',
-           format('Meta restricts %s from sending messages for a time. Reading goes on. See the'
-                  ' page''s support inbox at Meta. Meta''s error: %s',
+           format('Meta restricts %s from sending messages for a time. It does not restrict'
+                  ' reading; a sync that meets the error is tried again. See the page''s support'
+                  ' inbox at Meta. Meta''s error: %s',
                   describe_page(r.page_id, p.name), r.reason),
            jsonb_build_object('since', r.first_at, 'last_at', r.last_at, 'reason', r.reason)
     from page_refusals r

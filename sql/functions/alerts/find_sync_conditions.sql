@@ -117,16 +117,22 @@ as $$
     union all
     -- The first failure is often a passing one: it is tried again within minutes.
     select 'history_incomplete', g.page_id, 'warning',
-           format('%s of threads'' history of %s could not be read: %s %s put off and tried again'
-                  ' more and more rarely, %s unreadable. The last error: %s. See'
+           format('%s of threads'' history of %s could not be read: %s. The last error: %s. See'
                   ' `messenger-pipeline gaps list --page %s`.',
                   case when count(*) = 1 then '1 stretch'
                        else to_char(count(*), 'FM999,999,999,999') || ' stretches' end,
                   describe_page(g.page_id, p.name),
-                  to_char(count(*) filter (where not g.unreadable), 'FM999,999,999,999'),
-                  case when count(*) filter (where not g.unreadable) = 1 then 'is' else 'are' end,
-                  to_char(count(*) filter (where g.unreadable), 'FM999,999,999,999')
-                      || case when count(*) filter (where g.unreadable) = 1 then ' is' else ' are' end,
+                  concat_ws(', ',
+                      case count(*) filter (where not g.unreadable)
+                          when 0 then null
+                          when 1 then '1 is put off and tried again more and more rarely'
+                          else to_char(count(*) filter (where not g.unreadable), 'FM999,999,999,999')
+                              || ' are put off and tried again more and more rarely' end,
+                      case count(*) filter (where g.unreadable)
+                          when 0 then null
+                          when 1 then '1 is unreadable'
+                          else to_char(count(*) filter (where g.unreadable), 'FM999,999,999,999')
+                              || ' are unreadable' end),
                   rtrim((array_agg(g.last_error order by g.not_before desc))[1], '. '), g.page_id),
            jsonb_build_object('put_off', count(*) filter (where not g.unreadable),
                               'unreadable', count(*) filter (where g.unreadable),
