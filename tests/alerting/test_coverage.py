@@ -112,6 +112,19 @@ def test_echoes_that_stop_open_an_alert_which_names_them(
     assert kinds_once_closed(engine.database) == []
 
 
+def test_the_first_line_of_each_conversation_is_not_missed(
+    small: Simulated, engine: Engine, write: Write
+) -> None:
+    started = datetime.now(UTC) - timedelta(hours=3)
+    for _ in range(8):
+        small.world.inject(small.page, None, "Somebody started a conversation", started)
+    walk(engine, small.page.id, mode="incremental")
+    write(*range(20, 28), covered="before")
+    change(engine.database, "update uncovered_messages set found_at = now() - interval '2 hours'")
+    assert uncovered(engine.database) == 8
+    assert kinds(engine.database) == []
+
+
 def test_people_whom_no_webhook_covers_open_an_alert(
     small: Simulated, engine: Engine, write: Write
 ) -> None:

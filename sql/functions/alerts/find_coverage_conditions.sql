@@ -1,6 +1,9 @@
 -- Returns the pages of which syncs find messages that no webhook brought within an hour, though the
 -- page is subscribed: at least five of a day and a fifth of all of their kind (received, or sent by
 -- the page), or messages of at least three people of whom webhooks brought nothing for a week.
+--
+-- Of a kind the first message of a conversation does not count: Meta lists a line such as "… started a
+-- conversation" as a message, and sends no webhook for it.
 create or replace function :own.find_coverage_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
@@ -8,10 +11,10 @@ set search_path from current
 as $$
     with missing as (
         select u.page_id,
-               count(*) filter (where not u.is_sent and u.event_timestamp > now() - interval '1 day')
-                   as received,
-               count(*) filter (where u.is_sent and u.event_timestamp > now() - interval '1 day')
-                   as sent,
+               count(*) filter (where not u.is_sent and not f.is_first
+                                  and u.event_timestamp > now() - interval '1 day') as received,
+               count(*) filter (where u.is_sent and not f.is_first
+                                  and u.event_timestamp > now() - interval '1 day') as sent,
                count(distinct u.sender_id) filter (where not u.is_sent and not exists (
                    select from uncovered_messages o
                    where o.page_id = u.page_id and o.sender_id = u.sender_id
@@ -23,6 +26,13 @@ as $$
                      and e.metadata ->> 'source' = 'webhook')) as people,
                min(u.event_timestamp) as since
         from uncovered_messages u
+        cross join lateral (
+            select not exists (
+                select from messenger_conversations c
+                join contact_interaction_events e on e.conversation_id = c.id
+                where c.page_id = u.page_id and c.sender_id = u.sender_id
+                  and e.event_timestamp < u.event_timestamp) as is_first
+        ) f
         where u.covered_at is null and u.found_at < now() - interval '1 hour'
         group by u.page_id
         having count(*) >= 3
