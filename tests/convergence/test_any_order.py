@@ -248,7 +248,8 @@ def _assert_expected(writer: Writer, expected: ExpectedRows) -> None:
     [(marked,)] = query(database, "select deleted from sync_state")
     assert query(
         database,
-        "select count(*), sum(version), (select count(*) from contact_interaction_events)"
+        "select count(*), coalesce(sum(version), 0),"
+        " (select count(*) from contact_interaction_events)"
         " + (select count(*) from claimed_messages) from messenger_conversations",
     ) == [(counts["inserted"], counts["updated"] + marked, counts["events"])]
     assert counts["refused"] == 0
