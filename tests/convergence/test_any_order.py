@@ -246,12 +246,17 @@ def _assert_expected(writer: Writer, expected: ExpectedRows) -> None:
     assert sql_calls.conversation_facts(database) == expected.conversations()
     assert sql_calls.failed_checks(database) == {}
     [(marked,)] = query(database, "select deleted from sync_state")
-    assert query(
+    [(conversations, versions, events)] = query(
         database,
         "select count(*), coalesce(sum(version), 0),"
         " (select count(*) from contact_interaction_events)"
         " + (select count(*) from claimed_messages) from messenger_conversations",
-    ) == [(counts["inserted"], counts["updated"] + marked, counts["events"])]
+    )
+    assert events == counts["events"]
+    # A conversation is deleted if all of its events move to the messages that they name.
+    assert conversations <= counts["inserted"]
+    if conversations == counts["inserted"]:
+        assert versions == counts["updated"] + marked
     assert counts["refused"] == 0
 
 
