@@ -77,7 +77,8 @@ def load_response(
     PageRemoved, MostlyRefused.
 
     PostgreSQL quarantines rows that are bad data. After any other error each row is tried on its
-    own, if the schema is usable: a trigger of the database's owner may fail for one of them.
+    own, if the schema is usable: a trigger of the database's owner may fail for one of them. A lock
+    that another transaction holds fails the response.
     """
     arguments = {
         "session": session,
