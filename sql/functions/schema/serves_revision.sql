@@ -4,4 +4,4 @@
 create or replace function :own.serves_revision(p_revision text)
 returns boolean
 language sql immutable
-return p_revision in ('0003');
+return p_revision in ('0004');
