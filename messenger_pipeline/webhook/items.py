@@ -12,7 +12,12 @@ from messenger_pipeline.identifiers import usable_id
 from messenger_pipeline.merge import join_parts
 from messenger_pipeline.rows import EventRow
 from messenger_pipeline.webhook.payloads import parse_events
-from messenger_pipeline.webhook.rows import EPOCH, InboundItem, parse_message_id
+from messenger_pipeline.webhook.rows import (
+    EPOCH,
+    InboundItem,
+    first_message_id,
+    parse_message_id,
+)
 from messenger_pipeline.webhook.times import parse_time
 
 
@@ -105,8 +110,9 @@ def parties_of(raw: Any) -> tuple[str | None, str | None]:
 
 
 def named_messages(raw: Any) -> list[str]:
-    """The ids of the messages that an item's `raw` names: those that it changes or reports, and the
-    one that it replies to."""
+    """The ids of the messages that an item's `raw` names: the one that it is, changes or reports, and
+    the one that it replies to. Of several that it reports only the first, as in the event's row: which
+    conversation it belongs to must not depend on which of them are stored."""
     item = raw["item"] if is_item(raw) else None
     found: list[Any] = []
     for payload in item.values() if isinstance(item, dict) else ():
@@ -114,7 +120,7 @@ def named_messages(raw: Any) -> list[str]:
             reply, mids = payload.get("reply_to"), payload.get("mids")
             found.append(payload.get("mid"))
             found.append(reply.get("mid") if isinstance(reply, dict) else None)
-            found += mids if isinstance(mids, list) else []
+            found.append(first_message_id(mids) if isinstance(mids, list) else None)
     named = (parse_message_id(one) for one in found)
     # PostgreSQL's text cannot hold NUL. The load stores it like this, too.
     return [one.replace("\0", "\ufffd") for one in named if one is not None]

@@ -14,6 +14,7 @@ from messenger_pipeline.webhook.rows import (
     InboundItem,
     digest,
     event_row,
+    first_message_id,
     moment,
     parse_message_id,
 )
@@ -132,11 +133,12 @@ def _read(item: InboundItem, read: dict[str, Any]) -> EventRow:
 def _delivery(item: InboundItem, delivery: dict[str, Any]) -> EventRow:
     metadata = {**_fields_of(delivery), "sender_id": item.sender_id}
     mids = delivery.get("mids")
-    only = {"mid": mids[0]} if isinstance(mids, list) and len(mids) == 1 else {}
+    # Of several messages the first one stands for all: they are of one conversation.
+    named = {"mid": first_message_id(mids)} if isinstance(mids, list) else {}
     discriminator = f"{item.sender_id}:{delivery.get('watermark') or ''}"
     if isinstance(mids, list) and len(mids) > 1:
         discriminator += f":{digest(mids)}"
-    return event_row(item, "delivery", metadata, only, discriminator)
+    return event_row(item, "delivery", metadata, named, discriminator)
 
 
 _KINDS: Final[dict[str, Callable[[InboundItem, dict[str, Any]], EventRow]]] = {

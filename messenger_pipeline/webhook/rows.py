@@ -153,5 +153,12 @@ def parse_message_id(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 1000 else None
 
 
+def first_message_id(values: list[Any]) -> Any:
+    """The first usable message id of a list; its first value if none is usable, None if it is
+    empty."""
+    usable = (one for one in values if parse_message_id(one) is not None)
+    return next(usable, values[0] if values else None)
+
+
 def _printed(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=True, sort_keys=True).encode()

@@ -114,21 +114,40 @@ class ExpectedRows:
         return min(e["as_of"] for e in self.stated[key] if _replaceable(e) == content)
 
     def _unclaimed(self) -> list[tuple[tuple[Any, ...], EventRow]]:
-        """The events without an id, less the messages that one with an id claims."""
+        """The events without an id, less the messages that one with an id claims. An unsent one
+        claims all that have a text which it ever had."""
         named = Counter(
             _group(self.owners[key], row)
             for key, row in self.merged.items()
             if key[0] == "message" and "unsent_at" not in row["metadata"]
         )
+        unsent = {
+            (*_group(self.owners[key], row)[:3], text)
+            for key, row in self.merged.items()
+            if key[0] == "message" and "unsent_at" in row["metadata"]
+            for text in self._texts(key[1])
+        }
         found = []
         for key in sorted(self.without_id):
             row = self.without_id[key]
             group = _group(key[0], row)
-            if row["event_type"].startswith("message") and named[group]:
+            if group in unsent:
+                pass
+            elif row["event_type"].startswith("message") and named[group]:
                 named[group] -= 1
             else:
                 found.append((key, row))
         return found
+
+    def _texts(self, message_key: str) -> set[str | None]:
+        """All texts that a message ever had, by statements and edits."""
+        return {
+            one["metadata"].get("text")
+            for key, rows in self.stated.items()
+            if key[0] in ("message", "edit") and key[1] == message_key
+            for one in rows
+            if "unsent_at" not in one["metadata"]
+        }
 
     def _owner(self, key: Identity) -> str:
         """The contact whose conversation an event is in: that of the message that it names."""

@@ -123,7 +123,9 @@ class World:
         event["message_id"] = None
         moment = message.created // 1000 * 1000 + self.now % 3
         event["event_timestamp"] = at(moment / 1000)
-        event["metadata"] = {"source": "webhook", "text": message.versions[0][1]["message"]}
+        versions = [content for _, content in message.versions if content]
+        text = versions[self.now % len(versions)]["message"]
+        event["metadata"] = {"source": "webhook", "text": text}
         self.webhook_events.append(WebhookEvent(message.owner, self.now, event))
 
     def react(self, message: WrittenMessage) -> None:

@@ -43,8 +43,6 @@ class TwoOrders(RuleBasedStateMachine):
         self.writer = Writer(first)
         self.world = page_world.World()
         self.writes: list[Write] = []
-        self.without_id: set[int] = set()
-        """The messages that are also sent without their ids."""
         self.ambiguous = False
         """Whether a message was reported for two contacts: the order decides which one owns it."""
 
@@ -76,9 +74,7 @@ class TwoOrders(RuleBasedStateMachine):
                 kind == "edit_by_event" and self._text_returned(message)
             ):
                 pass  # when a text that returned was first stated is not kept
-            elif message.unsent_at is None and not (
-                kind == "unsend" and message.number in self.without_id
-            ):
+            elif message.unsent_at is None:
                 getattr(self.world, kind)(message)
 
     @rule(thread_id=THREADS, number=NUMBERS, extra=EXTRAS, later=INTERVALS)
@@ -198,10 +194,8 @@ class TwoOrders(RuleBasedStateMachine):
         return texts[-1] in texts[:-1]
 
     def _send_without_id(self, message: page_world.WrittenMessage) -> None:
-        # What an unsent message had claimed depends on the order, and so does who owns a message
-        # of the shared thread.
-        if message.unsent_at is None and message.thread_id != "t3":
-            self.without_id.add(message.number)
+        # Who owns a message of the shared thread depends on the order.
+        if message.thread_id != "t3":
             self.world.send_without_id(message)
 
     def _load(

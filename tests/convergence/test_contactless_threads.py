@@ -1,8 +1,11 @@
 """Threads whose contact has no id at first, in every order of arrival, on PostgreSQL."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from typing import Any
+
+import pytest
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.rows import ConversationRow, EventRow
@@ -14,6 +17,8 @@ from tests.convergence.sql_calls import (
     message,
     query,
     upsert,
+    upsert_within,
+    wait_until_blocked,
 )
 from tests.convergence.test_corners import changed, without_id
 
@@ -82,6 +87,39 @@ def test_an_edit_and_an_unsend_count_whenever_the_contact_becomes_known(
     ]
     [(sender, _, text, *_)], _ = outcome_in_every_order(database, writes)
     assert (sender, text) == ("20", None)
+
+
+THREAD = of_thread(1, message("mid.1", text="A"), message("mid.2", 1, text="B"))
+CONTACT = conversation("20", 1, message("mid.1", text="A"))
+LATER = of_thread(2, message("mid.3", 2, text="C"))
+
+
+@pytest.mark.parametrize(
+    ("stored", "first", "second", "count"),
+    [
+        ([], THREAD, CONTACT, 2),
+        ([], CONTACT, THREAD, 2),
+        ([THREAD], CONTACT, LATER, 3),
+        ([THREAD], LATER, CONTACT, 3),
+    ],
+)
+def test_two_writers_of_a_thread_without_a_contact_find_its_contact(
+    database: Database,
+    stored: list[ConversationRow],
+    first: ConversationRow,
+    second: ConversationRow,
+    count: int,
+) -> None:
+    for one in stored:
+        upsert(database, one)
+    with ThreadPoolExecutor() as pool:
+        with database.transaction() as connection:
+            upsert_within(connection, first)
+            other = pool.submit(upsert, database, second)
+            wait_until_blocked(database, connection)
+        other.result()
+    assert [(row[0], row[4]) for row in conversation_facts(database)] == [("20", count)]
+    assert failed_checks(database) == {}
 
 
 def test_an_event_for_a_thread_whose_contact_is_known_by_now_is_the_contacts(

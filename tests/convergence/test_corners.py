@@ -61,6 +61,7 @@ def outcome_in_every_order(database: Database, writes: Sequence[ConversationRow]
     found = []
     for order in permutations(writes):
         query(database, "delete from messenger_conversations returning 1")
+        query(database, "delete from unsent_texts returning 1")
         for one in order:
             upsert(database, one)
         facts = conversation_facts(database), event_facts(database)
@@ -142,6 +143,22 @@ def test_older_answers_leave_no_restatements_behind(database: Database) -> None:
     for second in (1, 9, 8, 7, 6):
         upsert(database, conversation("20", second, message("mid.1", text="A")))
     assert query(database, "select count(*) from restatements") == [(1,)]
+
+
+def test_an_edit_counts_that_arrives_after_its_message_was_stated_again(
+    database: Database,
+) -> None:
+    """Whether the time of the restatement is in a row for all messages or in the message itself."""
+    both = [message("mid.1", text="a"), message("mid.2", text="b")]
+    writes = [
+        conversation("20", 1, *both),
+        conversation("20", 5, *both),
+        conversation("20", 6, both[1]),
+        conversation("20", 3, changed("edit", 3, num_edit=1, text="edited")),
+    ]
+    outcome_in_every_order(database, writes)
+    texts = "select metadata ->> 'text' from contact_interaction_events where message_id = 'mid.1'"
+    assert query(database, texts + " and event_type <> 'edit'") == [("edited",)]
 
 
 # -- Messages without an id ---------------------------------------------------------------------
@@ -230,6 +247,31 @@ def test_a_recount_keeps_the_last_of_several_messages_of_one_time(database: Data
     before = query(database, facts)
     load.recount_conversations(database, PAGE, open_session(database)[1], "", 10)
     assert query(database, facts) == before
+
+
+def test_no_text_of_an_unsent_message_stays_whatever_it_had_claimed(database: Database) -> None:
+    writes = [
+        conversation("20", 1, without_id(0.1, text="secret 1")),
+        conversation("20", 1, without_id(0.2, text="secret 1"), without_id(0.3, text="secret 2")),
+        conversation("20", 1, message("mid.1", text="secret 1")),
+        conversation("20", 2, message("mid.1", text="secret 2")),
+        conversation("20", 5, changed("unsend", 5)),
+    ]
+    [(*_, count, _)], _ = outcome_in_every_order(database, writes)
+    assert count == 1
+    for table in ("contact_interaction_events", "claimed_messages", "messenger_conversations"):
+        assert "secret" not in str(query(database, f"select * from {table}"))
+
+
+def test_no_text_of_an_edit_stays_in_a_message_without_an_id(database: Database) -> None:
+    writes = [
+        conversation("20", 1, without_id(0.1, text="secret")),
+        conversation("20", 1, message("mid.1", text="first")),
+        conversation("20", 2, changed("edit", 2, num_edit=1, text="secret")),
+        conversation("20", 5, changed("unsend", 5)),
+    ]
+    [(*_, count, _)], _ = outcome_in_every_order(database, writes)
+    assert count == 1
 
 
 # -- Expected versions --------------------------------------------------------------------------

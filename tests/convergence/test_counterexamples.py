@@ -4,6 +4,8 @@ from functools import reduce
 from itertools import permutations
 from typing import Any
 
+import pytest
+
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sessions import mark_threads_gone
 from messenger_pipeline.merge import dedupe_conversations, merge_events
@@ -71,6 +73,29 @@ def test_an_edit_reported_for_another_contact_revives_the_owners_conversation(
         mark_threads_gone(where, *session, {"t": at(5)})
         if not edit_first:
             upsert(where, edit)
+    assert conversation_facts(database) == conversation_facts(second)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        message("mid.1", unsent_at="9"),
+        {**message("mid.1", 0.5, text="a"), "message_id": None, "as_of": at(9)},
+    ],
+)
+def test_a_late_fact_that_changes_no_event_keeps_a_conversation_active_after_an_older_deletion(
+    database: Database, second: Database, late: EventRow
+) -> None:
+    """A message that is unsent, or one without an id that the stored one claims."""
+    for where, late_first in ((database, True), (second, False)):
+        session = open_session(where)
+        row = conversation("20", 1, message("mid.1", text="a"))
+        load_response(where, session, 0, "one", [row], [thread_row("t", "20", at(1))])
+        if late_first:
+            upsert(where, conversation("20", 9, late))
+        mark_threads_gone(where, *session, {"t": at(5)})
+        if not late_first:
+            upsert(where, conversation("20", 9, late))
     assert conversation_facts(database) == conversation_facts(second)
 
 

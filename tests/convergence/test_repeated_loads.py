@@ -18,6 +18,7 @@ from tests.convergence.sql_calls import (
     open_session,
     query,
     thread_row,
+    upsert_within,
 )
 
 THREADS = [thread_row("t1", "20", at(1)), thread_row("t2", "30", at(1))]
@@ -53,6 +54,32 @@ def test_a_repeated_load_returns_the_same_result_and_changes_no_row(database: Da
     for _ in range(3):
         assert load_response(database, session, 1, "one", conversations(2), THREADS) == first
     assert rows(database) == before
+
+
+def test_a_message_stated_a_thousand_times_in_one_call_takes_three_turns(
+    database: Database,
+) -> None:
+    """As a webhook states it that has an item, with a time of its own, for each attachment."""
+    events = [
+        {
+            **message("mid.1", number / 1000, attachments=[{"type": "file", "payload": {"id": number}}]),
+            "as_of": at(number // 100),
+        }
+        for number in range(1000)
+    ]
+    with database.transaction() as connection:
+        connection.execute("set local track_functions to 'all'")
+        upsert_within(connection, conversation("20", 1, *events))  # type: ignore[arg-type]
+        turns = connection.execute(
+            "select calls from pg_stat_xact_user_functions where funcname = 'merge_stored_events_turn'"
+        ).fetchall()
+    assert turns == [(3,)]
+    facts = (
+        "select jsonb_array_length(metadata -> 'attachments'), event_timestamp, as_of"
+        " from contact_interaction_events"
+    )
+    assert query(database, facts) == [(1000, at(0.001), at(0))]
+    assert query(database, "select as_of from restatements") == [(at(9),)]
 
 
 def test_a_repeated_load_with_other_rows_does_not_load_them(database: Database) -> None:

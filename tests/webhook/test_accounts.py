@@ -174,6 +174,30 @@ def test_a_reply_under_a_second_id_is_the_accounts(database: Database) -> None:
     assert event_type == "message_sent"
 
 
+@pytest.mark.parametrize("stored", [("m1", "m2"), ("m2",)])
+def test_a_report_of_several_messages_under_a_second_id_is_stored_once_in_any_order(
+    database: Database, stored: tuple[str, ...]
+) -> None:
+    register(database, "instagram")
+    report = body(item(SECOND, CLIENT, 3, delivery={"mids": ["m1", "m2"], "watermark": 3}))
+    messages = [body(item(CLIENT, INSTAGRAM, 1, **message(one))) for one in stored]
+    found = []
+    for order in itertools.permutations([*messages, report]):
+        query(database, "delete from messenger_conversations returning 1")
+        for one in (*order, report, *messages):
+            deliver(database, one)
+        found.append(
+            query(
+                database,
+                "select c.sender_id, e.event_type, e.message_id from contact_interaction_events e"
+                " join messenger_conversations c on c.id = e.conversation_id order by 2, 3",
+            )
+        )
+    assert all(one == found[0] for one in found)
+    assert [row[1] for row in found[0]] == ["delivery", *(["message_received"] * len(stored))]
+    assert found[0][0][0] == (CLIENT if "m1" in stored else SECOND)
+
+
 @pytest.mark.parametrize("nobody", ["0", 0, "", "00", None])
 def test_an_event_of_a_deleted_account_belongs_to_the_message_that_it_names(
     database: Database, nobody: Any

@@ -7,7 +7,7 @@ set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 as $$
     with stated as materialized (
-        select i.sender_id, i.thread_id, stored.conversation_id
+        select i.sender_id, coalesce(i.thread_id, i.sender_id) as thread_id, stored.conversation_id
         from jsonb_to_recordset(p_conversations)
             as i (sender_id text, thread_id text, events jsonb)
         cross join lateral jsonb_to_recordset(i.events) as e (event_type text, message_id text)

@@ -22,6 +22,13 @@ begin
     where i.thread_id = i.sender_id and jsonb_array_length(i.events) > 0
     order by i.thread_id collate "C"
     on conflict do nothing;
+    -- Somebody else may be about to record the contact of such a thread, and to move its events: what
+    -- is written to the thread's conversation meanwhile would stay behind.
+    perform from contactless_threads t
+    where t.page_id = p_page_id and t.thread_id in (
+        select coalesce(i.thread_id, i.sender_id)
+        from jsonb_to_recordset(p_conversations) as i (thread_id text, sender_id text))
+    order by t.thread_id for no key update;
     if exists (
         select from contactless_threads t where t.page_id = p_page_id and t.sender_id is null)
     then

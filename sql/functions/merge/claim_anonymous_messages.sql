@@ -1,10 +1,11 @@
 -- Moves messages without an id to claimed_messages, and back. Such messages come from sources that
 -- provide no ids. A message with an id claims one of those of its conversation that have the same
--- direction, second and text; that of an unsent one is known by its digest, if it was ever stated.
--- Returns {conversation_id: the change of its number of messages}.
+-- direction, second and text. An unsent one claims all of them, with any text that it ever had, which
+-- their digests show. Returns {conversation_id: the change of its number of messages}.
 --
 -- The messages of a second are paired in a fixed order, so that the same messages end up claimed in
--- whatever order they arrive. What an unsent message had claimed stays claimed, without its content.
+-- whatever order they arrive. What an unsent message claims stays claimed, without its content: so it
+-- cannot leave some of them to other messages, whichever they are.
 create or replace function :own.claim_anonymous_messages(p_page_id text, p_conversations uuid[])
 returns jsonb
 language plpgsql
@@ -42,10 +43,12 @@ begin
         select g.conversation_id, g.event_type, g.second, g.text, n.message_key,
                row_number() over (
                    partition by g.conversation_id, g.event_type, g.second, g.text
-                   order by n.message_key) as rank
+                   order by n.is_unsent desc, n.message_key) as rank,
+               bool_or(n.is_unsent) over (
+                   partition by g.conversation_id, g.event_type, g.second, g.text) as claims_all
         from groups g
         cross join lateral (
-            select message_key(n.message_id) as message_key
+            select message_key(n.message_id) as message_key, n.metadata ? 'unsent_at' as is_unsent
             from contact_interaction_events n
             where n.conversation_id = g.conversation_id and n.event_type = g.event_type
               and n.message_id is not null
@@ -55,11 +58,7 @@ begin
                   then exists (
                       select from unsent_texts u
                       where u.page_id = p_page_id and u.message_key = message_key(n.message_id)
-                        and u.digest = sha256(convert_to(u.message_key || ' ' || g.text, 'UTF8')))
-                   and not exists (
-                      select from claimed_messages c
-                      where c.conversation_id = g.conversation_id and c.metadata is null
-                        and c.claimed_by = message_key(n.message_id))
+                        and u.digest = text_digest(u.message_key, g.text))
                   else without_edit(n.metadata) ->> 'text' is not distinct from g.text end
             limit 1000  -- forces a lookup per group
         ) n
@@ -75,7 +74,8 @@ begin
         ) a
         left join named n
             on n.conversation_id = a.conversation_id and n.event_type = a.event_type
-           and n.second = a.second and n.text is not distinct from a.text and n.rank = a.rank
+           and n.second = a.second and n.text is not distinct from a.text
+           and n.rank = case when n.claims_all then 1 else a.rank end
     ), taken as (
         delete from contact_interaction_events e
         using paired p

@@ -4,7 +4,7 @@
 --
 -- Edits and unsends are events of their own, so their order of arrival does not matter. An edit
 -- replaces the text alone, and only if it was stated no earlier than the content of the message was
--- first (as_of): an answer may show the text before an edit once more. That text stays as
+-- first (first_as_of): an answer may show the text before an edit once more. That text stays as
 -- stated_text. Of several edits the latest counts, then the one
 -- with the greater num_edit. An unsend is final: the row stays, without its content, and so do the
 -- message's edits.
@@ -18,12 +18,12 @@ as $$
         select m.message_id, edit.text, edit.as_of as edited_at, unsend.event_timestamp as unsent_at
         from unnest(p_message_ids) as m (message_id)
         left join lateral (
-            select e.metadata -> 'text' as text, e.as_of
+            select e.metadata -> 'text' as text, coalesce(e.first_as_of, e.as_of) as as_of
             from contact_interaction_events e
             where e.page_id = p_page_id and e.message_id is not null and e.event_type = 'edit'
               and message_key(e.message_id) = m.message_id
               and e.event_type in ('edit', 'unsend') and e.metadata ? 'text'
-            order by e.as_of desc, (e.metadata ->> 'num_edit')::numeric desc nulls last,
+            order by coalesce(e.first_as_of, e.as_of) desc, (e.metadata ->> 'num_edit')::numeric desc nulls last,
                      e.metadata ->> 'text' collate "C" desc
             limit 1
         ) edit on true
@@ -42,7 +42,7 @@ as $$
                         s.metadata -> 'unsent_at') as mark
         from changes c
         left join lateral (
-            select e.id, e.conversation_id, e.as_of, e.metadata
+            select e.id, e.conversation_id, coalesce(e.first_as_of, e.as_of) as as_of, e.metadata
             from contact_interaction_events e
             where e.page_id = p_page_id and e.message_id is not null
               and message_key(e.message_id) = c.message_id
@@ -50,7 +50,8 @@ as $$
             limit 1
         ) s on true
     ), changed as (
-        select m.id, greatest(m.edited_at, m.unsent_at) as stated_at, m.metadata as old,
+        select m.id, m.message_id, greatest(m.edited_at, m.unsent_at) as stated_at,
+               m.metadata as old,
                case when m.mark is not null
                     then blanked(m.metadata) || jsonb_build_object('unsent_at', m.mark)
                     when m.text is distinct from m.base -> 'text'
@@ -61,7 +62,7 @@ as $$
         from messages m
         where m.id is not null and (m.text is not null or m.mark is not null)
         union all
-        select e.id, greatest(m.edited_at, m.unsent_at), e.metadata,
+        select e.id, m.message_id, greatest(m.edited_at, m.unsent_at), e.metadata,
                blanked(e.metadata) || '{"message_unsent": true}'
         from messages m
         cross join lateral (
@@ -75,11 +76,16 @@ as $$
     ), remembered as (
         -- For claim_anonymous_messages.
         insert into unsent_texts (page_id, message_key, digest)
-        select p_page_id, m.message_id,
-               sha256(convert_to(m.message_id || ' ' || (m.base ->> 'text'), 'UTF8'))
+        select p_page_id, m.message_id, text_digest(m.message_id, m.base ->> 'text')
         from messages m
-        where m.mark is not null and m.base ->> 'text' is not null
-        on conflict (page_id, message_key) do nothing
+        where m.mark is not null and m.id is not null and not m.metadata ? 'unsent_at'
+        union
+        select p_page_id, m.message_id, text_digest(m.message_id, c.old ->> 'text')
+        from changed c
+        join messages m on m.message_id = c.message_id
+        where m.mark is not null and c.id is distinct from m.id and c.old ? 'text'
+          and not c.old ? 'message_unsent'
+        on conflict do nothing
     ), written as (
         update contact_interaction_events e
         set metadata = c.new

@@ -12,9 +12,9 @@
 -- - everything else (source, ids, what only webhooks send) is kept from both: see merge_details.
 --
 -- Content that is stated again counts as stated at its latest time. Writing that time into each row
--- that is read again would cost too much, so it is recorded apart (see record_restatements), and
--- as_of is the first one. The
--- effect of an edit is set aside here; merge_changes applies it again.
+-- that is read again would cost too much, so it is recorded apart (see record_restatements). When it
+-- was stated first is kept, too, because an edit may be older than the restatement. The effect of an
+-- edit is set aside here; merge_changes applies it again.
 --
 -- p_names, p_names_as_of: as list_restated_names returns them; recorded together with the content,
 -- for one row instead of two.
@@ -27,17 +27,19 @@ as $$
 #variable_conflict use_column
 declare
     v_row record;
+    v_statements jsonb := p_conversations;
     v_turn integer := 1;
+    v_is_first boolean := true;
     v_changed uuid[] := '{}';
     v_as_of timestamptz[] := '{}';
 begin
-    -- One update changes a row only once, so a second statement of the same event in this call is
-    -- merged in a second turn. Usually there is one turn.
+    -- One update changes a row only once. Usually each event is stated once and there is one turn. If
+    -- not, all statements of such an event are combined to two, which take two turns more.
     loop
-        select * into v_row from merge_stored_events_turn(p_page_id, p_conversations, v_turn);
+        select * into v_row from merge_stored_events_turn(p_page_id, v_statements, v_turn);
         v_changed := v_changed || v_row.changed;
         v_as_of := v_as_of || v_row.changed_as_of;
-        if v_turn = 1 then
+        if v_is_first then
             perform record_restatements(
                 p_names || v_row.restated_in, p_names || v_row.restated,
                 p_names_as_of || v_row.restated_as_of);
@@ -45,7 +47,12 @@ begin
             perform record_restatements(v_row.restated_in, v_row.restated, v_row.restated_as_of);
         end if;
         exit when not v_row.is_more;
-        v_turn := v_turn + 1;
+        if v_is_first then
+            v_statements := combine_statements(p_conversations);
+            v_is_first := false;
+        else
+            v_turn := v_turn + 1;
+        end if;
     end loop;
     return query
     select c.id, max(c.as_of) from unnest(v_changed, v_as_of) as c (id, as_of) group by c.id;

@@ -40,15 +40,12 @@ begin
               and r.ids && v_new.ids
         loop
             v_rest := array(select unnest(v_old.ids) except select unnest(v_new.ids));
-            -- The as_of of an edited message decides whether the edit counts.
-            if cardinality(v_rest) > 10 or exists (
-                select from contact_interaction_events e
-                where e.id = any (v_rest) and e.metadata ? 'stated_text')
-            then
+            if cardinality(v_rest) > 10 then
                 update restatements r set ids = v_rest
                 where r.conversation_id = v_new.conversation_id and r.as_of = v_old.as_of;
             else
-                update contact_interaction_events e set as_of = v_old.as_of
+                update contact_interaction_events e
+                set as_of = v_old.as_of, first_as_of = coalesce(e.first_as_of, e.as_of)
                 where e.id = any (v_rest) and e.as_of < v_old.as_of;
                 update messenger_conversations c set sender_name_as_of = v_old.as_of
                 where c.id = any (v_rest) and c.sender_name_as_of < v_old.as_of;

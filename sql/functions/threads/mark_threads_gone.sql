@@ -45,6 +45,9 @@ begin
           and not exists (
               select from restatements r
               where r.conversation_id = c.id and r.as_of > g.gone_at)
+          and not exists (
+              select from claimed_messages m
+              where m.conversation_id = c.id and greatest(m.event_timestamp, m.as_of) > g.gone_at)
         returning c.id
     )
     select count(*) into v_deleted from marked;

@@ -1,0 +1,30 @@
+-- When content was first stated, apart from when it was last stated.
+alter table :data.contact_interaction_events add column first_as_of timestamptz;
+comment on column :data.contact_interaction_events.as_of is
+    'When the source stated the stored content. Later statements of the same content may be in
+    restatements.';
+comment on column :data.contact_interaction_events.first_as_of is
+    'When the source first stated the stored content, if that was before as_of: an edit counts unless
+    it is older.';
+
+-- A message can have had several texts before it was unsent.
+alter table :own.unsent_texts
+    drop constraint unsent_texts_pkey,
+    add constraint unsent_texts_pkey primary key (page_id, message_key, digest);
+comment on table :own.unsent_texts is
+    'Digests of texts that messages had before they changed or were unsent. They recognize the same
+    message without an id once the text is gone.';
+comment on column :own.unsent_texts.digest is 'See text_digest.';
+
+-- A report of the delivery of several messages names the first of them, as it does from now on.
+update :data.contact_interaction_events e
+set message_id = e.metadata #>> '{mids,0}'
+where e.message_id is null and e.event_type = 'delivery'
+  and jsonb_typeof(e.metadata #> '{mids,0}') = 'string' and e.metadata #> '{mids,1}' is not null
+  and length(e.metadata #>> '{mids,0}') between 1 and 1000
+  -- One that is stored in two conversations stays as it is.
+  and not exists (
+      select from :data.contact_interaction_events o
+      where o.page_id = e.page_id and o.id <> e.id and o.message_id is null
+        and o.event_type = 'delivery' and o.event_timestamp = e.event_timestamp
+        and o.discriminator = e.discriminator);
