@@ -7,6 +7,7 @@ upgrade is one transaction, and changes only objects that an earlier upgrade cre
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _MISSING = (
     "Nothing was changed. It was dropped, renamed or made unreachable: restore it, and run the"
     " command again."
 )
+_NAMED = re.compile(r"\b(?:constraint|index)(?:\s+if\s+not\s+exists)?\s+(\w+)")
 _log = logging.getLogger(__name__)
 _LOCK_TIMEOUT = "10s"  # a transaction that waits for a lock blocks all later ones
 
@@ -47,16 +49,21 @@ def upgrade(url: str, schema: str) -> list[str]:
     """Bring the schema up to date. Returns the migrations applied, oldest first.
 
     Raises UpgradeRefused, and changes nothing, if a name is taken by an object that is not ours.
-    Logs a warning about each trigger of the owner's that would use a name of ours. It does not
-    check the rows: see `verify`.
+    Creates indexes and constraints of ours again that were dropped. Logs a warning about each, and
+    about each trigger of the owner's that would use a name of ours. It does not check the rows: see
+    `verify`.
     """
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
         _prepare(connection, schema)
+        restored = connection.exec_driver_sql("select restore_indexes()").scalars().all()
         command.upgrade(_config(schema, connection), "head")
         for statement in _definition_statements(schema):
             _execute(connection, statement)
+        _execute(connection, f"select record_indexes(array{_index_names()})")
         warnings = connection.exec_driver_sql("select list_ambiguous_triggers()").scalars().all()
+    for one in restored:
+        _log.warning("%s was missing or invalid, and was created again.", one)
     for text in warnings:
         _log.warning("%s", text)
     return pending
@@ -105,9 +112,11 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
     for path in setup():
         script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
     script.write(f"\nselect check_owned_objects();\nselect require_revision('{start}');\n")
+    script.write("select restore_indexes();\n")
     command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
     for statement in _definition_statements(schema):
         script.write(f"{statement};\n")
+    script.write(f"select record_indexes(array{_index_names()});\n")
     script.write("\ncommit;\n")
     return script.getvalue()
 
@@ -174,6 +183,12 @@ def _definition_statements(schema: str) -> Iterator[str]:
         )
     yield f"select drop_undefined(array{names})"
     yield "select validate_functions()"
+
+
+def _index_names() -> list[str]:
+    """Return the names that migrations give to indexes and constraints."""
+    texts = [path.read_text() for path in SQL.glob("migrations/*.up*.sql")]
+    return sorted({name for text in texts for name in _NAMED.findall(text)})
 
 
 def _require_known(revision: str) -> list[str]:

@@ -22,3 +22,7 @@ comment on column :own.unsent_texts.digest is 'sha256 of the message''s key and 
 
 update :data.contact_interaction_events set message_id = null
 where message_id is not null and event_type = 'delivery' and metadata #> '{mids,1}' is not null;
+
+drop table :own.owned_indexes;
+delete from :own.owned_objects
+where in_schema = 'own' and kind = 'table' and name = 'owned_indexes';

@@ -28,3 +28,16 @@ where e.message_id is null and e.event_type = 'delivery'
       where o.page_id = e.page_id and o.id <> e.id and o.message_id is null
         and o.event_type = 'delivery' and o.event_timestamp = e.event_timestamp
         and o.discriminator = e.discriminator);
+
+-- What an upgrade creates again where it is missing.
+create table :own.owned_indexes (
+    table_name text not null,
+    name text not null,
+    definition text not null,
+    constraint owned_indexes_pkey primary key (table_name, name)
+);
+comment on table :own.owned_indexes is
+    'Indexes and constraints of our tables, as the last upgrade left them.';
+insert into :own.owned_objects (in_schema, kind, name) values ('own', 'table', 'owned_indexes')
+on conflict do nothing;
+select :own.withhold_object('table', ':own.owned_indexes'::regclass);

@@ -1,5 +1,5 @@
 -- Raises MPC01 unless the objects of the schema are complete and unchanged: tables, functions,
--- views, unique indexes, row level security, and the privileges of our own schema.
+-- views, indexes, constraints, row level security, and the privileges of our own schema.
 do $$
 declare
     v_missing text;
@@ -9,15 +9,10 @@ begin
         raise exception 'objects are missing or exist twice: %', v_missing using errcode = 'MPC01';
     end if;
 
-    select string_agg(name, ', ') into v_missing
-    from unnest(array['idx_unique_event_by_message', 'idx_unique_event_by_timestamp']) as n (name)
-    where not exists (
-        select from pg_index i join pg_class c on c.oid = i.indexrelid
-        where c.relname = n.name and i.indrelid = ':data.contact_interaction_events'::regclass
-          and i.indisunique and i.indisvalid);
+    select string_agg(m.name, ', ' order by m.name) into v_missing from find_missing_indexes() m;
     if v_missing is not null then
-        raise exception 'unique indexes are missing or invalid: %', v_missing
-            using errcode = 'MPC01';
+        raise exception 'indexes or constraints are missing or invalid: %. `messenger-pipeline db upgrade` creates them again',
+            v_missing using errcode = 'MPC01';
     end if;
 
     select string_agg(o.name, ', ' order by o.name) into v_missing

@@ -8,7 +8,7 @@ import pytest
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sql_files import SQL
-from messenger_pipeline.errors import DatabaseError, SchemaError, UsageError
+from messenger_pipeline.errors import DatabaseError, SchemaError, UpgradeRefused, UsageError
 from tests.db.test_load import conversation, event, query, upsert
 
 REVISIONS = sorted(path.stem[:4] for path in (SQL / "migrations").glob("*.py"))
@@ -221,6 +221,45 @@ def test_each_verification_finds_what_it_is_for(
     result = migrate.run_check(database, check)
     assert result is not None
     assert found in result
+
+
+def test_an_upgrade_creates_dropped_indexes_and_constraints_again(
+    url: str, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = described(url)
+    with database.transaction() as connection:
+        connection.execute(
+            "drop index idx_unique_event_by_message, sync_state_history;"
+            "alter table messenger_conversations drop constraint messenger_conversations_pkey cascade;"
+            "alter table messenger_conversations drop constraint messenger_conversations_status;"
+            "create index of_the_owners on sync_locks (locked_by)"
+        )
+    migrate.upgrade(url, "public")
+    assert "idx_unique_event_by_message" in caplog.text
+    with database.transaction() as connection:
+        connection.execute("drop index of_the_owners")
+    migrate.upgrade(url, "public")
+    assert described(url) == before
+    assert migrate.run_check(database, "schema_is_whole") is None
+
+
+def test_an_index_that_rows_break_is_refused_with_a_query_that_lists_them(
+    url: str, database: Database
+) -> None:
+    upsert(database, "10", conversation("20", event("mid.1")))
+    with database.transaction() as connection:
+        connection.execute(
+            "drop index idx_unique_event_by_message;"
+            "insert into contact_interaction_events (conversation_id, page_id, event_type,"
+            " event_timestamp, message_id, as_of) select conversation_id, page_id, 'message_sent',"
+            " event_timestamp, 'm_mid.1', as_of from contact_interaction_events"
+        )
+    with pytest.raises(UpgradeRefused, match="idx_unique_event_by_message of") as refused:
+        migrate.upgrade(url, "public")
+    listed = str(refused.value).partition("To list them: ")[2].partition(". Delete all but")[0]
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(listed).fetchall()  # type: ignore[arg-type]
+    assert rows == [("10", "mid.1", "message", "", 2)]
 
 
 def test_the_old_applications_queries_work(database: Database) -> None:
