@@ -160,6 +160,19 @@ class RateLimited(GraphError):
     seconds: float | None = None
 
 
+class AppRefused(RateLimited):
+    """Meta refuses the calls of the app for several pages at once, so that all of them pause."""
+
+    @classmethod
+    def because(cls, reason: str | None) -> "AppRefused":
+        """The error, with Meta's words if they are known."""
+        words = f". Meta's words: {reason.rstrip('.')}" if reason else ""
+        return cls(
+            "Meta refuses the app's calls for several pages at once: see the alert app_refused"
+            + words
+        )
+
+
 class PageBlocked(RateLimited):
     """Meta blocked the page or the app temporarily, for example for spam: it ends within hours."""
 
@@ -228,6 +241,18 @@ class ContactTermsNotAccepted(PageOwnerMustAct):
             f" account; its token stays valid. The page is then synced again without further steps."
             f" Meta's error: {self}",
         )
+
+
+def name_first_refusal(error: GraphError, page_id: str) -> None:
+    """Say whose page Meta refuses, and that another refusal has to confirm it."""
+    remedy = ""
+    if isinstance(error, PageOwnerMustAct):
+        remedy = (
+            " If Meta refuses it again a minute later, the page needs re-authorization. To give it a"
+            f" new token now, run `messenger-pipeline pages add {page_id}`."
+        )
+    reason = str(error).rstrip(".")
+    error.args = (f"Meta refuses page {page_id}: {reason}. It is tried again by itself.{remedy}",)
 
 
 def refusal_of(error: GraphError) -> str:

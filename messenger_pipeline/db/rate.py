@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import RateLimited, Stopped
+from messenger_pipeline.errors import AppRefused, RateLimited, Stopped
 
 PATIENCE = 30.0
 """Seconds that a run waits for a call. If the wait is longer, it ends and another run resumes."""
@@ -101,11 +101,18 @@ class Pacer:
             patience=PATIENCE,
         )
         if call.paused_scope is not None:
-            error = RateLimited(_reason(call.paused_scope))
+            error = self._limited(call.paused_scope)
             error.seconds = call.seconds
             raise error
         self._wait(max(call.seconds, self._seconds_left()))
         self._recent.append(time.monotonic())
+
+    def _limited(self, paused_scope: str) -> RateLimited:
+        kind = paused_scope.partition(":")[0]
+        if kind == "refused":
+            reason = self._database.value("get_app_refusal", app_id=self.app)
+            return AppRefused.because(reason)
+        return RateLimited(f"Meta's limit of the {kind} is reached")
 
     def _seconds_left(self) -> float:
         """Seconds until the next call of this process. Usually less than the shared budget's, but
@@ -156,10 +163,3 @@ class Pacer:
         )
         self._limit = f"limit of the {scope}"
         return paused
-
-
-def _reason(paused_scope: str) -> str:
-    kind = paused_scope.partition(":")[0]
-    if kind == "refused":
-        return "Meta refuses the app's calls for several pages at once: see the alert app_refused"
-    return f"Meta's limit of the {kind} is reached"

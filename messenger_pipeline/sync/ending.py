@@ -7,6 +7,7 @@ from messenger_pipeline.db.pages import mark_for_reauthorization
 from messenger_pipeline.db.progress import add_effort
 from messenger_pipeline.db.sessions import suspend_session
 from messenger_pipeline.errors import (
+    AppRefused,
     ContactTermsNotAccepted,
     DatabaseError,
     DatabaseUnavailable,
@@ -18,6 +19,7 @@ from messenger_pipeline.errors import (
     SendingRestricted,
     Stopped,
     TokenDead,
+    name_first_refusal,
     reason_of,
 )
 from messenger_pipeline.sync.result import CANCELLED
@@ -58,15 +60,14 @@ def _suspend_if_stopped(run: SyncRun, walk: Callable[[SyncRun], None]) -> str | 
     except RateLimited as limited:
         # Raised by Meta's answer or the shared budget, always with how long.
         seconds = limited.seconds or 0
+        cause = "" if isinstance(limited, AppRefused) else "rate limited, "
         return _suspend(run, seconds, waiting_for=str(limited)) or (
-            f"rate limited, can be resumed in {seconds:.0f} s: {limited}"
+            f"{cause}can be resumed in {seconds:.0f} s: {limited}"
         )
     except (PageOwnerMustAct, RequestUnsupported, SendingRestricted) as error:
         paused = _suspend_refused(run, error)
         if paused is not None:
             return paused
-        if isinstance(error, PageOwnerMustAct):
-            error.name_page(run.page.facebook_page_id)
         raise
     except DatabaseUnavailable:
         raise  # the pool has waited for it; the session is open, as the last load left it
@@ -86,13 +87,15 @@ def _suspend_refused(run: SyncRun, error: GraphError) -> str | None:
     """Suspend the run's session after an error with which Meta refuses the page.
 
     Returns why there is more to do if it refuses the app instead, which no page's owner can mend.
-    Else returns None, and marks the page once its owner has to authorize it again.
+    Else returns None, marks the page once its owner has to authorize it again, and names the page in
+    the error, with what happens next.
     """
+    owner_must_act = isinstance(error, ContactTermsNotAccepted)
     # Each is refused if another run has the lease: that run finds out by itself.
     with suppress(DatabaseError):
         seconds = run.record_refusal(error)
         if seconds is not None:
-            refused = f"Meta refuses the app's calls for several pages at once: {error}"
+            refused = str(AppRefused.because(str(error)))
             cancelled = _suspend(run, seconds, waiting_for=refused)
             return cancelled or f"can be resumed in {seconds:.0f} s: {refused}"
         pause = _CONFIRM_SECONDS
@@ -104,8 +107,13 @@ def _suspend_refused(run: SyncRun, error: GraphError) -> str | None:
                 refused="token" if isinstance(error, TokenDead) else "permission",
                 seconds=_CONFIRM_SECONDS,
             )  # fmt: skip
+            owner_must_act = is_marked
             pause = 0 if is_marked else _CONFIRM_SECONDS
         _suspend(run, pause, str(error))
+    if isinstance(error, PageOwnerMustAct) and owner_must_act:
+        error.name_page(run.page.facebook_page_id)
+    else:
+        name_first_refusal(error, run.page.facebook_page_id)
     return None
 
 

@@ -26,3 +26,5 @@ where message_id is not null and event_type = 'delivery' and metadata #> '{mids,
 drop table :own.owned_indexes;
 delete from :own.owned_objects
 where in_schema = 'own' and kind = 'table' and name = 'owned_indexes';
+
+alter table :data.sync_state drop column failed_runs;

@@ -41,3 +41,8 @@ comment on table :own.owned_indexes is
 insert into :own.owned_objects (in_schema, kind, name) values ('own', 'table', 'owned_indexes')
 on conflict do nothing;
 select :own.withhold_object('table', ':own.owned_indexes'::regclass);
+
+-- Runs that fail are counted whoever started them.
+alter table :data.sync_state add column failed_runs integer not null default 0;
+comment on column :data.sync_state.failed_runs is
+    'Runs that ended with an error since the last response was loaded.';

@@ -152,6 +152,21 @@ def test_syncs_that_fail_before_their_session_starts_are_failing(
     assert kinds_once_closed(database) == []
 
 
+def test_a_sync_whose_runs_fail_has_an_alert_whoever_started_them(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    simulated.fault("bad_proof", page=page.id)
+    for _ in range(4):
+        assert kinds(database) == []
+        with pytest.raises(PipelineError):
+            walk(engine, page.id)
+    assert kinds(database) == [("sync_failing", page.id)]
+    simulated.clear_faults()
+    walk(engine, page.id)
+    assert kinds_once_closed(database) == []
+
+
 def test_a_truncated_sync_has_an_alert_until_a_sync_completes(
     engine: Engine, simulated: Simulated
 ) -> None:

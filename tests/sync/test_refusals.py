@@ -65,7 +65,9 @@ def test_an_error_of_several_pages_at_once_pauses_the_app_and_is_one_alert(
     first, second, third, fourth = refuse_all(engine, four)
     assert (first, second) == (None, None), "two pages may be two pages"
     assert "Meta refuses the app's calls for several pages" in str(third)
-    assert "see the alert app_refused" in str(fourth)
+    assert "see the alert app_refused. Meta's words: " in str(fourth)
+    assert "rate limited" not in str(fourth), "the reason is another one"
+    assert str(fourth).partition(": see")[2] == str(third).partition(": see")[2]
     calls = len(four.calls())
     let_a_minute_pass(database)
     assert None not in refuse_all(engine, four)
@@ -78,6 +80,19 @@ def test_an_error_of_several_pages_at_once_pauses_the_app_and_is_one_alert(
     assert "3 pages met the same error since" in found.summary
     assert "There are 4 active pages" in found.summary
     assert rows(database, "select 1 from thread_gaps where unreadable") == []
+
+
+@pytest.mark.parametrize("name", ONES)
+def test_the_first_refusal_of_a_page_says_that_it_is_tried_again(
+    four: Simulated, connect: Connect, database: Database, name: str
+) -> None:
+    engine, page_id = connect(four), four.pages[0].id
+    four.fault(name)
+    with pytest.raises((PageOwnerMustAct, RequestUnsupported)) as caught:
+        walk(engine, page_id)
+    assert str(caught.value).startswith(f"Meta refuses page {page_id}: ")
+    assert "It is tried again by itself." in str(caught.value)
+    assert statuses(database) == {"active"}
 
 
 @pytest.mark.parametrize("name", ONES)

@@ -6,7 +6,10 @@ language sql stable
 set search_path from current
 as $$
     with open as (
-        select s.sync_session_id, s.page_id, s.mode, s.run_id, s.idle_attempts, s.last_error,
+        select s.sync_session_id, s.page_id, s.mode, s.run_id, s.last_error,
+               -- Continuations, also those that were killed, or failed runs behind the first one,
+               -- whoever started them.
+               greatest(s.idle_attempts, s.failed_runs - 1) as attempts,
                s.not_before, s.updated_at, s.waiting_until, s.parked_at,
                describe_page(s.page_id, p.name) as page, l.locked_by, l.locked_at, l.expires_at
         from sync_state s
@@ -28,11 +31,11 @@ as $$
     select 'sync_failing', o.page_id, 'error',
            format('The %s sync of %s made no progress in its last %s attempts. It is retried at'
                   ' least hourly. The last error: %s',
-                  o.mode, o.page, o.idle_attempts, o.last_error),
-           jsonb_build_object('sync_session_id', o.sync_session_id, 'attempts', o.idle_attempts,
+                  o.mode, o.page, o.attempts, o.last_error),
+           jsonb_build_object('sync_session_id', o.sync_session_id, 'attempts', o.attempts,
                               'error', o.last_error)
     from open o
-    where o.idle_attempts >= 3 and o.last_error is not null
+    where o.attempts >= 3 and o.last_error is not null
       -- That has an alert of its own.
       and not exists (select from page_refusals r
                       where r.page_id = o.page_id and r.error = 'terms')

@@ -192,7 +192,7 @@ begin
 
     update sync_state s
     set step = s.step + 1,
-        idle_attempts = 0,
+        idle_attempts = 0, failed_runs = 0,
         last_cursor = case when p_response ? 'cursor'
             then p_response ->> 'cursor' else s.last_cursor end,
         list_depth = s.list_depth + case when p_response ? 'cursor' then v_fetched else 0 end,

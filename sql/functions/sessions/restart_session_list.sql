@@ -33,7 +33,7 @@ begin
         or v_session.list_restarts >= 4
     then
         update sync_state
-        set step = step + 1, idle_attempts = 0, list_restarts = list_restarts + 1,
+        set step = step + 1, idle_attempts = 0, failed_runs = 0, list_restarts = list_restarts + 1,
             truncated = format(
                 'Meta''s list could not be read past %s: it refused the cursors there again. %s',
                 coalesce(as_utc(v_oldest), 'its first page'), p_reason),
@@ -42,7 +42,7 @@ begin
         perform open_list_gap(v_session.page_id, p_session, v_oldest, v_session.cutoff, p_reason);
     else
         update sync_state
-        set step = step + 1, idle_attempts = 0, list_restarts = list_restarts + 1,
+        set step = step + 1, idle_attempts = 0, failed_runs = 0, list_restarts = list_restarts + 1,
             list_depth = 0, last_cursor = null, last_updated_time = null,
             dead_cursor_depth = greatest(dead_cursor_depth, list_depth),
             dead_cursor_time = v_oldest, last_error = p_reason, updated_at = now(),

@@ -27,6 +27,7 @@ begin
             case when coalesce(p_error, p_waiting_for) is not null and idle_attempts > 1
                 then not_before end),
         parked_at = case when p_parked then now() end,
+        failed_runs = failed_runs + (p_error is not null)::integer,
         last_error = p_error, waiting_until = null, waiting_for = p_waiting_for, updated_at = now(),
         changes = changes + 1
     where sync_session_id = p_session and outcome is null
