@@ -10,8 +10,9 @@ Shared code would make the same mistake on both sides, and tests would pass.
 """
 
 from graph_simulator.api import create_app
+from graph_simulator.bodies import APP_ID
 from graph_simulator.faults.injector import FAULT_TYPES, InvalidFault
 from graph_simulator.live.traffic import InvalidLiveSettings
 from graph_simulator.world import World
 
-__all__ = ["FAULT_TYPES", "InvalidFault", "InvalidLiveSettings", "World", "create_app"]
+__all__ = ["APP_ID", "FAULT_TYPES", "InvalidFault", "InvalidLiveSettings", "World", "create_app"]

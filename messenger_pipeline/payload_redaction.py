@@ -1,7 +1,9 @@
-"""Removes the values of secret parameters from addresses in payloads, before they are stored.
+"""Removes the values of secret parameters from addresses in payloads, and those of secret members of
+objects, before they are stored.
 
-An address is stored with `access_token=***` instead of the token. Nothing else of a payload
-changes: a body without such an address is stored byte for byte. Addresses come in many spellings:
+An address is stored with `access_token=***` instead of the token, and a member as
+`"access_token": "***"`. Nothing else of a payload changes: a body without such an address or member
+is stored byte for byte. Addresses come in many spellings:
 with JSON escapes (`\\u0026access_token\\u003d`), percent-encoded, in JSON inside of text, and in
 capital letters.
 
@@ -52,18 +54,26 @@ _PARAMETER = re.compile(
     rb"(%s(?:%s)?%s)%s%s" % (_NAME, _spelled(b"]"), _spelled(b"="), _QUOTED, _VALUE),
     re.ASCII | re.IGNORECASE,
 )
+_TEXT = rb"(?:[^\"\\]|\\.)+"
+_ESCAPED_TEXT = rb"(?:[^\"\\]|\\+[^\"\\])+"  # of JSON inside of JSON
+_MEMBER = re.compile(
+    rb'(%s)(?:("\s*:\s*")%s(?=")|((\\+")\s*:\s*\4)%s(?=\4))' % (_NAME, _TEXT, _ESCAPED_TEXT),
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
+_MEMBER_BEGINS = re.compile(rb'(\\*")[\w.-]{0,30}\Z', re.ASCII)
 _BREAK = re.compile(rb"[\s\"'<>]")
 _LONGEST_ADDRESS = 4096  # bytes before the parameter
 _LONGEST_MARK = 64  # bytes of a question mark or the like, with the beginning of the name
 
 
 def redact_payload(body: bytes) -> bytes:
-    """`body` without the values of secret parameters in addresses, and without the tokens that
-    this process is using now. The same object if it has none."""
+    """`body` without the values of secret parameters in addresses and of secret members of objects,
+    and without the tokens that this process is using now. The same object if it has none."""
     # Searching a megabyte for a word takes microseconds; the pattern takes much longer.
     is_likely = _has_any(_RARE, body) and _has_any(_BEGINNINGS, body)
     if is_likely or _has_any(_CAPITAL, body):
         body = _PARAMETER.sub(_without_value, body)
+        body = _MEMBER.sub(_without_member, body)
     for token in list_known_tokens():
         if token in body:
             body = body.replace(token, _HIDDEN)
@@ -86,3 +96,13 @@ def _without_value(found: re.Match[bytes]) -> bytes:
     if not breaks and len(before) == _LONGEST_ADDRESS:
         is_address = True  # no other word is that long
     return found[1] + _HIDDEN if is_address else found[0]
+
+
+def _without_member(found: re.Match[bytes]) -> bytes:
+    """The member of an object, without its value. Its name has to begin with the same quotation mark
+    as its value does."""
+    before = found.string[max(0, found.start() - _LONGEST_MARK) : found.start()]
+    begins = _MEMBER_BEGINS.search(before)
+    if not begins or begins[1] != (found[4] or b'"'):
+        return found[0]
+    return found[1] + (found[2] or found[3]) + _HIDDEN

@@ -52,6 +52,13 @@ ENCODED = "EAABsbCS1iHgBAKZC%7Cx-y_z.9ZD"
         ("https://x.y/?access_token=%20TOKEN", "https://x.y/?access_token=***"),
         ("https://x.y/?access_token=%22TOKEN%22&a=1", "https://x.y/?access_token=***%22&a=1"),
         (f"https://x.y/?state={'a' * 5000}&access_token=TOKEN", None),
+        ('{"access_token":"TOKEN","a":1}', None),
+        ('{"a": {"Page_Access_Token" : "TOKEN"}}', None),
+        ('{"client_secret": "TOKEN \\" and more"}', '{"client_secret": "***"}'),
+        ('"{\\"access_token\\": \\"TOKEN\\", \\"n\\": 1}"', None),
+        ('"{\\\\\\"access\\\\u005ftoken\\\\\\":\\\\\\"TOKEN\\\\\\"}"', None),
+        ('{"access_token":null,"verify_token":"","a":"access_token","b":"x"}',
+         '{"access_token":null,"verify_token":"","a":"access_token","b":"x"}'),
         ('"{\\"u\\":\\"https://x.y/?a\\\\u0026access\\\\u005ftoken\\\\u003dTOKEN\\"}"', None),
     ],
 )

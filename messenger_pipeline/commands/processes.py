@@ -98,7 +98,7 @@ def simulate(
     """
     import uvicorn
 
-    from graph_simulator import InvalidFault, InvalidLiveSettings, World, create_app
+    from graph_simulator import APP_ID, InvalidFault, InvalidLiveSettings, World, create_app
     from messenger_pipeline.local.stack import require_free_port
 
     if live and not webhook_url:
@@ -128,6 +128,9 @@ def simulate(
     click.echo("  export MESSENGER_CALLS_PER_SECOND=1000")
     if app_secret:
         click.echo("  export MESSENGER_APP_SECRET=…  # the one of --app-secret")
+    if webhook_url:
+        click.echo(f"  export MESSENGER_APP_ID={APP_ID}  # for the receiver, `messenger-pipeline serve`")
+        click.echo("  export MESSENGER_VERIFY_TOKEN=any  # the receiver's; the simulator never sends it")
     for page in world.pages.values():
         add = f"pages add {page.graph_id or page.id}"
         add += " --platform instagram" if page.is_instagram else ""

@@ -77,11 +77,15 @@ def prepare_threads(
     run: SyncRun,
     answer: Answer[Listing[Thread]],
     known: Mapping[str, ThreadState] | None = None,
+    *,
+    is_repeated: bool = False,
     **moves: Any,
 ) -> PreparedResponse:
     """Plan an answer's threads and put them in the form that the load takes.
 
     `known` are the states of those that were read before; None: they are looked up now.
+    `is_repeated`: the walk has read this part of the list before, so only new threads count as
+    read.
     """
     run.record_answer()
     listing = answer.content
@@ -93,7 +97,7 @@ def prepare_threads(
         plan_threads(threads, known, run.source_page, answer.date, listing.withheld),
         listing.rejects,
         usable=len(threads) + sum(len(messages_of(thread)) for thread in threads),
-        fetched=len(threads),
+        fetched=sum(not is_repeated or thread["id"] not in known for thread in threads),
         unknown=listing.unknown,
         **moves,
     )

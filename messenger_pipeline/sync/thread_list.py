@@ -56,7 +56,7 @@ def walk_head(run: SyncRun, down_to: datetime) -> None:
     Raises CursorRefused, ListRefused, Stopped.
     """
     reader = _reader(run, after=None, cutoff=Cutoff(down_to), likely_known=True)
-    _walk_once(run, reader, lambda _listed, _answer: {})
+    _walk_once(run, reader, lambda _listed, _answer: {"is_repeated": True})
 
 
 def walk_list_gap(run: SyncRun) -> None:
@@ -102,7 +102,7 @@ def _put_off(run: SyncRun, error: Exception) -> None:
 
 
 Moves = Callable[[ListAnswer, Answer[Listing[Thread]]], dict[str, Any]]
-"""What the load of an answer moves, besides what the answer holds."""
+"""What the load of an answer moves, besides what the answer holds: see prepare_threads."""
 
 
 def _walk_once(run: SyncRun, reader: ListReader, moves: Moves, until: float = math.inf) -> None:

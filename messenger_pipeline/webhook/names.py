@@ -24,6 +24,7 @@ from messenger_pipeline.errors import (
     UsageError,
     reason_of,
 )
+from messenger_pipeline.logs import log_context
 
 _log = logging.getLogger(__name__)
 _MAX_QUEUED = 1_000  # contacts; the next sync fetches the names of the rest
@@ -99,7 +100,8 @@ def find_names(
         if failures.is_paused(page_id):
             continue
         try:
-            find_name(engine, page_id, contact_id, stop)
+            with log_context(page_id=page_id):
+                find_name(engine, page_id, contact_id, stop)
         except Stopped:
             break
         except DatabaseUnavailable:

@@ -29,7 +29,8 @@ select
     l.expires_at,
     s.last_error,
     s.started_at,
-    s.updated_at
+    s.updated_at,
+    p.platform
 from sync_state s
 left join facebook_pages p on p.facebook_page_id = s.page_id
 left join sync_locks l on l.page_id = s.page_id

@@ -18,7 +18,8 @@ select
     (select count(*) from thread_gaps g
      where g.page_id = p.facebook_page_id and not g.unreadable) as open_gaps,
     (select count(*) from quarantined_records q
-     where q.page_id = p.facebook_page_id and q.resolved_at is null) as quarantined
+     where q.page_id = p.facebook_page_id and q.resolved_at is null) as quarantined,
+    p.platform
 from facebook_pages p
 left join (
     select page_id, count(*) as conversations, sum(message_count) as messages

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from graph_simulator import FAULT_TYPES
+from graph_simulator import APP_ID, FAULT_TYPES
 from messenger_pipeline.commands.group import cli
 from tests.graph_simulator.webhook_sink import Sink, free_port, wait_until
 
@@ -65,9 +65,13 @@ def test_live_traffic_is_delivered_from_the_start(
     options = ["--pages", "1", "--conversations", "12", "--app-secret", "s", "--live", "100"]
     command = [sys.executable, "-m", "messenger_pipeline.cli", "simulate"]
     command += ["--port", str(free_port()), "--webhook-url", sink.url, *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             wait_until(lambda: len(sink.delivered) > 20)
+            assert process.stdout is not None
+            printed = [process.stdout.readline() for _ in range(6)]
+            assert f"  export MESSENGER_APP_ID={APP_ID} " in "".join(printed), "for the receiver"
+            assert "  export MESSENGER_VERIFY_TOKEN=" in "".join(printed)
         finally:
             process.terminate()
 

@@ -1,5 +1,8 @@
 """Name look-ups: an error of one contact says nothing of the next one's."""
 
+import json
+import logging
+import sys
 import threading
 from typing import Any
 
@@ -10,6 +13,7 @@ from graph_simulator.profiles import is_withheld
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
+from messenger_pipeline.logs import json_lines
 from messenger_pipeline.webhook import names
 from messenger_pipeline.webhook.drain import drain_deliveries
 from messenger_pipeline.webhook.names import find_names
@@ -85,6 +89,25 @@ def test_refusals_that_are_not_in_a_row_stop_nothing(engine: Engine, simulated: 
         simulated.fault("permission_missing", edge="profile", after=after, times=1)
     find_names(engine, contacts, threading.Event())
     assert len(named(engine.database)) == 8 - simulated.hits("permission_missing")
+
+
+def test_the_lines_of_a_look_up_name_its_page(
+    engine: Engine, simulated: Simulated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [(page_id, contact)] = new_contacts(engine, simulated, 1)
+    simulated.fault("http_500", times=1)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(json_lines("test"))
+    log = logging.getLogger("messenger_pipeline")
+    log.addHandler(handler)
+    try:
+        with stamina.set_testing(True, attempts=2, cap=True):
+            find_names(engine, [(page_id, contact)], threading.Event())
+    finally:
+        log.removeHandler(handler)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [retried] = [line for line in lines if "retrying" in line["event"]]
+    assert retried["page_id"] == page_id
 
 
 def test_a_limit_stops_the_page_at_once(engine: Engine, simulated: Simulated) -> None:
