@@ -38,6 +38,10 @@ _LOOK_SECONDS = 0.5
 @platform_option
 @click.option("--full", is_flag=True, help="Read every message again, not only what is new.")
 @click.option(
+    "--accept-deletions", is_flag=True,
+    help="Look for conversations that Meta no longer has, and mark them as deleted, however many.",
+)  # fmt: skip
+@click.option(
     "--max-conversations",
     type=click.IntRange(min=1),
     help="Stop after this many conversations, at the end of an answer.",
@@ -54,6 +58,7 @@ def sync(
     page_id: str,
     platform: str | None,
     full: bool,
+    accept_deletions: bool,
     max_conversations: int | None,
     max_seconds: float | None,
     as_json: bool,
@@ -71,11 +76,13 @@ def sync(
             lease.require_free(database, page_id)
             from messenger_pipeline.defs import launch  # seconds to import
 
+            if accept_deletions:
+                sessions.accept_deletions(database, page_id)
             run_id = str(uuid.uuid4())
             with _progress(database, page_id, show=not as_json):
                 figures = launch.run_sync(
                     page_id,
-                    mode="full" if full else "auto",
+                    mode="full" if full else "sweep" if accept_deletions else "auto",
                     max_conversations=max_conversations,
                     max_seconds=max_seconds,
                     run_id=run_id,

@@ -159,6 +159,11 @@ def complete_session(database: Database, session: UUID, fence: int) -> bool:
     return bool(database.value("complete_sync_session", session=session, fence=fence))
 
 
+def accept_deletions(database: Database, page_id: str) -> None:
+    """Let the page's open full walk, or its next one, mark any number of conversations deleted."""
+    database.call("accept_deletions", page_id=page_id)
+
+
 def warn_session(database: Database, session: UUID, fence: int, warning: str) -> None:
     """Record a warning about a session. Raises LeaseLost."""
     database.call("warn_sync_session", session=session, fence=fence, warning=warning)

@@ -23,8 +23,11 @@ comment on column :own.unsent_texts.digest is 'sha256 of the message''s key and 
 update :data.contact_interaction_events set message_id = null
 where message_id is not null and event_type = 'delivery' and metadata #> '{mids,1}' is not null;
 
-drop table :own.owned_indexes;
+drop table :own.owned_indexes, :own.accepted_deletions;
 delete from :own.owned_objects
-where in_schema = 'own' and kind = 'table' and name = 'owned_indexes';
+where in_schema = 'own' and kind = 'table' and name in ('owned_indexes', 'accepted_deletions');
 
 alter table :data.sync_state drop column failed_runs;
+
+drop index :own.quarantined_records_message;
+alter table :own.quarantined_records drop column message_key;

@@ -46,3 +46,28 @@ select :own.withhold_object('table', ':own.owned_indexes'::regclass);
 alter table :data.sync_state add column failed_runs integer not null default 0;
 comment on column :data.sync_state.failed_runs is
     'Runs that ended with an error since the last response was loaded.';
+
+-- Many threads that Meta no longer lists at once are marked deleted only if a person says so.
+create table :own.accepted_deletions (
+    page_id text collate "C" not null constraint accepted_deletions_pkey primary key,
+    accepted_at timestamptz not null default now()
+);
+comment on table :own.accepted_deletions is
+    'Pages of which a full walk may mark any number of conversations deleted, until one completes.';
+insert into :own.owned_objects (in_schema, kind, name)
+values ('own', 'table', 'accepted_deletions')
+on conflict do nothing;
+select :own.withhold_object('table', ':own.accepted_deletions'::regclass);
+
+-- A record is resolved when its message arrives in a usable form.
+alter table :own.quarantined_records add column message_key text collate "C";
+comment on column :own.quarantined_records.message_key is
+    'The key of the message that it is, or whose event it is.';
+update :own.quarantined_records q
+set message_key = :own.message_key(case q.kind
+    when 'message' then q.identity
+    when 'event' then q.record #>> '{events,0,message_id}'
+    when 'item' then q.record #>> '{item,message,mid}' end)
+where q.resolved_at is null;
+create index quarantined_records_message on :own.quarantined_records (page_id, message_key)
+    where resolved_at is null and message_key is not null;

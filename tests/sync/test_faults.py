@@ -570,6 +570,22 @@ def test_an_unusable_record_is_quarantined_with_its_reason_and_the_rest_is_loade
     assert "access_token" not in record
 
 
+@pytest.mark.parametrize("name", ["thread_without_time", "message_bad_time"])
+def test_a_quarantined_record_is_resolved_when_it_arrives_well(
+    simulate: Simulate, connect: Connect, database: Database, name: str
+) -> None:
+    simulated = simulate(conversations=20)
+    simulated.fault(name)
+    engine = connect(simulated)
+    unresolved = "select count(*) from quarantined_records where resolved_at is null"
+    for _ in range(2):
+        assert walk(engine, simulated.page.id, mode="full").quarantined == 1
+        assert rows(database, unresolved) == [(1,)]
+    simulated.clear_faults()
+    walk(engine, simulated.page.id, mode="full")
+    assert rows(database, unresolved) == [(0,)]
+
+
 def test_unknown_fields_are_counted_once_per_session(simulate: Simulate, connect: Connect) -> None:
     simulated = simulate(conversations=110)
     simulated.fault("unknown_fields")

@@ -108,6 +108,14 @@ def test_a_sweeping_sync_reads_a_thread_whole_once_for_each_pair_of_counts(
     assert stored(database) == truth(small)
 
 
+def test_the_head_of_the_list_counts_once_though_a_sweep_reads_it_again(
+    small: Simulated, engine: Engine
+) -> None:
+    small.world.delete(small.page, 7)
+    result = walk(engine, small.page.id, mode="sweep")
+    assert (result.fetched, result.unchanged, result.deleted) == (59, 59, 1)
+
+
 def test_a_sweeping_sync_goes_on_with_an_open_restoring_one(
     small: Simulated, engine: Engine, database: Database
 ) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from messenger_pipeline.db import load
+from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from tests.conftest import Simulated
@@ -380,6 +380,22 @@ def test_nothing_is_marked_deleted_if_more_than_a_twentieth_is_missing(
     for number in range(1, 12):
         small.world.restore(small.page, number)
     assert walk(synced, small.page.id, mode="full").deleted == 1
+
+
+def test_a_mass_deletion_is_marked_once_a_person_accepts_it(
+    small: Simulated, synced: Engine, database: Database
+) -> None:
+    for number in range(12):
+        small.world.delete(small.page, number)
+    result = walk(synced, small.page.id, mode="full")
+    assert f"`messenger-pipeline sync {small.page.id} --accept-deletions`" in (result.warning or "")
+    sessions.accept_deletions(database, small.page.id)
+    walk(synced, small.page.id, mode="sweep", max_conversations=100)
+    result = walk(synced, small.page.id)
+    assert (result.deleted, result.warning) == (12, None)
+    for number in range(12, 24):
+        small.world.delete(small.page, number)
+    assert walk(synced, small.page.id, mode="full").deleted == 0, "one walk's only"
 
 
 def test_a_lost_permission_on_threads_deletes_nothing(

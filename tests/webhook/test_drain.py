@@ -315,6 +315,22 @@ def test_a_refused_event_is_retried_then_quarantined_and_the_rest_is_applied(
     assert [row[2] for row in messages(refusing)] == ["good", "bad"]
 
 
+def test_a_quarantined_record_is_resolved_when_its_message_arrives_well(
+    refusing: Database,
+) -> None:
+    """By another delivery; an item that names no contact likewise."""
+    nobody = {"message": {"mid": "m3", "text": "whose?"}}
+    inbox.receive(refusing, [body(text(2, "m2", "bad"), nobody)])
+    drain_batch(refusing)
+    for _ in range(ATTEMPTS - 1):
+        retry_now(refusing)
+    assert [one.kind for one in list_quarantined(refusing)] == ["event", "item"]
+    stop_refusing(refusing)
+    inbox.receive(refusing, [body(text(2, "m2", "bad"), text(3, "m3", "whose?"))])
+    drain_batch(refusing)
+    assert list(list_quarantined(refusing)) == []
+
+
 def test_replaying_the_delivery_resolves_its_quarantined_records(refusing: Database) -> None:
     [first] = inbox.receive(refusing, [body(text(2, "m2", "bad"))])
     drain_batch(refusing)

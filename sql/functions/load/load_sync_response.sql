@@ -182,6 +182,11 @@ begin
             'identity', left(r #>> '{record,events,0,message_id}', 200),
             'record', r -> 'record')), '[]')
         from jsonb_array_elements(v_refused) as r);
+    -- First: a record that is quarantined now is unresolved, whatever else arrived.
+    perform resolve_arrived(
+        v_session.page_id, p_conversations,
+        array(select t ->> 'thread_id' from jsonb_array_elements(p_response -> 'threads') as t
+              union all select jsonb_array_elements_text(p_response -> 'threads_seen')));
     if v_quarantined <> '[]' then
         perform quarantine(v_session.page_id, v_quarantined);
     end if;

@@ -10,9 +10,13 @@ language sql
 set search_path from current
 as $$
     insert into quarantined_records as q
-        (page_id, source, kind, identity, thread_id, reason, record)
+        (page_id, source, kind, identity, thread_id, reason, record, message_key)
     select distinct on (n.source, n.identity, n.reason)
-           p_page_id, n.source, n.kind, n.identity, n.thread_id, n.reason, n.record
+           p_page_id, n.source, n.kind, n.identity, n.thread_id, n.reason, n.record,
+           message_key(left(case n.kind
+               when 'message' then n.identity
+               when 'event' then n.record #>> '{events,0,message_id}'
+               when 'item' then n.record #>> '{item,message,mid}' end, 1000))
     from (
         select r.source, coalesce(r.kind, 'message') as kind, r.thread_id, r.reason,
                coalesce(r.record, 'null') as record,
@@ -24,6 +28,6 @@ as $$
     ) n
     on conflict (page_id, source, identity, reason) do update
         set record = excluded.record, kind = excluded.kind, thread_id = excluded.thread_id,
-            last_seen_at = now(), seen_count = q.seen_count + 1,
+            message_key = excluded.message_key, last_seen_at = now(), seen_count = q.seen_count + 1,
             resolved_at = case when q.discarded_by is not null then q.resolved_at end
 $$;

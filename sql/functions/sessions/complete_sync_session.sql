@@ -38,6 +38,9 @@ begin
       and g.opened_at < v_session.started_at
       and (v_session.cutoff is null or v_session.cutoff <= g.until_time);
 
+    if v_session.mode = 'full' and v_session.truncated is null then
+        delete from accepted_deletions where page_id = v_session.page_id;
+    end if;
     if v_session.mode = 'incremental' then
         -- While a full walk is open only that walk knows that older history is complete. It takes
         -- over the watermark of this session, which counts once the full walk completes.

@@ -4,8 +4,8 @@
 --
 -- Returns none if the walk proves nothing: its list was truncated, contained records that identify
 -- no thread, or was empty. With p_final returns none either if more than a twentieth of all threads
--- (and more than three) are missing: so many do not disappear in a week. The session's warning then
--- gives the reason. MPL01 if the lease is lost.
+-- (and more than three) are missing: so many do not disappear in a week, unless a person says so (see
+-- accept_deletions). The session's warning then gives the reason. MPL01 if the lease is lost.
 create or replace function :own.list_missing_threads(
     p_session uuid, p_fence bigint, p_final boolean
 ) returns table (thread_id text, probe_thread_id text)
@@ -45,10 +45,16 @@ begin
         when v_session.unidentified_records > 1 then format(
             '%s records of the list have no thread id',
             to_char(v_session.unidentified_records, 'FM999,999,999,999'))
-        when p_final and cardinality(v_missing) > greatest(3, v_known / 20) then format(
-            '%s of %s threads are missing from the list at once',
+        when p_final and cardinality(v_missing) > greatest(3, v_known / 20)
+            and not exists (
+                select from accepted_deletions a
+                where a.page_id = v_session.page_id and a.accepted_at > now() - interval '7 days')
+        then format(
+            '%s of %s threads are missing from the list at once. If they were deleted at Meta, run'
+            ' `messenger-pipeline sync %s --accept-deletions`: each is asked for by its id, and'
+            ' marked deleted if Meta no longer has it',
             to_char(cardinality(v_missing), 'FM999,999,999,999'),
-            to_char(v_known, 'FM999,999,999,999'))
+            to_char(v_known, 'FM999,999,999,999'), v_session.page_id)
     end;
     if v_reason is not null then
         perform warn_sync_session(

@@ -35,6 +35,7 @@ begin
         select * into v_loaded from load_conversations(
             v_page.page_id, v_page.conversations, null, array['22', '23', '54', 'P0']);
         perform cover_messages(v_page.page_id, v_page.conversations);
+        perform resolve_arrived(v_page.page_id, v_page.conversations);
         events_created := events_created + v_loaded.events_created;
         inserted := inserted + v_loaded.inserted;
         updated := updated + v_loaded.updated;
