@@ -51,6 +51,7 @@ def serve(host: str, port: int, drain: bool) -> None:
     from messenger_pipeline.web.app import Control, create_app
     from messenger_pipeline.web.drain_process import DrainProcess
     from messenger_pipeline.web.drain_state import DrainState
+    from messenger_pipeline.web.server import Server
 
     with (
         _listening(host, port) as listener,
@@ -64,7 +65,14 @@ def serve(host: str, port: int, drain: bool) -> None:
         )
         commit = GroupCommit(url, settings.database_schema, process.notify)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
-        control = Control(database, _secret(settings.listen_url) or url, _secret(settings.api_key))
+        control = Control(
+            database,
+            _secret(settings.listen_url) or url,
+            _secret(settings.api_key),
+            tuple(settings.allowed_origins),
+            settings.sync_wait_seconds,
+            settings.sync_waiters,
+        )
         app = create_app(commit, secrets, verify_token, process.running, control)
         logs.configure("receiver")
         click.echo(f"Receiving at http://{host}:{port}/api/webhook. Ctrl-C ends it.")
@@ -77,7 +85,7 @@ def serve(host: str, port: int, drain: bool) -> None:
         gc.collect()
         gc.freeze()
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config, app).run(sockets=[listener])
         except KeyboardInterrupt:
             click.echo("Ended. Every delivery that was answered is stored.")
 

@@ -1,10 +1,12 @@
 """Log-in to the status page: the API key once, then a session cookie."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from messenger_pipeline.web.auth import COOKIE, KEY_NOT_SET, SESSION_SECONDS
+from messenger_pipeline.web.auth import COOKIE, KEY_NOT_SET, SESSION_SECONDS, Authenticator
 from messenger_pipeline.web.dependencies import AuthDependency
 from messenger_pipeline.web.errors import error_response, error_responses
 
@@ -33,21 +35,24 @@ def log_in(given: Login, request: Request, auth: AuthDependency) -> Response:
         return error_response(401, "The API key is wrong." if auth.has_key else KEY_NOT_SET)
     response = Response(status_code=204)
     response.set_cookie(
-        COOKIE,
-        auth.new_cookie(),
-        max_age=SESSION_SECONDS,
-        secure=_is_https(request),
-        httponly=True,
-        samesite="strict",
+        COOKIE, auth.new_cookie(), max_age=SESSION_SECONDS, **_attributes(request, auth)
     )
     return response
 
 
 @login_routes.post("/logout", status_code=204, summary="Delete the status page's session cookie")
-def log_out() -> Response:
+def log_out(request: Request, auth: AuthDependency) -> Response:
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, **_attributes(request, auth))
     return response
+
+
+def _attributes(request: Request, auth: Authenticator) -> dict[str, Any]:
+    """The cookie's. A page at another site gets it only with SameSite=None, which browsers take
+    only over https; the guard then checks where a request comes from."""
+    https = _is_https(request)
+    same_site = "none" if auth.allowed_origins and https else "strict"
+    return {"secure": https, "httponly": True, "samesite": same_site}
 
 
 def _is_https(request: Request) -> bool:
