@@ -66,6 +66,7 @@ class App:
     def __init__(self, webhook: Webhook, api: FastAPI, auth: Authenticator) -> None:
         self._webhook = webhook
         self._api = api
+        self.waits: Waits = api.state.waits
         self._guarded: ASGIApp = Guard(api, auth)
         if auth.allowed_origins:
             # Outside the guard: a preflight has no key, and the page may read why it is refused.
@@ -80,10 +81,6 @@ class App:
             await self._webhook(scope, receive, send)
         else:
             await self._guarded(scope, receive, send)
-
-    def end_waits(self) -> None:
-        """Answer the requests that wait for a sync, since the server is ending."""
-        self._api.state.waits.end()
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI description of all routes; FastAPI generates it once."""

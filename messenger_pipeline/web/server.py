@@ -15,5 +15,5 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.end_waits()
+        self._app.waits.end()
         await super().shutdown(sockets)

@@ -31,12 +31,16 @@ class SessionGone(Exception):
 
 
 class Waits:
-    """The places of requests that wait, `limit` of them, and what they wait for."""
+    """The places of requests that wait, `limit` of them, and what they wait for.
+
+    `waiting`: how many places are taken.
+    """
 
     def __init__(self, feed: SessionFeed, limit: int, default_seconds: int) -> None:
         self._feed = feed
         self._default_seconds = default_seconds
-        self._free = limit
+        self._limit = limit
+        self.waiting = 0
         self._ending = asyncio.Event()
 
     def seconds(self, preferences: Preferences) -> int:
@@ -47,13 +51,13 @@ class Waits:
 
     def take_place(self) -> bool:
         """Take a place, to be given back; False if all are taken, or the server is ending."""
-        if self._free <= 0 or self._ending.is_set():
+        if self.waiting >= self._limit or self._ending.is_set():
             return False
-        self._free -= 1
+        self.waiting += 1
         return True
 
     def give_back_place(self) -> None:
-        self._free += 1
+        self.waiting -= 1
 
     def end(self) -> None:
         """End all waits at once, as if their time were over: the server is ending."""

@@ -20,6 +20,7 @@ from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web.app import WEBHOOK, Control, create_app
 from messenger_pipeline.web.server import Server
+from messenger_pipeline.web.waits import Waits
 from tests.db.test_load import query
 
 OLD, NEW = "the old app secret", "the new app secret"
@@ -47,6 +48,7 @@ class Receiver:
 
     url: str
     commit: CountingCommit
+    waits: Waits
     commits: list[int] = field(default_factory=list)
     """The number of deliveries of each commit."""
 
@@ -87,7 +89,7 @@ def _serve(database: Database, url: str, control: Control) -> Iterator[Receiver]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield Receiver(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, commits)
+        yield Receiver(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, app.waits, commits)
     finally:
         server.should_exit = True
         thread.join()
