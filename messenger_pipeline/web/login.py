@@ -1,7 +1,5 @@
 """Log-in to the status page: the API key once, then a session cookie."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
@@ -33,26 +31,33 @@ class Login(BaseModel):
 def log_in(given: Login, request: Request, auth: AuthDependency) -> Response:
     if not auth.is_key(given.key.encode("utf-8", "replace")):
         return error_response(401, "The API key is wrong." if auth.has_key else KEY_NOT_SET)
-    response = Response(status_code=204)
-    response.set_cookie(
-        COOKIE, auth.new_cookie(), max_age=SESSION_SECONDS, **_attributes(request, auth)
-    )
-    return response
+    return _with_cookie(request, auth, auth.new_cookie(), SESSION_SECONDS)
 
 
 @login_routes.post("/logout", status_code=204, summary="Delete the status page's session cookie")
 def log_out(request: Request, auth: AuthDependency) -> Response:
+    return _with_cookie(request, auth, "", 0)
+
+
+def _with_cookie(request: Request, auth: Authenticator, value: str, seconds: int) -> Response:
     response = Response(status_code=204)
-    response.delete_cookie(COOKIE, **_attributes(request, auth))
-    return response
-
-
-def _attributes(request: Request, auth: Authenticator) -> dict[str, Any]:
-    """The cookie's. A page at another site gets it only with SameSite=None, which browsers take
-    only over https; the guard then checks where a request comes from."""
     https = _is_https(request)
-    same_site = "none" if auth.allowed_origins and https else "strict"
-    return {"secure": https, "httponly": True, "samesite": same_site}
+    # A page of another site gets the cookie only if it is set so, and only over https. The guard
+    # checks where its requests come from.
+    elsewhere = https and bool(auth.allowed_origins)
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=seconds,
+        secure=https,
+        httponly=True,
+        samesite="none" if elsewhere else "strict",
+    )
+    if elsewhere:
+        # For browsers that keep no cookies of other sites: it is kept for the site that logged in.
+        # Python's cookies know the attribute from 3.14 on.
+        response.headers["set-cookie"] += "; Partitioned"
+    return response
 
 
 def _is_https(request: Request) -> bool:

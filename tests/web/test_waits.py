@@ -1,6 +1,7 @@
 """Requests that wait for their sync: what they are answered, and what they cost."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from messenger_pipeline.db import pages
+from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.sessions import open_session
@@ -344,28 +347,37 @@ def posted_stream(control: Receiver, database: Database) -> Iterator[Any]:
 def test_an_outage_of_the_database_does_not_lose_the_answer(
     control: Receiver, database: Database, url: str
 ) -> None:
-    """All its connections are cut again and again, so that no query succeeds."""
-    with posted(control, PAGE) as one:
-        name = url.partition("?")[0].rpartition("/")[2]
-        ended = threading.Event()
-
-        def cut() -> None:
-            with database.transaction() as connection:
-                while not ended.wait(0.01):
-                    connection.execute(
-                        "select pg_terminate_backend(pid) from pg_stat_activity"
-                        " where datname = %s and pid <> pg_backend_pid()",
-                        [name],
-                    )
-
-        with ThreadPoolExecutor() as pool:
-            cutting = pool.submit(cut)
-            ended.wait(3)
-            assert not one.done()
-            ended.set()
-            cutting.result()
-        end(database)
+    """All connections are cut again and again, and the session ends while nothing listens."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with posted(control, PAGE) as one, database.transaction() as connection:
+        cut = 0
+        while cut < 20:
+            [(found,)] = connection.execute(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where datname = %s and pid <> pg_backend_pid()",
+                [name],
+            ).fetchall()
+            cut += found
+        assert not one.done()
+        connection.execute(
+            "update sync_state set outcome = 'completed', ended_at = now(), total_synced = 7,"
+            " changes = changes + 1"
+        )
     assert (one.result().status_code, one.result().json()["synced"]) == (200, 7)
+
+
+def test_a_wait_without_the_database_ends_in_time(server: str, template: str) -> None:
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"create database waits_{os.getpid()} template {template}")
+        url = database_url(server, f"waits_{os.getpid()}")
+        with Database(url) as database:
+            register(database, "10")
+        with serve_receiver(url) as control:
+            with posted(control, PAGE, prefer="wait=2") as one:
+                admin.execute(f"drop database waits_{os.getpid()} with (force)")
+            body = one.result().json()
+    assert (body["success"], body["hasMore"]) == (True, True)
+    assert body["resumeSession"] == body["sync_session_id"]
 
 
 # -- What they cost -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,11 +13,13 @@ from urllib.parse import urlsplit
 import requests
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.sync_requests import claim_requests
+from messenger_pipeline.engine import Engine
 from tests.db.test_load import query
+from tests.walking import walk
 from tests.web.conftest import KEY, Receiver
 
 SYNC = "/api/conversations/sync"
-WAIT = {"Prefer": "wait=270"}
 
 
 def post(
@@ -87,3 +90,25 @@ async def raw_post(
 
 def body_of(raw: bytes) -> Any:
     return json.loads(raw.partition(b"\r\n\r\n")[2])
+
+
+@contextmanager
+def syncing(engine: Engine) -> Iterator[None]:
+    """Runs each requested sync, as Dagster's sensor does."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(0.05):
+            for one in claim_requests(engine.database, []):
+                walk(
+                    engine, one.page_id, session=one.sync_session_id,
+                    max_conversations=one.max_conversations,
+                )  # fmt: skip
+
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(run)
+        try:
+            yield
+        finally:
+            ended.set()
+        running.result()
