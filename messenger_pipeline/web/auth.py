@@ -83,10 +83,9 @@ class Authenticator:
             return 401, _KEY_IS.format("missing")
         if headers.get("origin") in self.allowed_origins or is_same_origin(headers):
             return None
-        # The cookie of a page at another origin comes from every site (SameSite=None).
-        if changes or headers.get("sec-fetch-site") == "cross-site":
-            return 403, _CROSS_SITE
-        return None
+        # If there are allowed origins, browsers send the cookie for every site (SameSite=None).
+        foreign = bool(self.allowed_origins) and headers.get("sec-fetch-site") == "cross-site"
+        return (403, _CROSS_SITE) if changes or foreign else None
 
     def _count_wrong_key(self) -> None:
         self._wrong_keys += 1
