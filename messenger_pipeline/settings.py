@@ -34,6 +34,9 @@ _ENV_FILE = ".env"
 _ENCODING = "utf-8-sig"  # Windows' editors put a byte order mark at the beginning of a file
 _OF_TESTS = ("MESSENGER_TEST_", "MESSENGER_CRASH_", "MESSENGER_BACKFILL_", "MESSENGER_PAYLOADS")
 """Variables of this project's own tests and benchmarks."""
+MAX_WAIT_SECONDS = 900
+"""How long a request waits for its sync at most: a caller that is gone without a word must not keep
+its place for long."""
 _log = logging.getLogger(__name__)
 _reported: set[str] = set()
 
@@ -52,6 +55,19 @@ def _http_url(value: str) -> str:
 def _secret_http_url(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"https?://\S+", value.get_secret_value()):
         raise ValueError("give a URL such as https://hooks.slack.com/services/…")
+    return value
+
+
+def _origin(value: str) -> str:
+    """An origin as browsers send it: lower case, and no port that the scheme implies."""
+    if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?", value):
+        raise ValueError(
+            "give exact origins such as https://app.example.com, in lower case, without a path"
+        )
+    if value.endswith((":80", ":443")) and value.startswith(
+        ("http://", "https://")[value.endswith(":443")]
+    ):
+        raise ValueError("leave out the port that is the scheme's own: browsers do not send it")
     return value
 
 
@@ -103,6 +119,13 @@ class Settings(_Home):
     app_secret: Annotated[list[SecretStr], NoDecode] = []
     verify_token: SecretStr | None = None
     api_key: SecretStr | None = None
+    allowed_origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], NoDecode] = []
+    sync_wait_seconds: int = Field(
+        0, ge=0, le=MAX_WAIT_SECONDS, description=f"give seconds from 0 to {MAX_WAIT_SECONDS}"
+    )
+    sync_waiters: int = Field(
+        1000, ge=0, le=100_000, description="give a number of requests such as 1000"
+    )
     alert_url: Annotated[SecretStr, AfterValidator(_secret_http_url)] | None = None
     webhook_retention_days: float = Field(
         7.0, gt=0, le=3650, description="give a number of days such as 7"
@@ -115,7 +138,9 @@ class Settings(_Home):
         None, validation_alias=AliasChoices("DAGSTER_HOME", "dagster_home")
     )
 
-    _split = field_validator("app_secret", "token_key", mode="before")(_comma_separated)
+    _split = field_validator("app_secret", "token_key", "allowed_origins", mode="before")(
+        _comma_separated
+    )
 
     @model_validator(mode="before")
     @classmethod

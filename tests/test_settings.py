@@ -41,6 +41,17 @@ def test_the_defaults_are_the_embedded_database_and_metas_api() -> None:
         ("MESSENGER_DATABASE_URL", "postgresql://u@h/d?schema=shop", "MESSENGER_DATABASE_SCHEMA"),
         ("DAGSTER_PG_URL", "postgresql://u@h/d?nonsense", "parameter nonsense is not one"),
         ("MESSENGER_LISTEN_URL", "postgres://u@h/d?charset=utf8", "parameter charset is not"),
+        ("MESSENGER_ALLOWED_ORIGINS", "*", "give exact origins such as https://"),
+        ("MESSENGER_ALLOWED_ORIGINS", "https://a.example/", "without a path"),
+        ("MESSENGER_ALLOWED_ORIGINS", "https://a.example, a.example", "exact origins"),
+        ("MESSENGER_ALLOWED_ORIGINS", "https://*.a.example", "exact origins"),
+        ("MESSENGER_ALLOWED_ORIGINS", "https://A.example", "in lower case"),
+        ("MESSENGER_ALLOWED_ORIGINS", "null", "exact origins"),
+        ("MESSENGER_ALLOWED_ORIGINS", "https://a.example:443", "leave out the port"),
+        ("MESSENGER_ALLOWED_ORIGINS", "http://a.example:80", "leave out the port"),
+        ("MESSENGER_SYNC_WAIT_SECONDS", "901", "give seconds from 0 to 900"),
+        ("MESSENGER_SYNC_WAIT_SECONDS", "-1", "greater than or equal to 0"),
+        ("MESSENGER_SYNC_WAITERS", "many", "give a number of requests"),
         ("DAGSTER_PG_URL", "sqlite:///hunter2", "give a URL such as postgresql://"),
     ],
 )
@@ -70,6 +81,16 @@ def test_token_keys_and_app_secrets_are_comma_separated_lists(
     assert [key.get_secret_value() for key in settings.token_key] == keys
     assert [secret.get_secret_value() for secret in settings.app_secret] == ["new", "old"]
     assert "new" not in repr(settings.app_secret)
+
+
+def test_origins_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "https://a.example, http://localhost:3000,http://[::1]:8044,https://b.example:80,"
+    monkeypatch.setenv("MESSENGER_ALLOWED_ORIGINS", given)
+    assert load_settings().allowed_origins == [
+        "https://a.example", "http://localhost:3000", "http://[::1]:8044", "https://b.example:80"
+    ]  # fmt: skip
+    monkeypatch.delenv("MESSENGER_ALLOWED_ORIGINS")
+    assert load_settings().allowed_origins == []
 
 
 @pytest.mark.parametrize(

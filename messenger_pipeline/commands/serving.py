@@ -1,6 +1,7 @@
 """serve: the webhook receiver, the control API and the status page."""
 
 import gc
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 5  # for requests in progress at the end: Meta waits no longer
 _WAIT_SECONDS = 5.0  # for a database connection of the control API
 _CONTROL_CONNECTIONS = 4
+_OTHER_FILES = 1000  # beside the requests that wait: deliveries, the status page, the database
 
 
 @click.command()
@@ -51,6 +53,7 @@ def serve(host: str, port: int, drain: bool) -> None:
     from messenger_pipeline.web.app import Control, create_app
     from messenger_pipeline.web.drain_process import DrainProcess
     from messenger_pipeline.web.drain_state import DrainState
+    from messenger_pipeline.web.server import Server
 
     with (
         _listening(host, port) as listener,
@@ -64,8 +67,16 @@ def serve(host: str, port: int, drain: bool) -> None:
         )
         commit = GroupCommit(url, settings.database_schema, process.notify)
         secrets = [secret.get_secret_value() for secret in settings.app_secret]
-        control = Control(database, _secret(settings.listen_url) or url, _secret(settings.api_key))
+        control = Control(
+            database,
+            _secret(settings.listen_url) or url,
+            _secret(settings.api_key),
+            tuple(settings.allowed_origins),
+            settings.sync_wait_seconds,
+            settings.sync_waiters,
+        )
         app = create_app(commit, secrets, verify_token, process.running, control)
+        _allow_open_files(control.waiters)
         logs.configure("receiver")
         click.echo(f"Receiving at http://{host}:{port}/api/webhook. Ctrl-C ends it.")
         _print_control(control, f"http://{host}:{port}/")
@@ -77,9 +88,26 @@ def serve(host: str, port: int, drain: bool) -> None:
         gc.collect()
         gc.freeze()
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config, app).run(sockets=[listener])
         except KeyboardInterrupt:
             click.echo("Ended. Every delivery that was answered is stored.")
+
+
+def _allow_open_files(waiters: int) -> None:
+    """Let the process have as many connections as requests may wait, as far as the system allows.
+    Many systems start processes with a limit of 1,024 files that they may raise themselves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = waiters + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        click.echo(
+            f"The system lets this process open {allowed:,} files, and {waiters:,} requests may"
+            f" wait: raise the limit to {wanted:,} (ulimit -n, LimitNOFILE), or lower"
+            " MESSENGER_SYNC_WAITERS."
+        )
 
 
 def _ignore(_reason: str) -> None:

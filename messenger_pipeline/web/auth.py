@@ -21,8 +21,8 @@ KEY_NOT_SET = (
 )
 _KEY_IS = "The API key is {}: send it as X-API-Key, or as Authorization: Bearer, or log in at /."
 _CROSS_SITE = (
-    "Only the status page itself may change things with its cookie; other clients must send the"
-    " API key as X-API-Key."
+    "Only the status page and pages of MESSENGER_ALLOWED_ORIGINS may do this with the session"
+    " cookie; other clients must send the API key as X-API-Key."
 )
 _LOG_INTERVAL = 60.0  # seconds between two log lines about wrong keys
 
@@ -31,9 +31,11 @@ class Authenticator:
     """Checks the API key and the session cookie.
 
     The API key signs the cookies, so a new key ends every session. Without a key nothing is valid.
+    `allowed_origins`: other origins whose pages may send the cookie.
     """
 
-    def __init__(self, api_key: str | None) -> None:
+    def __init__(self, api_key: str | None, allowed_origins: tuple[str, ...] = ()) -> None:
+        self.allowed_origins = allowed_origins
         self._key = _digest(api_key.encode()) if api_key else None
         self._signer = TimestampSigner(
             api_key or "",
@@ -66,8 +68,11 @@ class Authenticator:
             return False
         return self._key is not None
 
-    def refuse(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Status and text of the error for a request to a control route; None if it may pass."""
+    def refuse(self, *, changes: bool, headers: Headers) -> tuple[int, str] | None:
+        """Status and text of the error for a request to a control route; None if it may pass.
+
+        `changes`: the request may change something, whatever its method.
+        """
         if self._key is None:
             return 401, KEY_NOT_SET
         key = _get_key(headers)
@@ -76,9 +81,11 @@ class Authenticator:
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         if cookie is None or not self.is_cookie(cookie):
             return 401, _KEY_IS.format("missing")
-        if method not in ("GET", "HEAD") and not is_same_origin(headers):
-            return 403, _CROSS_SITE
-        return None
+        if headers.get("origin") in self.allowed_origins or is_same_origin(headers):
+            return None
+        # If there are allowed origins, browsers send the cookie for every site (SameSite=None).
+        foreign = bool(self.allowed_origins) and headers.get("sec-fetch-site") == "cross-site"
+        return (403, _CROSS_SITE) if changes or foreign else None
 
     def _count_wrong_key(self) -> None:
         self._wrong_keys += 1
@@ -96,7 +103,8 @@ def is_same_origin(headers: Headers) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    origin = urlsplit(headers.get("origin", ""))
+    # Over http browsers do not send it; and no origin either with a GET to their own.
+    origin = urlsplit(headers.get("origin", headers.get("referer", "")))
     return bool(origin.netloc) and origin.netloc == headers.get("host")
 
 

@@ -1,64 +1,101 @@
 """Request a sync, and its status: the routes of the application that this replaces."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
-from fastapi.encoders import jsonable_encoder
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from messenger_pipeline.db.overview import list_last_sessions
-from messenger_pipeline.db.pages import PageRecord, get_page, unknown_page_error
+from messenger_pipeline.db.pages import get_page
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.db.progress import list_progress
-from messenger_pipeline.db.sync_requests import RequestOutcome, request_sync
-from messenger_pipeline.errors import UnknownPage
-from messenger_pipeline.progress import StatusAnswer, describe, status_answer
+from messenger_pipeline.db.progress import SessionProgress, list_progress
+from messenger_pipeline.progress import StatusAnswer, status_answer
+from messenger_pipeline.web.answers import (
+    Answering,
+    answer_optimized,
+    answer_plain,
+    is_over,
+    is_over_after_run,
+)
 from messenger_pipeline.web.control_models import (
     ID_PATTERN,
     Accepted,
     InProgress,
-    Links,
     SyncRequest,
+    Waited,
+    WaitedOptimized,
 )
-from messenger_pipeline.web.dependencies import DatabaseDependency
-from messenger_pipeline.web.errors import error_responses
+from messenger_pipeline.web.dependencies import DatabaseDependency, WaitsDependency
+from messenger_pipeline.web.errors import error_response, error_responses
+from messenger_pipeline.web.preferences import PREFER, Preferences, read_preferences
+from messenger_pipeline.web.requesting import (
+    SYNC,
+    SyncInProgress,
+    accepted,
+    request_page_sync,
+)
+from messenger_pipeline.web.waits import ClientGone, SessionGone, Waits
 
-SYNC = "/api/conversations/sync"
 _LISTED = 10  # sessions of a page
+_CLIENT_GONE = 499  # nginx's; nobody receives it
 
 control_routes = APIRouter(tags=["control"])
 
 
-@control_routes.post(
-    SYNC,
-    status_code=202,
-    summary="Request a sync of a page",
-    response_model=Accepted,
-    responses={
-        409: {"model": InProgress, "description": "A run walks the page, or is requested."},
+def describe_requests(waited: Any) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route that requests a sync; `waited`: the model of those after a wait."""
+    return {
+        200: {"model": waited, "description": "After a wait: the sync completed, or goes on."},
+        202: {"model": Accepted, "description": "The sync is requested."},
+        409: {
+            "model": InProgress | waited,
+            "description": "A run walks the page, or is requested; after a wait: a newer full sync"
+            " took this one's place.",
+        },
+        502: {"model": waited, "description": "After a wait: the sync failed."},
         **error_responses(
             _400="The body cannot be read.",
             _404="There is no such page, or it has no such session.",
             _413="The body is too large.",
             _422="The body is invalid, the session has ended, or the page's owner must act first.",
         ),
-    },
+    }
+
+
+_PLAIN: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": None,
+    "responses": describe_requests(Waited),
+    "openapi_extra": PREFER,
+}
+_OPTIMIZED = _PLAIN | {"responses": describe_requests(WaitedOptimized)}
+
+
+@control_routes.post(SYNC, summary="Request a sync of a page", **_PLAIN)
+async def create_sync(
+    sync: SyncRequest, request: Request, database: DatabaseDependency, waits: WaitsDependency
+) -> Response:
+    return await _create(sync, request, database, waits, answer_plain)
+
+
+@control_routes.post(SYNC + "-fixed", summary="The same, under its other name", **_PLAIN)
+async def create_sync_fixed(
+    sync: SyncRequest, request: Request, database: DatabaseDependency, waits: WaitsDependency
+) -> Response:
+    return await _create(sync, request, database, waits, answer_plain)
+
+
+@control_routes.post(
+    SYNC + "-optimized", summary="The same; after a wait it answers with statistics", **_OPTIMIZED
 )
-def create_sync(request: SyncRequest, database: DatabaseDependency) -> Response:
-    page = _find_page(database, request)
-    _require_token(page)
-    outcome = request_sync(
-        database,
-        page.facebook_page_id,
-        mode=request.mode,
-        session=request.resume_session,
-        max_conversations=request.max_conversations,
-        requested_by="control API",
-    )
-    return _response(database, page.facebook_page_id, outcome)
+async def create_sync_optimized(
+    sync: SyncRequest, request: Request, database: DatabaseDependency, waits: WaitsDependency
+) -> Response:
+    return await _create(sync, request, database, waits, answer_optimized)
 
 
 @control_routes.get(
@@ -88,71 +125,38 @@ def get_sync(sync_session_id: UUID, database: DatabaseDependency) -> StatusAnswe
     return status_answer(rows[sync_session_id], datetime.now(UTC))
 
 
-def _find_page(database: Database, request: SyncRequest) -> PageRecord:
-    """The requested page.
-
-    Old clients send both ids. Theirs of the registry may be from another registry; then
-    Facebook's counts.
-    """
-    page_id = request.page_id or request.facebook_page_id
+async def _create(
+    sync: SyncRequest, request: Request, database: Database, waits: Waits, answering: Answering
+) -> Response:
+    preferences = read_preferences(request.headers)
+    seconds = waits.seconds(preferences)
     try:
-        page = get_page(database, page_id)
-    except UnknownPage:
-        if request.facebook_page_id in ("", page_id):
-            raise
-        page = get_page(database, request.facebook_page_id)
-    if page.status == "removed":
-        raise unknown_page_error(page_id)
-    if request.facebook_page_id not in ("", page.facebook_page_id, str(page.id)):
-        raise HTTPException(
-            422, "pageId and facebookPageId name two different pages; send one of them."
+        row = await run_in_threadpool(request_page_sync, database, sync, waits=seconds > 0)
+    except SyncInProgress as conflict:
+        return conflict.response()
+    if seconds and is_over(row):
+        return _answer(row, answering, preferences, seconds)
+    if not seconds or not waits.take_place():
+        return accepted(
+            row, {"Preference-Applied": "respond-async"} if preferences.respond_async else None
         )
-    return page
+    try:
+        over = is_over_after_run if sync.max_conversations else is_over
+        row = await waits.wait(row, seconds, over, request)
+    except ClientGone:
+        return Response(status_code=_CLIENT_GONE)
+    except SessionGone:
+        return error_response(404, f"The sync session {row.sync_session_id} was deleted.")
+    finally:
+        waits.give_back_place()
+    if preferences.respond_async and not over(row):
+        return accepted(row, {"Preference-Applied": "respond-async"})
+    return _answer(row, answering, preferences, seconds)
 
 
-def _require_token(page: PageRecord) -> None:
-    remedy = f"run `messenger-pipeline pages add {page.facebook_page_id}` with a new token"
-    if page.status == "needs_reauthorization":
-        why = f" ({page.status_reason})" if page.status_reason else ""
-        raise HTTPException(422, f"The page must be authorized again by its owner{why}: {remedy}.")
-    if page.token_encrypted is None:
-        raise HTTPException(422, f"The page has no access token: {remedy}.")
-
-
-def _response(database: Database, page_id: str, outcome: RequestOutcome) -> Response:
-    session = outcome.sync_session_id
-    links = Links(self=f"{SYNC}/{session}", events=f"{SYNC}/{session}/events") if session else None
-    if outcome.outcome == "in_progress":
-        body = InProgress(error=_in_progress(outcome), sync_session_id=session, links=links)
-        return JSONResponse(body.model_dump(mode="json"), 409)
-    if outcome.outcome == "unknown_session":
-        raise HTTPException(404, f"Page {page_id} has no sync session {session}.")
-    if outcome.outcome == "session_ended":
-        raise HTTPException(
-            422, f"Sync session {session} has ended; omit resumeSession to start a new one."
-        )
-    assert session is not None
-    assert links is not None
-    return _accepted(database, page_id, session, links)
-
-
-def _accepted(database: Database, page_id: str, session: UUID, links: Links) -> Response:
-    row, now = list_progress(database, [session])[session], datetime.now(UTC)
-    accepted = Accepted(
-        sync_session_id=session,
-        page_id=page_id,
-        state=row.state,
-        links=links,
-        message=describe(row, now),
-    )
-    body = jsonable_encoder(status_answer(row, now))
-    body |= accepted.model_dump(mode="json", by_alias=True)
-    return JSONResponse(body, 202, {"Location": links.self})
-
-
-def _in_progress(outcome: RequestOutcome) -> str:
-    # Clients of the replaced application compare the beginning of this text.
-    error = "Sync already in progress for this page. "
-    if outcome.locked_by and outcome.locked_at:
-        return f"{error}Run {outcome.locked_by} started at {outcome.locked_at:%H:%M:%S %Z}."
-    return f"{error}It was requested before, and a run starts within moments."
+def _answer(
+    row: SessionProgress, answering: Answering, preferences: Preferences, seconds: int
+) -> Response:
+    answer = answering(row, datetime.now(UTC))
+    applied = {} if preferences.wait is None else {"Preference-Applied": f"wait={seconds}"}
+    return JSONResponse(answer.body, answer.status, {**answer.headers, **applied})

@@ -101,3 +101,47 @@ class InProgress(ErrorBody):
 
     sync_session_id: UUID | None
     links: Links | None
+
+
+class Waited(BaseModel):
+    """The sync after a wait, with the names of the replaced application. `hasMore`: it goes on, and
+    `resumeSession` names it. All fields of its status follow; `error` is a sentence if it failed.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    success: bool
+    synced: int
+    inserted: int
+    updated: int
+    total: int
+    eventsCreated: int
+    syncMode: str
+    message: str
+    hasMore: bool
+    resumeSession: UUID | None
+
+
+class Stats(BaseModel):
+    """The figures of a sync. `batches`: calls to Meta."""
+
+    fetched: int
+    inserted: int
+    updated: int
+    events: int
+    batches: int
+    duration: str
+    speed: str
+    errors: list[str]
+
+
+class WaitedOptimized(BaseModel):
+    """The sync after a wait, as /sync-optimized of the replaced application describes it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    success: bool
+    stats: Stats
+    message: str
+    hasMore: bool
+    resumeSession: UUID | None

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web.auth import Authenticator
 from messenger_pipeline.web.session_feed import SessionFeed
+from messenger_pipeline.web.waits import Waits
 
 # Asynchronous, because FastAPI would run them in a thread otherwise.
 
@@ -26,6 +27,12 @@ async def _feed(request: Request) -> SessionFeed:
     return feed
 
 
+async def _waits(request: Request) -> Waits:
+    waits: Waits = request.app.state.waits
+    return waits
+
+
 DatabaseDependency = Annotated[Database, Depends(_database)]
 AuthDependency = Annotated[Authenticator, Depends(_auth)]
 FeedDependency = Annotated[SessionFeed, Depends(_feed)]
+WaitsDependency = Annotated[Waits, Depends(_waits)]

@@ -26,7 +26,7 @@ LastEventId = Annotated[
     str | None,
     Header(alias="Last-Event-ID", description="Id of the last event seen; it is not repeated."),
 ]
-_STREAM: dict[int | str, dict[str, Any]] = {
+STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events without a name. The data of each is a status: first the current"
         " one, then one for each change. Their ids are SESSION:CHANGE.",
@@ -48,10 +48,10 @@ class EventStream(EventSourceResponse):
     "/api/conversations/events",
     summary="Follow all open syncs",
     response_class=EventSourceResponse,
-    responses={**_STREAM, **error_responses(_422="A header is invalid.")},
+    responses={**STREAM, **error_responses(_422="A header is invalid.")},
 )
 async def follow_all(feed: FeedDependency, last_event_id: LastEventId = None) -> Response:
-    return _stream(feed.follow(None, parse_event_id(last_event_id)))
+    return stream_response(feed.follow(None, parse_event_id(last_event_id)))
 
 
 @event_routes.get(
@@ -59,7 +59,7 @@ async def follow_all(feed: FeedDependency, last_event_id: LastEventId = None) ->
     summary="Follow a sync until it has ended",
     response_class=EventSourceResponse,
     responses={
-        **_STREAM,
+        **STREAM,
         204: {"description": "It has ended, and you have seen its last event: do not reconnect."},
         **error_responses(_404="There is no such session.", _422="That is not a session's id."),
     },
@@ -73,7 +73,7 @@ async def follow_session(
     seen = parse_event_id(last_event_id)
     if session.outcome is not None and seen == (sync_session_id, session.changes):
         return Response(status_code=204)
-    return _stream(feed.follow(session, seen))
+    return stream_response(feed.follow(session, seen))
 
 
 def parse_event_id(last_event_id: str | None) -> EventId | None:
@@ -85,17 +85,22 @@ def parse_event_id(last_event_id: str | None) -> EventId | None:
         return None
 
 
-def _stream(events: AsyncGenerator[bytes, None]) -> Response:
+def stream_response(
+    events: AsyncGenerator[bytes, None], stream: type[EventStream] = EventStream, **options: Any
+) -> EventStream:
+    """A stream of encoded events. `options` are those of EventSourceResponse."""
+
     async def body() -> AsyncIterator[bytes]:
         yield _RETRY
         async with aclosing(events):
             async for event in events:
                 yield event
 
-    return EventStream(
+    return stream(
         body(),
         ping=_PING_SECONDS,
         ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
         send_timeout=_SEND_TIMEOUT,
         sep="\n",
+        **options,
     )

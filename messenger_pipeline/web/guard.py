@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from messenger_pipeline.web.auth import Authenticator
 from messenger_pipeline.web.errors import MAX_BODY_BYTES, TOO_LARGE, error_response
+from messenger_pipeline.web.streams import SYNC_STREAM
 
 
 class Guard:
@@ -33,7 +34,9 @@ class Guard:
         """Status and text of the error; None for a request that may pass."""
         headers = Headers(scope=scope)
         if is_control(scope["path"]):
-            refusal = self._auth.refuse(scope["method"], headers)
+            # An EventSource can send nothing but a GET, and this one requests a sync.
+            changes = scope["method"] not in ("GET", "HEAD") or scope["path"] == SYNC_STREAM
+            refusal = self._auth.refuse(changes=changes, headers=headers)
             if refusal is not None:
                 return refusal
         length = headers.get("content-length", "")

@@ -14,7 +14,7 @@ from messenger_pipeline.db.notifications import listen
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import ANNOUNCEMENTS, SessionProgress, list_progress
 from messenger_pipeline.errors import DatabaseUnavailable, reason_of
-from messenger_pipeline.web.snapshots import EventId, Snapshots
+from messenger_pipeline.web.snapshots import EventId, Snapshot, Snapshots
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +63,22 @@ class SessionFeed:
         self, session: SessionProgress | None, seen: EventId | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The events of a session, or, for None, of all open ones: see Snapshots.follow."""
+        async with aclosing(self.watch(session, seen)) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot.event
+
+    async def watch(
+        self, session: SessionProgress | None, seen: EventId | None = None
+    ) -> AsyncGenerator[Snapshot, None]:
+        """The snapshots of a session, or, for None, of all open ones: see Snapshots.follow."""
         session_id = session.sync_session_id if session else None
         subscribers = self._snapshots.subscribers
         subscribers[session_id] += 1
         try:
             self._start(session)
-            async with aclosing(self._snapshots.follow(session_id, seen)) as events:
-                async for event in events:
-                    yield event
+            async with aclosing(self._snapshots.follow(session_id, seen)) as snapshots:
+                async for snapshot in snapshots:
+                    yield snapshot
         finally:
             subscribers[session_id] -= 1
             if not subscribers[session_id]:
@@ -82,7 +90,8 @@ class SessionFeed:
             self._read_all = True
         else:
             self._pending.add(session.sync_session_id)  # it may have changed since it was read
-            if self._snapshots.get(session.sync_session_id) is None:
+            known = self._snapshots.get(session.sync_session_id)
+            if known is None or known.row.changes < session.changes:
                 self._snapshots.publish([session])
         self._wake.set()
         if self._task is None or self._task.done():
@@ -138,7 +147,8 @@ class SessionFeed:
         self._read_all = False
         try:
             rows = await self._read_changed(pending, read_all)
-            self._snapshots.publish(rows.values())
+            self._snapshots.publish(row for row in rows.values() if row is not None)
+            self._snapshots.remove(session for session, row in rows.items() if row is None)
             self._snapshots.discard_unwatched()
         except Exception as error:  # noqa: BLE001 - it is read again
             _log.warning("cannot read the progress of syncs, retrying: %s", reason_of(error))
@@ -151,31 +161,32 @@ class SessionFeed:
 
     async def _read_changed(
         self, pending: set[UUID], read_all: bool
-    ) -> dict[UUID, SessionProgress]:
-        rows: dict[UUID, SessionProgress] = {}
+    ) -> dict[UUID, SessionProgress | None]:
+        rows: dict[UUID, SessionProgress | None] = {}
         wanted = set(pending)
         if read_all:
             subscribers = self._snapshots.subscribers
             wanted |= {session for session, count in subscribers.items() if session and count > 0}
             if subscribers[None] > 0:
-                rows = await self._read_open()
+                rows |= await self._read_open()
                 # A session that was open and is not in the list any more has ended.
                 wanted |= self._snapshots.open_sessions()
         if missing := wanted - rows.keys():
             rows |= await self._read_each([*missing])
         return rows
 
-    async def _read_each(self, sessions: list[UUID]) -> dict[UUID, SessionProgress]:
-        """The sessions that can be read."""
+    async def _read_each(self, sessions: list[UUID]) -> dict[UUID, SessionProgress | None]:
+        """The sessions that can be read; None for those that do not exist."""
         try:
-            return await self._read(sessions)
+            found = await self._read(sessions)
+            return {session: found.get(session) for session in sessions}
         except DatabaseUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - it is read again
             if len(sessions) == 1:
                 _log.warning("cannot read the sync %s: %s", sessions[0], reason_of(error))
                 return {}
-        rows: dict[UUID, SessionProgress] = {}
+        rows: dict[UUID, SessionProgress | None] = {}
         for session in sessions:
             rows |= await self._read_each([session])
         return rows

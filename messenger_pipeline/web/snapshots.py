@@ -81,8 +81,8 @@ class Snapshots:
         changed = False
         for row in rows:
             known = self._newest.get(row.sync_session_id)
-            if known is not None and known.row == row:
-                continue
+            if known is not None and (known.row == row or known.row.changes > row.changes):
+                continue  # a read that began earlier may end later
             try:
                 self._newest[row.sync_session_id] = self._take(row)
             except Exception:  # noqa: BLE001 - the other sessions can be shown
@@ -90,6 +90,12 @@ class Snapshots:
                 continue
             changed = True
         if changed:
+            self._wake()
+
+    def remove(self, sessions: Iterable[UUID]) -> None:
+        """Forget sessions that do not exist any more, and end what their subscribers follow."""
+        removed = [self._newest.pop(session, None) for session in sessions]
+        if any(removed):
             self._wake()
 
     def discard_unwatched(self) -> None:
@@ -104,10 +110,11 @@ class Snapshots:
 
     async def follow(
         self, session: UUID | None, seen: EventId | None
-    ) -> AsyncGenerator[bytes, None]:
-        """The events of a session until it has ended, or, for None, of all sessions without end.
+    ) -> AsyncGenerator[Snapshot, None]:
+        """A session's snapshots until it has ended, or, for None, all sessions' without end.
 
-        The first is the current state, unless that is the event that was `seen` last.
+        The first is the current state, unless that is the event that was `seen` last. They end
+        early if the session does not exist any more.
         """
         position = 0
         while True:
@@ -115,9 +122,11 @@ class Snapshots:
             for snapshot in self._newer(session, position):
                 position = snapshot.serial
                 if snapshot.event_id != seen:
-                    yield snapshot.event
+                    yield snapshot
                 if session is not None and snapshot.has_ended:
                     return
+            if session is not None and position and session not in self._newest:
+                return
             await changed.wait()
             if self._closed:
                 return  # the client reconnects

@@ -13,7 +13,7 @@ from tests.web.conftest import KEY, Receiver
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Browser:
 def open_browser(receiver: Receiver) -> Iterator[Browser]:
     """Asserts at the end that there were no errors, and no requests to another host."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
         page.set_default_timeout(15_000)
         found = Browser(page, receiver.url)

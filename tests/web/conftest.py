@@ -19,6 +19,8 @@ from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.web.app import WEBHOOK, Control, create_app
+from messenger_pipeline.web.server import Server
+from messenger_pipeline.web.waits import Waits
 from tests.db.test_load import query
 
 OLD, NEW = "the old app secret", "the new app secret"
@@ -46,6 +48,7 @@ class Receiver:
 
     url: str
     commit: CountingCommit
+    waits: Waits
     commits: list[int] = field(default_factory=list)
     """The number of deliveries of each commit."""
 
@@ -67,26 +70,26 @@ class Receiver:
 
 
 @contextmanager
-def serve_receiver(url: str, api_key: str | None = KEY) -> Iterator[Receiver]:
-    """A receiver that stores deliveries in the database of this URL, and applies none."""
+def serve_receiver(url: str, api_key: str | None = KEY, **options: Any) -> Iterator[Receiver]:
+    """A receiver that stores deliveries in the database of this URL, and applies none. `options`
+    are those of Control."""
     with Database(url, timeout=2) as database:
-        yield from _serve(database, url, api_key)
+        yield from _serve(database, url, Control(database, url, api_key, **options))
 
 
-def _serve(database: Database, url: str, api_key: str | None) -> Iterator[Receiver]:
+def _serve(database: Database, url: str, control: Control) -> Iterator[Receiver]:
     commits: list[int] = []
     commit = CountingCommit(url, "public", commits.append)
-    control = Control(database, url, api_key)
     app = create_app(commit, [OLD, NEW], TOKEN, nullcontext, control)
     listening = socket.create_server(("127.0.0.1", 0), backlog=500)
     config = uvicorn.Config(
         app, log_level="error", http="httptools", lifespan="on", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+    server = Server(config, app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        yield Receiver(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, commits)
+        yield Receiver(f"http://127.0.0.1:{listening.getsockname()[1]}", commit, app.waits, commits)
     finally:
         server.should_exit = True
         thread.join()

@@ -1,16 +1,19 @@
 """`serve` as a process: its output about the control API, and how open streams end."""
 
+import resource
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
 from messenger_pipeline.db.pages import register_page
 from messenger_pipeline.db.pool import Database
+from tests.db.test_load import query
 from tests.test_cli import environment
 from tests.webhook.test_commands import serving
 
@@ -51,6 +54,48 @@ def test_open_streams_end_within_seconds_of_sigterm(
     assert max(took) < 3
     assert "Every delivery that was answered is stored" in output
     for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
+        assert word not in output
+
+
+def test_requests_that_wait_are_answered_within_seconds_of_sigterm(
+    environment: dict[str, str], serving: Callable[..., Any], database: Database
+) -> None:
+    """Hundreds of them, in a process that may open fewer files than that at its start."""
+    many = 300
+    environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
+    environment["MESSENGER_SYNC_WAIT_SECONDS"] = "270"
+    for number in range(many):
+        page = str(1000 + number)
+        register_page(database, page, name=None, user_id=None, platform=None, token_encrypted="x")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (250, before[1]))
+    try:
+        process, url = serving("--no-drain")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    def ask(number: int) -> requests.Response:
+        body = {"pageId": str(1000 + number)}
+        return requests.post(f"{url}/api/conversations/sync", json=body, headers=KEY, timeout=120)
+
+    requested = "select count(*) from sync_requests"
+    with ThreadPoolExecutor(many) as pool:
+        asking = [pool.submit(ask, number) for number in range(many)]
+        while query(database, requested) != [(many,)]:
+            time.sleep(0.05)
+            assert process.poll() is None
+        threads = psutil.Process(process.pid).num_threads()
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+        answers = [one.result() for one in asking]
+    assert {one.status_code for one in answers} <= {200, 202}, output
+    assert sum(one.status_code == 200 for one in answers) > many * 0.9
+    for one in answers:
+        assert one.json()["hasMore"]
+        assert one.json()["resumeSession"] == one.json()["sync_session_id"]
+    assert threads < 70
+    assert process.returncode == 0, output
+    for word in ("Traceback", "ERROR", KEY["X-API-Key"], "lets this process open"):
         assert word not in output
 
 

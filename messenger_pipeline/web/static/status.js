@@ -170,7 +170,7 @@ function showSessions(pageId) {
 async function requestSync(page, mode) {
   showOutcome(page.pageId, "Requesting…");
   try {
-    const { body } = await request("/api/conversations/sync", { method: "POST", body: JSON.stringify({ pageId: page.pageId, mode }) });
+    const { body } = await request("/api/conversations/sync", { method: "POST", headers: { Prefer: "respond-async" }, body: JSON.stringify({ pageId: page.pageId, mode }) });
     showOutcome(page.pageId, `Accepted. ${body.message}.`);
   } catch (error) {
     showOutcome(page.pageId, error.message);
