@@ -24,6 +24,7 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault, new_key
+from tests.server_folder import OPTIONS, server_folder
 
 # Examples share machines with databases: what is slow is no failure.
 hypothesis_settings.register_profile(
@@ -51,20 +52,13 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """A PostgreSQL server: MESSENGER_TEST_DATABASE_URL, else an embedded one in a folder whose
-    path is short enough for a socket."""
+    """A PostgreSQL server: MESSENGER_TEST_DATABASE_URL, else an embedded one."""
     given = os.environ.get("MESSENGER_TEST_DATABASE_URL")
     if given:
         yield given
         return
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="mp") as folder:
-        Path(folder).chmod(0o755)
-        # A test's data need not survive the machine.
-        options = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
-        with embedded_server(Path(folder), options) as url:
-            yield url
+    with server_folder() as folder, embedded_server(folder, OPTIONS) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

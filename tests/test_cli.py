@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from messenger_pipeline.db.embedded import database_url
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.vault import new_key
+from tests.command_server import run_command
 from tests.conftest import Simulated
 from tests.db.test_load import conversation, event, query, upsert
 from tests.db.test_migrate import REVISIONS
@@ -40,16 +40,10 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
     def run(
         *arguments: str, input: str = "", **settings: str
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "messenger_pipeline.cli", *arguments],
+        return run_command(
+            *arguments, environment={**os.environ, **environment, **settings}, folder=tmp_path,
             input=input,
-            env={**os.environ, **environment, **settings},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        )  # fmt: skip
 
     return run
 

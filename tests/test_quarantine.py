@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from messenger_pipeline.rows import ConversationRow, EventRow
 from messenger_pipeline.webhook.deliveries import parse_delivery
 from messenger_pipeline.webhook.drain import drain_batch
 from messenger_pipeline.webhook.outcome import Outcome
+from tests.command_server import run_command
 from tests.conftest import Simulated
 from tests.walking import Connect, Simulate, rows, stored, truth, walk
 from tests.webhook.bodies import CONTACT, NOON, PAGE, body, item, text
@@ -282,11 +282,8 @@ def test_the_commands_list_and_replay(
     walk(connect(small), small.page.id)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "messenger_pipeline.cli", "quarantine", *arguments],
-            env={"PATH": "/usr/bin:/bin", "MESSENGER_DATABASE_URL": url},
-            cwd=tmp_path, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        environment = {"PATH": "/usr/bin:/bin", "MESSENGER_DATABASE_URL": url}
+        return run_command("quarantine", *arguments, environment=environment, folder=tmp_path)
 
     listed = run("list")
     assert listed.returncode == 0, listed.stderr
@@ -405,11 +402,8 @@ def test_the_command_discards_and_keeps_who_and_why(
     database: Database, url: str, tmp_path: Path
 ) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "messenger_pipeline.cli", "quarantine", *arguments],
-            env={**os.environ, "MESSENGER_DATABASE_URL": url},
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        environment = {**os.environ, "MESSENGER_DATABASE_URL": url}
+        return run_command("quarantine", *arguments, environment=environment, folder=tmp_path)
 
     for number in range(4):
         quarantined(database, page="10" if number < 3 else "11", identity=str(number))

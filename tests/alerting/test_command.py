@@ -2,21 +2,19 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from messenger_pipeline.alerting.watch import watch
 from messenger_pipeline.db.pool import Database
 from tests.alerting.evaluation import expire_tokens, renew_tokens
+from tests.command_server import run_command
 
 
 def run(url: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "messenger_pipeline.cli", "alerts", *arguments],
-        env={**os.environ, "MESSENGER_DATABASE_URL": url},
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    environment = {**os.environ, "MESSENGER_DATABASE_URL": url}
+    done = run_command("alerts", *arguments, environment=environment, folder=Path())
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

