@@ -16,14 +16,14 @@ _KINDS = {
     "sequences": ("sequence", "pg_class"),
     "functions": ("function", "pg_proc"),
     "tables": ("table", "pg_class"),
-    "columns": ("column", None),
+    "columns": ("column", "pg_class"),
     "constraints": ("constraint", "pg_constraint"),
     "indexes": ("index", "pg_class"),
     "views": ("view", "pg_class"),
     "triggers": ("trigger", "pg_trigger"),
     "rules": ("rule", None),
     "policies": ("policy", "pg_policy"),
-    "statistics": ("statistics", None),
+    "statistics": ("statistics", "pg_statistic_ext"),
     "grants": ("grant", None),
     "default_privileges": ("default privilege", None),
 }
@@ -100,8 +100,8 @@ class CatalogReader:
         for file, (kind, catalog) in _KINDS.items():
             for schema, relation, name, oid, found in self._rows(file, schemas=[self._schema, own]):
                 entry = _entry(names, kind, schema, relation, name, found)
-                whole = Entry(entry.key, entry.facts, (catalog, oid) if catalog else None)
-                entries[entry.key] = whole
+                place = (catalog, oid, found.get("_position", 0)) if catalog else None
+                entries[entry.key] = Entry(entry.key, entry.facts, place)
         revision = self._rows("revision") if server.revision_readable else []
         return Catalog(
             server,
@@ -124,8 +124,10 @@ class CatalogReader:
 
     def _needs(self) -> dict[Oid, frozenset[Oid]]:
         needs: dict[Oid, set[Oid]] = {}
-        for of_class, oid, on_class, on in self._rows("dependencies"):
-            needs.setdefault((of_class, oid), set()).add((on_class, on))
+        for of_class, oid, part, on_class, on, on_part in self._rows("dependencies"):
+            for place in {0, part}:
+                found = needs.setdefault((of_class, oid, place), set())
+                found |= {(on_class, on, 0), (on_class, on, on_part)}
         return {one: frozenset(others) for one, others in needs.items()}
 
     def _rows(self, file: str, **parameters: Any) -> list[Any]:

@@ -22,8 +22,8 @@ class Key(NamedTuple):
         return Key("table", self.schema, None, self.relation or self.name)
 
 
-Oid = tuple[str, int]
-"""An object as the catalog refers to it: the catalog's table and the oid."""
+Oid = tuple[str, int, int]
+"""An object as the catalog refers to it: the catalog's table, the oid, the column's number or 0."""
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,9 @@ def _new_index(one: Difference, there: Entry, context: Context) -> Step:
         statement = f"alter index {_name(former)} rename to {quoted(key.name)};"
         return Step(key, f"rename {described(former)} to {key.name}", (statement,))
     if one.within:
-        return Step(key, title, (f"{there['definition']};",))
+        # Of a partitioned table, with the parts.
+        text = re.sub(r" ON ONLY (?=\S+ USING )", " ON ", there["definition"])
+        return Step(key, title, (f"{text};",))
     if context.table(key)["form"] == "partitioned table":
         return refused(one, title, _PARTITIONED, build)
     reason = None

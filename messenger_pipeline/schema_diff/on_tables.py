@@ -116,7 +116,14 @@ def _changed_table(one: Difference, fact: str, mine: Entry, theirs: Entry) -> St
 
 def column(one: Difference, context: Context) -> Iterator[Step]:
     key, mine, theirs = one.key, one.here, one.there
-    if one.within or _comes_with_parent(one, context):
+    if one.within:
+        return
+    parents = _with_parent(one, context)
+    if parents:
+        for parent in parents:
+            if any(step.reason for step in column(parent, context)):
+                reason = f"it comes from {described(parent.key)}"
+                yield refused(one, described(key), reason)
         return
     name = f"{named(key)}"
     if theirs is None:
@@ -131,18 +138,19 @@ def column(one: Difference, context: Context) -> Iterator[Step]:
             yield from _changed_column(one, fact, mine, theirs, context)
 
 
-def _comes_with_parent(one: Difference, context: Context) -> bool:
-    """Whether a parent table has the same difference, so that its step corrects this column."""
+def _with_parent(one: Difference, context: Context) -> list[Difference]:
+    """The same difference of a parent table: the step for that corrects this column, too."""
     if not one.entry["_inherited"]:
-        return False
+        return []
     side = context.there if one.there else context.here
     parents = side.entries[one.key.table]["parents"]
-    return any(
-        other.facts == one.facts and other.change == one.change
+    return [
+        other
         for key, other in context.differences.items()
         if key.kind == "column" and key.name == one.key.name
         and {named(key), f"{key.schema}.{key.relation}"} & {*parents}
-    )  # fmt: skip
+        and other.facts == one.facts and other.change == one.change
+    ]  # fmt: skip
 
 
 def _new_column(one: Difference, there: Entry, context: Context) -> Iterator[Step]:

@@ -1,6 +1,7 @@
 """Writes the steps that bring this database to the other: what is safe as statements, the rest as
 comments with the reason."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from messenger_pipeline.schema_diff import (
@@ -56,7 +57,7 @@ def plan(
     of `checks_of`, None where it failed."""
     context = _context(differences, here, there, counts)
     steps = [step for one in context.differences.values() for step in _steps(one, context)]
-    return _ordered(steps, context)
+    return _ordered(_possible(steps, context), context)
 
 
 def _context(
@@ -88,14 +89,51 @@ def _outdated(key: Key, context: Context) -> str | None:
     )
 
 
+def _possible(steps: list[Step], context: Context) -> list[Step]:
+    """Refuse what is built on an object that is missing here, and that no step makes."""
+    while True:
+        made = {step.key for step in steps if step.reason is None}
+        absent = {
+            key: one
+            for key, one in context.differences.items()
+            if one.here is None and key not in made and one.within not in made
+        }
+        oids = {one.entry.oid: key for key, one in absent.items() if one.entry.oid}
+        after = [_unless_impossible(step, absent, oids, context) for step in steps]
+        if after == steps:
+            return steps
+        steps = after
+
+
+def _unless_impossible(
+    step: Step, absent: Mapping[Key, Difference], oids: Mapping[Oid, Key], context: Context
+) -> Step:
+    if step.reason is not None:
+        return step
+    one = context.differences[step.key]
+    needed = {oids[oid] for oid in _needs(step, context) if oid in oids} - {step.key}
+    if one.within and one.within in absent:
+        needed.add(one.within)
+    if not needed:
+        return step
+    names = ", ".join(described(key) for key in sorted(needed))
+    return dataclasses.replace(step, reason=f"it needs what is not made here: {names}")
+
+
+def _needs(step: Step, context: Context) -> frozenset[Oid]:
+    """What must be there before a step: for a table, what its columns need, too."""
+    entry = context.there.entries.get(step.key)
+    return context.there.needs.get(entry.oid, frozenset()) if entry and entry.oid else frozenset()
+
+
 def _ordered(steps: list[Step], context: Context) -> list[Step]:
     """What others need first; otherwise by kind and name."""
     ranked = sorted(steps, key=lambda step: (step.late, _RANK[step.key.kind], step.key))
     makers: dict[Oid, list[Step]] = {}
     for step in ranked:
-        oid = _oid(step, context)
-        if oid:
-            makers.setdefault(oid, []).append(step)
+        entry = context.there.entries.get(step.key)
+        if entry and entry.oid and not step.late:
+            makers.setdefault(entry.oid, []).append(step)
     done: dict[int, None] = {}
     by_number = {id(step): step for step in ranked}
 
@@ -103,22 +141,14 @@ def _ordered(steps: list[Step], context: Context) -> list[Step]:
         if id(step) in done:
             return
         done[id(step)] = None
-        oid = _oid(step, context)
-        place = list(done)
-        for needed in sorted(context.there.needs.get(oid, ()) if oid else ()):
+        before = len(done)
+        for needed in sorted(_needs(step, context)):
             for maker in makers.get(needed, ()):
                 visit(maker)
-        if len(done) > len(place):  # after what it needs
+        if len(done) > before:  # after what it needs
             del done[id(step)]
             done[id(step)] = None
 
     for step in ranked:
         visit(step)
     return [by_number[number] for number in done]
-
-
-def _oid(step: Step, context: Context) -> Oid | None:
-    """The object that a step makes or changes: of a column its table."""
-    key = step.key.table if step.key.kind == "column" else step.key
-    entry = context.there.entries.get(key)
-    return entry.oid if entry else None

@@ -42,13 +42,17 @@ class Context:
         return key not in self.here.entries
 
     def table(self, key: Key) -> Entry:
-        """The table that an object belongs to."""
-        return self.here.entries.get(key.table) or self.there.entries[key.table]
+        """The table or materialized view that an object belongs to."""
+        view = key.table._replace(kind="view")
+        for side in (self.here.entries, self.there.entries):
+            found = side.get(key.table) or side.get(view)
+            if found:
+                return found
+        raise KeyError(key)
 
     def unreadable(self, key: Key) -> str | None:
         """Why the rows of a table cannot be counted, if they cannot."""
-        table = self.here.entries.get(key.table)
-        if table is None or table["_readable"]:
+        if self.table(key)["_readable"]:
             return None
         return (
             f"role {self.here.server.role} may not see all rows of {key.table.name}, so that it"
@@ -62,7 +66,7 @@ class Context:
 
         `rows` says of them what they do, for example "are null".
         """
-        if query is None or self.is_new(key.table):
+        if query is None or self.table(key).key not in self.here.entries:
             return None
         hidden = self.unreadable(key)
         if hidden or more:

@@ -1,5 +1,5 @@
 -- Columns of tables. Their order is no difference: a dropped column leaves a hole in it.
-select n.nspname, c.relname, a.attname, null::oid, jsonb_build_object(
+select n.nspname, c.relname, a.attname, a.attrelid, jsonb_build_object(
     'type', format_type(a.atttypid, a.atttypmod),
     -- PostgreSQL 18 has a constraint for each, and one may not be validated yet.
     'nullability', case when not a.attnotnull then 'nullable' when k.conname is null then 'not null'

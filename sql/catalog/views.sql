@@ -8,6 +8,7 @@ select n.nspname, null::text, c.relname, c.oid, jsonb_build_object(
                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
     'options', (select coalesce(jsonb_agg(o order by o), '[]') from unnest(c.reloptions) o),
     'comment', obj_description(c.oid, 'pg_class'),
+    '_readable', has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'),
     '_owner', pg_get_userbyid(c.relowner))
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
