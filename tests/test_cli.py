@@ -85,7 +85,7 @@ def test_a_page_is_added_synced_continued_and_removed(
     assert (again["mode"], again["inserted"], again["updated"], again["events"]) == (
         "incremental", 0, 0, 0,
     )  # fmt: skip
-    ended(run("db", "verify"), 0, "ok conversations_have_events")
+    ended(run("db", "verify"), 0, "✓ conversations_have_events")
     with Database(environment["MESSENGER_DATABASE_URL"]) as database:
         [(token,)] = query(database, "select token_encrypted from page_tokens")
         assert page.token not in token
@@ -217,7 +217,7 @@ def test_the_schema_is_shown_upgraded_and_printed(run: Run, empty_url: str) -> N
     ended(run("pages", "list", **mine), 1, "Run `messenger-pipeline db upgrade`")
     ended(run("db", "upgrade", **mine), 0, f"applied {', '.join(REVISIONS)}")
     ended(run("db", "upgrade", **mine), 0, "nothing to apply")
-    ended(run("db", "verify", **mine), 0, "ok schema_is_whole")
+    ended(run("db", "verify", **mine), 0, "✓ schema_is_whole")
     ended(run("db", "downgrade", input="n\n", **mine), 1, "Nothing was changed")
     ended(
         run("db", "downgrade", "--yes", **mine), 0, f"Downgraded: {', '.join(reversed(REVISIONS))}."
@@ -234,7 +234,7 @@ def test_a_failed_check_is_reported_after_an_upgrade_and_does_not_undo_it(
     mine = {"MESSENGER_DATABASE_URL": url}
     ended(
         run("db", "upgrade", **mine), 1, f"Schema at {REVISIONS[-1]}: nothing to apply",
-        "FAILED message_counts_are_true: 1 conversation", "ok schema_is_whole",
+        "✗ message_counts_are_true", "1 conversation has a count", "✓ schema_is_whole",
         "1 of 4 checks failed",
     )  # fmt: skip
     ended(run("db", "status", **mine), 0, f"Schema at {REVISIONS[-1]}")

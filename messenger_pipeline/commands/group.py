@@ -4,12 +4,12 @@ import click
 
 from messenger_pipeline.commands import (
     alerts,
+    environments,
     gaps,
     processes,
     psql,
     quarantine,
     registry,
-    schema,
     serving,
     syncing,
     webhook,
@@ -26,7 +26,7 @@ def cli() -> None:
 
 
 for command in (
-    schema.db,
+    environments.db,
     registry.pages_group,
     syncing.sync,
     registry.status,

@@ -4,7 +4,7 @@ import click
 
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry, require_consent
-from messenger_pipeline.db import migrate
+from messenger_pipeline.db import checks, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.settings import load_settings
@@ -69,9 +69,18 @@ def db_downgrade(to: str, yes: bool) -> None:
 
 @db.command("verify")
 def db_verify() -> None:
-    """Check the stored rows. Exits with 1 if a check fails."""
+    """Check the schema and the stored rows. Exits with 1 if a check fails.
+
+    Each check has a line: ✓ or ✗, and how many rows or objects it found.
+    """
     with open_registry() as database:
-        _report(migrate.verify(database))
+        found = migrate.verify(database)
+        guides = checks.check_guides(database)
+    failed = [one for one in guides if one.violations]
+    for one in guides:
+        passed = None if one.violations is None else not one.violations
+        _line(passed, one.name, one.shown, one.says)
+    _report(found, failed=len(failed), checked=len(guides))
 
 
 @db.command("status")
@@ -88,9 +97,16 @@ def db_status() -> None:
         click.echo(f"Pending: {', '.join(status.pending)}. Run `messenger-pipeline db upgrade`.")
 
 
-def _report(found: dict[str, str | None]) -> None:
-    """Print what each check found. Raises PipelineError if one failed."""
+def _report(found: dict[str, str | None], *, failed: int = 0, checked: int = 0) -> None:
+    """Print what each check found. Raises PipelineError if one failed, or one of `checked` others
+    of which `failed` did."""
     for name, fault in found.items():
-        click.echo(f"{'FAILED' if fault else 'ok':6} {name}{': ' + fault if fault else ''}")
-    if any(found.values()):
-        raise PipelineError(f"{sum(map(bool, found.values()))} of {len(found)} checks failed.")
+        _line(fault is None, name, "" if fault else "0 violations", fault or "")
+    failed += sum(map(bool, found.values()))
+    if failed:
+        raise PipelineError(f"{failed} of {len(found) + checked} checks failed.")
+
+
+def _line(passed: bool | None, name: str, shown: str, says: str) -> None:
+    mark = "?" if passed is None else "✓" if passed else "✗"
+    click.echo(f"{mark} {name:26} {shown:>17}  {says}".rstrip())

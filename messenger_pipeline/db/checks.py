@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.errors import DatabaseError, DatabaseUnavailable
 
 
 @dataclass(frozen=True)
@@ -152,3 +153,28 @@ def delete_ended_sessions(database: Database, keep: timedelta) -> int:
     while found := database.value("delete_ended_sessions", keep=keep):
         deleted += int(found)
     return deleted
+
+
+@dataclass(frozen=True)
+class GuideCheck:
+    """A check of the replaced application's guides. `violations` is None where the role may not
+    see the rows; `shown` is what was counted, such as `2 of 2`."""
+
+    name: str
+    violations: int | None
+    shown: str
+    says: str
+
+
+def check_guides(database: Database) -> list[GuideCheck]:
+    """Return the checks of objects, of rows, and of chats where there are any. A group that fails,
+    as where a table is missing, is one check with the error."""
+    found: list[GuideCheck] = []
+    for function in ("check_guide_objects", "check_guide_rows", "check_chats"):
+        try:
+            found += database.call(function, GuideCheck)
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError as error:
+            found.append(GuideCheck(function, 1, "failed", str(error)))
+    return found

@@ -23,7 +23,13 @@ from alembic.util import CommandError
 
 from messenger_pipeline.db.pool import Database, own_schema, translated
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
-from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
+from messenger_pipeline.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    SchemaError,
+    UsageError,
+    VerificationError,
+)
 
 _VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
 _LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
@@ -122,8 +128,17 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
 
 
 def verify(database: Database) -> dict[str, str | None]:
-    """Run each check of sql/verify. Returns by name what it found, or None."""
-    return {path.stem: run_check(database, path.stem) for path in verifications()}
+    """Run each check of sql/verify. Returns by name what it found, or None. One that cannot be run,
+    as where a table is missing, has found its error."""
+    found: dict[str, str | None] = {}
+    for path in verifications():
+        try:
+            found[path.stem] = run_check(database, path.stem)
+        except DatabaseUnavailable:
+            raise
+        except DatabaseError as error:
+            found[path.stem] = str(error)
+    return found
 
 
 def run_check(database: Database, name: str) -> str | None:

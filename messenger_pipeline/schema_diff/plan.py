@@ -1,0 +1,154 @@
+"""Writes the steps that bring this database to the other: what is safe as statements, the rest as
+comments with the reason."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from messenger_pipeline.schema_diff import (
+    on_constraints,
+    on_grants,
+    on_routines,
+    on_tables,
+    on_views,
+)
+from messenger_pipeline.schema_diff.compare import is_owned
+from messenger_pipeline.schema_diff.model import Catalog, Difference, Key, Oid
+from messenger_pipeline.schema_diff.step import Context, Step, described
+
+Writer = Callable[[Difference, Context], Iterable[Step]]
+
+_WRITERS: dict[str, Writer] = {
+    "extension": on_routines.extension,
+    "schema": on_routines.schema,
+    "type": on_routines.data_type,
+    "sequence": on_routines.sequence,
+    "function": on_routines.function,
+    "table": on_tables.table,
+    "column": on_tables.column,
+    "constraint": on_constraints.constraint,
+    "index": on_constraints.index,
+    "view": on_views.view,
+    "trigger": on_views.trigger,
+    "rule": on_views.rule,
+    "policy": on_views.policy,
+    "statistics": on_views.statistics,
+    "grant": on_grants.grant,
+    "default privilege": on_grants.default_privilege,
+}
+_RANK = {kind: rank for rank, kind in enumerate(_WRITERS)}
+
+
+def checks_of(differences: Iterable[Difference], here: Catalog, there: Catalog) -> list[str]:
+    """Return the queries on this database whose numbers `plan` needs. Each counts rows that a rule
+    of the other database would refuse."""
+    context = _context(differences, here, there, {})
+    for one in context.differences.values():
+        list(_steps(one, context))
+    return context.asked
+
+
+def plan(
+    differences: Iterable[Difference],
+    here: Catalog,
+    there: Catalog,
+    counts: Mapping[str, int | None],
+) -> list[Step]:
+    """Return the steps in an order in which they can be run. `counts` has the number of each query
+    of `checks_of`, None where it failed."""
+    context = _context(differences, here, there, counts)
+    steps = [step for one in context.differences.values() for step in _steps(one, context)]
+    return _ordered(_possible(steps, context), context)
+
+
+def _context(
+    differences: Iterable[Difference],
+    here: Catalog,
+    there: Catalog,
+    counts: Mapping[str, int | None],
+) -> Context:
+    return Context(here, there, {one.key: one for one in differences}, counts)
+
+
+def _steps(one: Difference, context: Context) -> Iterator[Step]:
+    outdated = _outdated(one.key, context)
+    if outdated:
+        yield Step(one.key, described(one.key), (), outdated)
+        return
+    yield from _WRITERS[one.key.kind](one, context)
+
+
+def _outdated(key: Key, context: Context) -> str | None:
+    """Why an upgrade, and not this plan, changes an object of ours."""
+    mine, theirs = context.here.revision, context.there.revision
+    ours = key.kind == "schema" and key.schema == context.here.server.own
+    if mine == theirs or not (ours or is_owned(key, context.here, context.there)):
+        return None
+    return (
+        f"made by messenger-pipeline, whose schema is at {mine or 'no revision'} here and at"
+        f" {theirs or 'no revision'} there: run `messenger-pipeline db upgrade` on the older one"
+    )
+
+
+def _possible(steps: list[Step], context: Context) -> list[Step]:
+    """Refuse what is built on an object that is missing here, and that no step makes."""
+    while True:
+        made = {step.key for step in steps if step.reason is None}
+        absent = {
+            key: one
+            for key, one in context.differences.items()
+            if one.here is None and key not in made and one.within not in made
+        }
+        oids = {one.entry.oid: key for key, one in absent.items() if one.entry.oid}
+        after = [_unless_impossible(step, absent, oids, context) for step in steps]
+        if after == steps:
+            return steps
+        steps = after
+
+
+def _unless_impossible(
+    step: Step, absent: Mapping[Key, Difference], oids: Mapping[Oid, Key], context: Context
+) -> Step:
+    if step.reason is not None:
+        return step
+    one = context.differences[step.key]
+    needed = {oids[oid] for oid in _needs(step, context) if oid in oids} - {step.key}
+    if one.within and one.within in absent:
+        needed.add(one.within)
+    if not needed:
+        return step
+    names = ", ".join(described(key) for key in sorted(needed))
+    return dataclasses.replace(step, reason=f"it needs what is not made here: {names}")
+
+
+def _needs(step: Step, context: Context) -> frozenset[Oid]:
+    """What must be there before a step: for a table, what its columns need, too."""
+    entry = context.there.entries.get(step.key)
+    return context.there.needs.get(entry.oid, frozenset()) if entry and entry.oid else frozenset()
+
+
+def _ordered(steps: list[Step], context: Context) -> list[Step]:
+    """What others need first; otherwise by kind and name."""
+    ranked = sorted(steps, key=lambda step: (step.late, _RANK[step.key.kind], step.key))
+    makers: dict[Oid, list[Step]] = {}
+    for step in ranked:
+        entry = context.there.entries.get(step.key)
+        if entry and entry.oid and not step.late:
+            makers.setdefault(entry.oid, []).append(step)
+    done: dict[int, None] = {}
+    by_number = {id(step): step for step in ranked}
+
+    def visit(step: Step) -> None:
+        if id(step) in done:
+            return
+        done[id(step)] = None
+        before = len(done)
+        for needed in sorted(_needs(step, context)):
+            for maker in makers.get(needed, ()):
+                visit(maker)
+        if len(done) > before:  # after what it needs
+            del done[id(step)]
+            done[id(step)] = None
+
+    for step in ranked:
+        visit(step)
+    return [by_number[number] for number in done]

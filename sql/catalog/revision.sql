@@ -1,0 +1,2 @@
+-- The revision of our schema.
+select version_num from :own.messenger_schema_version

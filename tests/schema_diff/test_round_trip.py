@@ -1,0 +1,138 @@
+"""The SQL of a plan removes each difference that the plan does not list as a comment."""
+
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from messenger_pipeline import schema_diff
+from messenger_pipeline.db.catalog import CatalogReader
+from messenger_pipeline.db.embedded import BUNDLED_PSQL, database_url
+from messenger_pipeline.schema_diff.step import Step
+from tests.conftest import STRATEGY
+from tests.schema_diff.worlds import BASE, CHANGES, FACTS, ROLES
+
+Clone = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def world(server: str) -> str:
+    """The name of a database with some of everything."""
+    url = database_url(server, "align_world")
+    with psycopg.connect(url, autocommit=True) as connection:
+        for role in ROLES:
+            with connection.transaction():
+                found = connection.execute("select from pg_roles where rolname = %s", [role])
+                if not found.rowcount:
+                    connection.execute(SQL("create role {}").format(Identifier(role)))
+        if connection.execute("select to_regclass('chats')").fetchone() == (None,):
+            connection.execute(BASE.encode())
+            connection.execute(FACTS.encode())
+            connection.execute(
+                "create function stamp2() returns integer language sql as 'select 1'"
+            )
+    return "align_world"
+
+
+@pytest.fixture
+def clone(server: str, world: str) -> Iterator[Clone]:
+    """Clones that database: the URL of the clone."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"align_{len(made)}"
+        made.append(name)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"drop database if exists {name} with (force)")
+            connection.execute(f"create database {name} template {world} strategy {STRATEGY}")
+        return database_url(server, name)
+
+    yield make
+    with psycopg.connect(server, autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"drop database {name} with (force)")
+
+
+def planned(here: str, there: str) -> tuple[list[schema_diff.Difference], list[Step], str]:
+    """The differences, the steps, and the script that `db align --plan` prints."""
+    with CatalogReader(here, "public", "here") as mine, CatalogReader(there, "public", "it") as it:
+        a, b = mine.read(), it.read()
+        differences = schema_diff.compare(a, b, whole=True, comments=True)
+        queries = schema_diff.checks_of(differences, a, b)
+        counts = {query: mine.count(query) for query in queries}
+    steps = schema_diff.plan(differences, a, b, counts)
+    script = "\n".join(schema_diff.write_script(steps, a.server, b.server, []))
+    return differences, steps, script
+
+
+def run_script(url: str, script: str) -> None:
+    done = subprocess.run(
+        [str(BUNDLED_PSQL), url, "-qX", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+        input=script, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stderr}\n{script}"
+
+
+def keys(differences: list[schema_diff.Difference]) -> set[schema_diff.Key]:
+    return {one.key for one in differences}
+
+
+def check_round_trip(here: str, there: str) -> set[schema_diff.Key]:
+    """Align, and check that only what the plan does not do is left. Returns the differences."""
+    differences, steps, script = planned(here, there)
+    run_script(here, script)
+    left = planned(here, there)[0]
+    refused = {step.key for step in steps if step.reason is not None}
+    # What is on a table that is not made is missing with it.
+    within = {one.key for one in differences if one.within in refused}
+    assert keys(left) <= refused | within, script
+    return keys(differences)
+
+
+def changed(url: str, *names: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in names:
+            connection.execute(CHANGES[name].encode())
+    return url
+
+
+def test_two_equal_databases_have_no_differences(clone: Clone) -> None:
+    assert planned(clone(), clone())[0] == []
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("direction", ["there", "here"])
+def test_each_change_is_seen_and_aligned_or_listed(clone: Clone, name: str, direction: str) -> None:
+    plain, other = clone(), changed(clone(), name)
+    here, there = (plain, other) if direction == "there" else (other, plain)
+    assert check_round_trip(here, there)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
+    check_many(clone, seed)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("seed", range(4, 64))
+def test_more_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
+    check_many(clone, seed)
+
+
+def check_many(clone: Clone, seed: int) -> None:
+    """Random changes to both databases: those that do not fit together are left out."""
+    chosen = random.Random(seed)
+    urls = clone(), clone()
+    for url in urls:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for name in chosen.sample([*CHANGES], chosen.randint(2, 25)):
+                try:
+                    with connection.transaction():
+                        connection.execute(CHANGES[name].encode())
+                except psycopg.Error:
+                    continue
+    assert check_round_trip(*urls)
