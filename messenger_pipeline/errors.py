@@ -248,8 +248,8 @@ def name_first_refusal(error: GraphError, page_id: str) -> None:
     remedy = ""
     if isinstance(error, PageOwnerMustAct):
         remedy = (
-            " If Meta refuses it again a minute later, the page needs re-authorization. To give it a"
-            f" new token now, run `messenger-pipeline pages add {page_id}`."
+            " If Meta refuses it again a minute later, the page needs re-authorization. To give it"
+            f" a new token now, run `messenger-pipeline pages add {page_id}`."
         )
     reason = str(error).rstrip(".")
     error.args = (f"Meta refuses page {page_id}: {reason}. It is tried again by itself.{remedy}",)

@@ -1,5 +1,5 @@
-"""Removes the values of secret parameters from addresses in payloads, and those of secret members of
-objects, before they are stored.
+"""Removes the values of secret parameters from addresses in payloads, and those of secret members
+of objects, before they are stored.
 
 An address is stored with `access_token=***` instead of the token, and a member as
 `"access_token": "***"`. Nothing else of a payload changes: a body without such an address or member
@@ -99,8 +99,8 @@ def _without_value(found: re.Match[bytes]) -> bytes:
 
 
 def _without_member(found: re.Match[bytes]) -> bytes:
-    """The member of an object, without its value. Its name has to begin with the same quotation mark
-    as its value does."""
+    """The member of an object, without its value. Its name has to begin with the same quotation
+    mark as its value does."""
     before = found.string[max(0, found.start() - _LONGEST_MARK) : found.start()]
     begins = _MEMBER_BEGINS.search(before)
     if not begins or begins[1] != (found[4] or b'"'):

@@ -57,8 +57,10 @@ ENCODED = "EAABsbCS1iHgBAKZC%7Cx-y_z.9ZD"
         ('{"client_secret": "TOKEN \\" and more"}', '{"client_secret": "***"}'),
         ('"{\\"access_token\\": \\"TOKEN\\", \\"n\\": 1}"', None),
         ('"{\\\\\\"access\\\\u005ftoken\\\\\\":\\\\\\"TOKEN\\\\\\"}"', None),
-        ('{"access_token":null,"verify_token":"","a":"access_token","b":"x"}',
-         '{"access_token":null,"verify_token":"","a":"access_token","b":"x"}'),
+        (
+            '{"access_token":null,"verify_token":"","a":"access_token","b":"x"}',
+            '{"access_token":null,"verify_token":"","a":"access_token","b":"x"}',
+        ),
         ('"{\\"u\\":\\"https://x.y/?a\\\\u0026access\\\\u005ftoken\\\\u003dTOKEN\\"}"', None),
     ],
 )

@@ -129,8 +129,12 @@ def simulate(
     if app_secret:
         click.echo("  export MESSENGER_APP_SECRET=…  # the one of --app-secret")
     if webhook_url:
-        click.echo(f"  export MESSENGER_APP_ID={APP_ID}  # for the receiver, `messenger-pipeline serve`")
-        click.echo("  export MESSENGER_VERIFY_TOKEN=any  # the receiver's; the simulator never sends it")
+        click.echo(
+            f"  export MESSENGER_APP_ID={APP_ID}  # for the receiver, `messenger-pipeline serve`"
+        )
+        click.echo(
+            "  export MESSENGER_VERIFY_TOKEN=any  # the receiver's; the simulator never sends it"
+        )
     for page in world.pages.values():
         add = f"pages add {page.graph_id or page.id}"
         add += " --platform instagram" if page.is_instagram else ""

@@ -127,8 +127,9 @@ def pages_remove(page_id: str, platform: str | None) -> None:
 
 _ACTIVE = ("page_id", "platform", "mode", "state", "total_synced", "events_created", "open_gaps",
            "locked_by", "not_before", "waiting_for", "last_error")  # fmt: skip
-_STATISTICS = ("page_id", "page_name", "platform", "status", "last_synced_at", "conversations", "messages",
-               "completed_sessions", "open_sessions", "open_gaps", "quarantined")  # fmt: skip
+_STATISTICS = ("page_id", "page_name", "platform", "status", "last_synced_at", "conversations",
+               "messages", "completed_sessions", "open_sessions", "open_gaps",
+               "quarantined")  # fmt: skip
 
 _BACKLOG = ("state", "page_id", "deliveries", "oldest", "newest", "last_error")
 

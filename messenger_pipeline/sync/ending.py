@@ -87,8 +87,8 @@ def _suspend_refused(run: SyncRun, error: GraphError) -> str | None:
     """Suspend the run's session after an error with which Meta refuses the page.
 
     Returns why there is more to do if it refuses the app instead, which no page's owner can mend.
-    Else returns None, marks the page once its owner has to authorize it again, and names the page in
-    the error, with what happens next.
+    Else returns None, marks the page once its owner has to authorize it again, and names the page
+    in the error, with what happens next.
     """
     owner_must_act = isinstance(error, ContactTermsNotAccepted)
     # Each is refused if another run has the lease: that run finds out by itself.

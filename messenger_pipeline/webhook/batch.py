@@ -131,7 +131,7 @@ def _pages(parsed: Iterable[ParsedDelivery]) -> list[dict[str, Any]]:
 
 
 def _received(parsed: Iterable[ParsedDelivery]) -> list[dict[str, Any]]:
-    """How many items, and messages among them, each page received in each hour.
+    """How many items, and messages and reactions among them, each page received in each hour.
 
     A delivery counts at its first attempt.
     """
@@ -151,6 +151,7 @@ def _received(parsed: Iterable[ParsedDelivery]) -> list[dict[str, Any]]:
             "items": len(at),
             "received": types[page_id, hour]["message_received"],
             "sent": types[page_id, hour]["message_sent"],
+            "reactions": types[page_id, hour]["reaction"],
             "first_at": min(at),
             "last_at": max(at),
         }

@@ -110,9 +110,9 @@ def parties_of(raw: Any) -> tuple[str | None, str | None]:
 
 
 def named_messages(raw: Any) -> list[str]:
-    """The ids of the messages that an item's `raw` names: the one that it is, changes or reports, and
-    the one that it replies to. Of several that it reports only the first, as in the event's row: which
-    conversation it belongs to must not depend on which of them are stored."""
+    """The ids of the messages that an item's `raw` names: the one that it is, changes or reports,
+    and the one that it replies to. Of several that it reports only the first, as in the event's
+    row: which conversation it belongs to must not depend on which of them are stored."""
     item = raw["item"] if is_item(raw) else None
     found: list[Any] = []
     for payload in item.values() if isinstance(item, dict) else ():

@@ -31,3 +31,10 @@ alter table :data.sync_state drop column failed_runs;
 
 drop index :own.quarantined_records_message;
 alter table :own.quarantined_records drop column message_key;
+
+alter table :own.webhook_hourly_counts drop column reactions;
+delete from :own.uncovered_messages where kind <> 'message';
+alter table :own.uncovered_messages
+    drop constraint uncovered_messages_pkey,
+    drop column kind,
+    add constraint uncovered_messages_pkey primary key (page_id, message_key);

@@ -71,3 +71,14 @@ set message_key = :own.message_key(case q.kind
 where q.resolved_at is null;
 create index quarantined_records_message on :own.quarantined_records (page_id, message_key)
     where resolved_at is null and message_key is not null;
+
+-- Whether webhooks bring the reactions that syncs find.
+alter table :own.uncovered_messages
+    add column kind text not null default 'message'
+        constraint uncovered_messages_kind check (kind in ('message', 'reaction')),
+    drop constraint uncovered_messages_pkey,
+    add constraint uncovered_messages_pkey primary key (page_id, message_key, kind);
+comment on column :own.uncovered_messages.kind is
+    'What no webhook brought: the message, or the reactions of its contact to it.';
+alter table :own.webhook_hourly_counts add column reactions integer not null default 0;
+comment on column :own.webhook_hourly_counts.reactions is 'Reactions among the items.';

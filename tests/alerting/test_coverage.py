@@ -159,6 +159,42 @@ def test_fields_that_are_not_subscribed_are_not_missed(engine: Engine, write: Wr
     assert uncovered(engine.database) == 10
 
 
+def test_reactions_that_no_webhook_brings_open_an_alert_which_names_them(
+    small: Simulated, engine: Engine, write: Write
+) -> None:
+    page, database = small.page, engine.database
+
+    def react(number: int, by: str, *, covered: bool = False) -> None:
+        message = page.injected[number][0]
+        users = {"data": [{"id": by, "name": "Somebody"}]}
+        message["reactions"] = {"data": [{"reaction": "love", "users": users}]}
+        if covered:
+            reaction = {"mid": message["id"], "action": "react", "reaction": "love"}
+            item = {"sender": {"id": by}, "recipient": {"id": page.id}, "reaction": reaction,
+                    "timestamp": int(datetime.now(UTC).timestamp() * 1000)}  # fmt: skip
+            entry = {"id": page.id, "time": 0, "messaging": [item]}
+            inbox.receive(database, [json.dumps({"object": "page", "entry": [entry]}).encode()])
+            drain_batch(database)
+
+    contacts = [small.world.contact(page, number)["id"] for number in range(8)]
+    write(*range(8), by_page=True, covered="before", hours=3)
+    react(6, page.id)
+    react(7, contacts[7], covered=True)
+    write(*range(8), by_page=True, covered="before")
+    assert uncovered(database) == 0, "the page's own reaction, and one that a webhook brought"
+    for number in range(5):
+        react(number, contacts[number])
+    write(*range(5), by_page=True, covered="before", hours=1.5)
+    assert uncovered(database) == 5
+    found = alert(database, KIND)
+    assert "reactions to 5 messages within a day are missing, 1 arrived" in found.summary
+    assert "`message_reactions`" in found.summary
+    assert "message_echoes" not in found.summary
+    react(0, contacts[0], covered=True)
+    assert uncovered(database) == 4
+    assert kinds_once_closed(database) == []
+
+
 def test_a_full_walk_misses_nothing(small: Simulated, engine: Engine) -> None:
     for number in range(10):
         small.world.inject(small.page, number, "new", datetime.now(UTC))

@@ -62,7 +62,9 @@ def test_a_message_stated_a_thousand_times_in_one_call_takes_three_turns(
     """As a webhook states it that has an item, with a time of its own, for each attachment."""
     events = [
         {
-            **message("mid.1", number / 1000, attachments=[{"type": "file", "payload": {"id": number}}]),
+            **message(
+                "mid.1", number / 1000, attachments=[{"type": "file", "payload": {"id": number}}]
+            ),
             "as_of": at(number // 100),
         }
         for number in range(1000)
@@ -71,7 +73,8 @@ def test_a_message_stated_a_thousand_times_in_one_call_takes_three_turns(
         connection.execute("set local track_functions to 'all'")
         upsert_within(connection, conversation("20", 1, *events))  # type: ignore[arg-type]
         turns = connection.execute(
-            "select calls from pg_stat_xact_user_functions where funcname = 'merge_stored_events_turn'"
+            "select calls from pg_stat_xact_user_functions"
+            " where funcname = 'merge_stored_events_turn'"
         ).fetchall()
     assert turns == [(3,)]
     facts = (

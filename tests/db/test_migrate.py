@@ -230,8 +230,9 @@ def test_an_upgrade_creates_dropped_indexes_and_constraints_again(
     with database.transaction() as connection:
         connection.execute(
             "drop index idx_unique_event_by_message, sync_state_history;"
-            "alter table messenger_conversations drop constraint messenger_conversations_pkey cascade;"
-            "alter table messenger_conversations drop constraint messenger_conversations_status;"
+            "alter table messenger_conversations"
+            " drop constraint messenger_conversations_pkey cascade,"
+            " drop constraint messenger_conversations_status;"
             "create index of_the_owners on sync_locks (locked_by)"
         )
     migrate.upgrade(url, "public")
@@ -258,7 +259,7 @@ def test_an_index_that_rows_break_is_refused_with_a_query_that_lists_them(
         migrate.upgrade(url, "public")
     listed = str(refused.value).partition("To list them: ")[2].partition(". Delete all but")[0]
     with psycopg.connect(url) as connection:
-        rows = connection.execute(listed).fetchall()  # type: ignore[arg-type]
+        rows = connection.execute(listed).fetchall()
     assert rows == [("10", "mid.1", "message", "", 2)]
 
 

@@ -71,7 +71,9 @@ def test_the_first_failure_of_a_dead_token_says_whose_page_it_is_and_what_to_do(
     let_a_minute_pass(database)
     second = failure_of(sync(instance, page_id))
     assert second is not None
-    assert second.startswith(f"Page {page_id} needs re-authorization: Error validating access token")
+    assert second.startswith(
+        f"Page {page_id} needs re-authorization: Error validating access token"
+    )
     assert second.endswith(f" Run `messenger-pipeline pages add {page_id}` with a new token.")
     # Meta's words alone: the alert adds its own.
     reason = pages.get_page(database, page_id).status_reason

@@ -1,6 +1,6 @@
--- Returns the pages of which syncs find messages that no webhook brought within an hour, though the
--- page is subscribed: at least five of a day and a fifth of all of their kind (received, or sent by
--- the page), or messages of at least three people of whom webhooks brought nothing for a week.
+-- Returns the pages of which syncs find messages or reactions that no webhook brought within an hour,
+-- though the page is subscribed: at least five of a day and a fifth of all of their kind (received,
+-- sent by the page, or reactions), or messages of at least three people of whom webhooks brought nothing for a week.
 --
 -- Of a kind the first message of a conversation does not count: Meta lists a line such as "… started a
 -- conversation" as a message, and sends no webhook for it.
@@ -11,11 +11,13 @@ set search_path from current
 as $$
     with missing as (
         select u.page_id,
-               count(*) filter (where not u.is_sent and not f.is_first
+               count(*) filter (where u.kind = 'reaction'
+                                  and u.event_timestamp > now() - interval '1 day') as reactions,
+               count(*) filter (where u.kind = 'message' and not u.is_sent and not f.is_first
                                   and u.event_timestamp > now() - interval '1 day') as received,
-               count(*) filter (where u.is_sent and not f.is_first
+               count(*) filter (where u.kind = 'message' and u.is_sent and not f.is_first
                                   and u.event_timestamp > now() - interval '1 day') as sent,
-               count(distinct u.sender_id) filter (where not u.is_sent and not exists (
+               count(distinct u.sender_id) filter (where u.kind = 'message' and not u.is_sent and not exists (
                    select from uncovered_messages o
                    where o.page_id = u.page_id and o.sender_id = u.sender_id
                      and o.covered_at is not null) and not exists (
@@ -38,6 +40,8 @@ as $$
         having count(*) >= 3
     ), compared as (
         select m.*, p.name, m.received + t.received as all_received, m.sent + t.sent as all_sent,
+               m.reactions + t.reactions as all_reactions,
+               m.reactions >= 5 and m.reactions * 5 >= m.reactions + t.reactions as lacks_reactions,
                m.received >= 5 and m.received * 5 >= m.received + t.received as lacks_received,
                m.sent >= 5 and m.sent * 5 >= m.sent + t.sent as lacks_sent,
                m.people >= 3 as lacks_people
@@ -45,12 +49,13 @@ as $$
         join facebook_pages p on p.facebook_page_id = m.page_id and p.status = 'active'
         cross join lateral (
             select coalesce(sum(h.received), 0)::bigint as received,
-                   coalesce(sum(h.sent), 0)::bigint as sent
+                   coalesce(sum(h.sent), 0)::bigint as sent,
+                   coalesce(sum(h.reactions), 0)::bigint as reactions
             from webhook_hourly_counts h
             where h.page_id = m.page_id and h.hour > now() - interval '1 day') t
     )
     select 'webhooks_incomplete', c.page_id, 'warning',
-           format('Webhooks do not bring all messages of %s, though it is subscribed: %s. Syncs'
+           format('Webhooks do not bring all messages and reactions of %s, though it is subscribed: %s. Syncs'
                   ' load them, but late. %s', describe_page(c.page_id, c.name),
                   concat_ws('; ',
                       case when c.lacks_received then format('%s of the %s messages received within'
@@ -59,17 +64,24 @@ as $$
                       case when c.lacks_sent then format('%s of the %s messages that the page sent'
                           ' within a day are missing', to_char(c.sent, 'FM999,999,999,999'),
                           to_char(c.all_sent, 'FM999,999,999,999')) end,
+                      case when c.lacks_reactions then format('reactions to %s messages within a'
+                          ' day are missing, %s arrived', to_char(c.reactions, 'FM999,999,999,999'),
+                          to_char(c.all_reactions - c.reactions, 'FM999,999,999,990')) end,
                       case when c.lacks_people then format('nothing comes from %s people who wrote'
                           ' within a week', to_char(c.people, 'FM999,999,999,999')) end),
                   concat_ws(' ',
                       case when c.lacks_sent and not c.lacks_received then
                           'Check the field `message_echoes` of your Meta app and of the page.' end,
+                      case when c.lacks_reactions then
+                          'Check the field `message_reactions` of your Meta app and of the page.'
+                          end,
                       case when c.lacks_received or c.lacks_people then
                           'Check that the app has Advanced Access to pages_messaging, and that it'
                           ' gets `standby` of threads that another app owns.' end)),
            jsonb_build_object('received', c.received, 'all_received', c.all_received,
-                              'sent', c.sent, 'all_sent', c.all_sent, 'people', c.people,
+                              'sent', c.sent, 'all_sent', c.all_sent, 'reactions', c.reactions,
+                              'all_reactions', c.all_reactions, 'people', c.people,
                               'since', c.since)
     from compared c
-    where c.lacks_received or c.lacks_sent or c.lacks_people
+    where c.lacks_received or c.lacks_sent or c.lacks_reactions or c.lacks_people
 $$;

@@ -99,6 +99,9 @@ begin
     if v_session.mode = 'incremental' and v_events > 0 then
         perform record_uncovered_messages(v_session.page_id, p_conversations);
     end if;
+    if v_session.mode = 'incremental' then
+        perform record_uncovered_reactions(v_session.page_id, p_conversations);
+    end if;
     v_unchanged := greatest(v_fetched - v_inserted - v_updated, 0);
 
     insert into messenger_threads as t

@@ -1,4 +1,4 @@
--- Records that webhooks brought messages which a sync had stored first. p_conversations: see
+-- Records that webhooks brought messages and reactions which a sync had stored first. p_conversations: see
 -- merge_conversations.
 create or replace function :own.cover_messages(p_page_id text, p_conversations jsonb)
 returns void
@@ -13,13 +13,16 @@ begin
     then
         update uncovered_messages u set covered_at = now()
         from (
-            select distinct message_key(e.message_id) as key
+            select distinct message_key(e.message_id) as key,
+                   case when event_kind(e.event_type) = 'reaction' then 'reaction' else 'message' end
+                       as kind
             from jsonb_to_recordset(p_conversations) as i (events jsonb)
             cross join lateral jsonb_to_recordset(i.events) as e (event_type text, message_id text)
             -- The API lists what a person pressed or followed as a message of the same id.
-            where event_kind(e.event_type) in ('message', 'postback', 'referral', 'optin')
+            where event_kind(e.event_type) in ('message', 'postback', 'referral', 'optin', 'reaction')
         ) k
-        where u.page_id = p_page_id and u.message_key = k.key and u.covered_at is null;
+        where u.page_id = p_page_id and u.message_key = k.key and u.kind = k.kind
+          and u.covered_at is null;
     end if;
 end
 $$;
