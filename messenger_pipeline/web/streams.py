@@ -9,14 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.encoders import jsonable_encoder
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import SessionProgress
-from messenger_pipeline.progress import status_answer
-from messenger_pipeline.web.answers import answer_plain, is_over, is_over_after_run
+from messenger_pipeline.web.answers import answer_plain, encode_status, is_over, is_over_after_run
 from messenger_pipeline.web.control import describe_requests
 from messenger_pipeline.web.control_models import ID_PATTERN, SyncRequest, Waited
 from messenger_pipeline.web.dependencies import DatabaseDependency, FeedDependency, WaitsDependency
@@ -196,7 +194,7 @@ async def _events(
     """The events of a session. The last one is the answer that a caller without a stream gets."""
     if seen is None:
         seen = row.sync_session_id, row.changes
-        status: dict[str, Any] = jsonable_encoder(status_answer(row, datetime.now(UTC)))
+        status = encode_status(row, datetime.now(UTC))
         status["links"] = links_to(row.sync_session_id).model_dump()
         yield _event(status, f"{seen[0]}:{seen[1]}")
     try:
