@@ -47,6 +47,10 @@ NO_PAGE = (
 )
 _GRACE_SECONDS = 2.0  # for the last event when the server ends
 
+_REFUSALS = {
+    status: text for status, text in describe_requests(Waited).items() if status not in (200, 502)
+}
+
 stream_routes = APIRouter(tags=["control"])
 
 
@@ -68,8 +72,8 @@ class _PlacedStream(EventStream):
     summary="Request a sync of a page, and follow it in the answer",
     response_class=EventSourceResponse,
     responses={
-        **describe_requests(Waited),
-        200: STREAM[200],
+        **_REFUSALS,
+        **STREAM,
         202: {
             "description": "The same events, for a request without a wait: they end with the sync."
             " As JSON, links to it: too many wait, or the request prefers respond-async.",
@@ -106,12 +110,10 @@ async def create_stream(
     summary="The same for an EventSource",
     response_class=EventSourceResponse,
     responses={
-        **describe_requests(Waited),
+        **_REFUSALS,
         **STREAM,
         204: {"description": "It has ended, and you have seen its last event: do not reconnect."},
-        **error_responses(
-            _400="The parameter pageId is missing.",
-        ),
+        **error_responses(_400="The parameter pageId is missing."),
     },
 )
 async def follow_new_sync(
