@@ -115,27 +115,20 @@ def test_without_a_word_more_all_routes_answer_at_once(
         end(database)
 
 
-@pytest.mark.parametrize("prefer", [None, "wait=soon", "wait=-1", "handling=lenient", "wait"])
-def test_the_setting_counts_for_requests_that_prefer_nothing(
-    url: str, database: Database, prefer: str | None
-) -> None:
+def test_the_setting_counts_for_requests_that_prefer_nothing(url: str, database: Database) -> None:
     register(database, "10")
-    with serve_receiver(url, wait_seconds=270) as control:
-        with ThreadPoolExecutor() as pool:
+    with serve_receiver(url, wait_seconds=270) as control, ThreadPoolExecutor() as pool:
+        for prefer in (None, "wait=soon", "wait=-1", "handling=lenient", "wait"):
             answer = pool.submit(post, control, PAGE, "", prefer)
             until(lambda: control.waits.waiting == 1)
             end(database)
-        assert (answer.result().status_code, answer.result().json()["synced"]) == (200, 7)
-        assert "preference-applied" not in answer.result().headers
-
-
-@pytest.mark.parametrize("prefer", ["wait=0", "respond-async", "respond-async, wait=0"])
-def test_a_request_may_prefer_not_to_wait(url: str, database: Database, prefer: str) -> None:
-    register(database, "10")
-    with serve_receiver(url, wait_seconds=270) as control:
-        answer = post(control, PAGE, "", prefer)
-    assert answer.status_code == 202
-    assert answer.json()["links"]
+            assert (answer.result().status_code, answer.result().json()["synced"]) == (200, 7)
+            assert "preference-applied" not in answer.result().headers
+        for prefer in ("wait=0", "respond-async", "respond-async, wait=0"):
+            at_once = post(control, PAGE, "", prefer)
+            assert at_once.status_code == 202
+            assert at_once.json()["links"]
+            end(database)
 
 
 def test_when_the_time_is_over_the_answer_names_the_session_to_resume(
