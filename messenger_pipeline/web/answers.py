@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fastapi.encoders import jsonable_encoder
+from pydantic import TypeAdapter
 
 from messenger_pipeline.db.progress import SessionProgress
 from messenger_pipeline.progress import (
+    StatusAnswer,
     conversations_per_second,
     describe,
     status_answer,
     succeeded,
 )
+
+_statuses = TypeAdapter(StatusAnswer)
 
 _SUSPENDED = {"parked": 200, "paused": 200, "needs_reauthorization": 422, "removed": 404}
 """States in which nothing continues a session by itself, and the status of the answer."""
@@ -41,13 +44,19 @@ def is_over_after_run(session: SessionProgress) -> bool:
     return is_over(session) or session.state in _BETWEEN_RUNS
 
 
+def encode_status(session: SessionProgress, now: datetime) -> dict[str, Any]:
+    """The session's status, of JSON's types."""
+    encoded: dict[str, Any] = _statuses.dump_python(status_answer(session, now), mode="json")
+    return encoded
+
+
 def answer_plain(session: SessionProgress, now: datetime) -> Answer:
     """The answer of /sync, /sync-fixed and /sync-stream: the session's status.
 
     `success` is true if the session completed, or goes on: then `hasMore` is true, too.
     """
     status = _status(session)
-    body = jsonable_encoder(status_answer(session, now))
+    body = encode_status(session, now)
     body["success"] = status == 200
     if status == 200:
         body["error"] = None  # an earlier run's: clients would take it for a failure

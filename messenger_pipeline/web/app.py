@@ -34,7 +34,14 @@ from messenger_pipeline.web.webhook_openapi import WEBHOOK_OPENAPI
 WEBHOOK = "/api/webhook"
 _CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST"],
-    "allow_headers": ["Authorization", "Last-Event-ID", "Prefer", "X-API-Key"],
+    "allow_headers": [
+        "Authorization",
+        "Cache-Control",
+        "Last-Event-ID",
+        "Prefer",
+        "X-API-Key",
+        "X-Requested-With",
+    ],
     "expose_headers": ["Location", "Preference-Applied", "Retry-After"],
     "allow_credentials": True,
 }

@@ -56,7 +56,7 @@ async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     operations = request.app.openapi()["paths"].get(request.url.path)
     if error.status_code == 405 and operations:
         # Starlette names the methods of the path's first route only.
-        headers["allow"] = ", ".join(sorted(method.upper() for method in operations))
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in operations))
     text = TOO_LARGE if error.status_code == 413 else str(error.detail)
     return error_response(error.status_code, text, headers)
 

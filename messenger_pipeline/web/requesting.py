@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import NoReturn
 from uuid import UUID
 
-from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -13,7 +12,8 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import SessionProgress, list_progress
 from messenger_pipeline.db.sync_requests import RequestOutcome, request_sync
 from messenger_pipeline.errors import UnknownPage
-from messenger_pipeline.progress import describe, status_answer
+from messenger_pipeline.progress import describe
+from messenger_pipeline.web.answers import encode_status
 from messenger_pipeline.web.control_models import Accepted, InProgress, Links, SyncRequest
 
 SYNC = "/api/conversations/sync"
@@ -29,8 +29,7 @@ def accepted(row: SessionProgress, headers: dict[str, str] | None = None) -> JSO
         links=links,
         message=describe(row, now),
     )
-    body = jsonable_encoder(status_answer(row, now))
-    body |= accepted.model_dump(mode="json", by_alias=True)
+    body = encode_status(row, now) | accepted.model_dump(mode="json", by_alias=True)
     return JSONResponse(body, 202, {"Location": links.self, **(headers or {})})
 
 

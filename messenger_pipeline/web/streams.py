@@ -9,14 +9,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.encoders import jsonable_encoder
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.progress import SessionProgress
-from messenger_pipeline.progress import status_answer
-from messenger_pipeline.web.answers import answer_plain, is_over, is_over_after_run
+from messenger_pipeline.web.answers import answer_plain, encode_status, is_over, is_over_after_run
 from messenger_pipeline.web.control import describe_requests
 from messenger_pipeline.web.control_models import ID_PATTERN, SyncRequest, Waited
 from messenger_pipeline.web.dependencies import DatabaseDependency, FeedDependency, WaitsDependency
@@ -49,6 +47,10 @@ NO_PAGE = (
 )
 _GRACE_SECONDS = 2.0  # for the last event when the server ends
 
+_REFUSALS = {
+    status: text for status, text in describe_requests(Waited).items() if status not in (200, 502)
+}
+
 stream_routes = APIRouter(tags=["control"])
 
 
@@ -70,8 +72,8 @@ class _PlacedStream(EventStream):
     summary="Request a sync of a page, and follow it in the answer",
     response_class=EventSourceResponse,
     responses={
-        **describe_requests(Waited),
-        200: STREAM[200],
+        **_REFUSALS,
+        **STREAM,
         202: {
             "description": "The same events, for a request without a wait: they end with the sync."
             " As JSON, links to it: too many wait, or the request prefers respond-async.",
@@ -108,12 +110,10 @@ async def create_stream(
     summary="The same for an EventSource",
     response_class=EventSourceResponse,
     responses={
-        **describe_requests(Waited),
+        **_REFUSALS,
         **STREAM,
         204: {"description": "It has ended, and you have seen its last event: do not reconnect."},
-        **error_responses(
-            _400="The parameter pageId is missing.",
-        ),
+        **error_responses(_400="The parameter pageId is missing."),
     },
 )
 async def follow_new_sync(
@@ -196,7 +196,7 @@ async def _events(
     """The events of a session. The last one is the answer that a caller without a stream gets."""
     if seen is None:
         seen = row.sync_session_id, row.changes
-        status: dict[str, Any] = jsonable_encoder(status_answer(row, datetime.now(UTC)))
+        status = encode_status(row, datetime.now(UTC))
         status["links"] = links_to(row.sync_session_id).model_dump()
         yield _event(status, f"{seen[0]}:{seen[1]}")
     try:

@@ -93,6 +93,15 @@ def test_a_click_starts_a_sync_and_its_progress_moves(
 
 
 @in_a_browser
+def test_the_buttons_do_not_wait_where_requests_do(url: str, small: str) -> None:
+    with serve_receiver(url, wait_seconds=270) as control, open_browser(control) as browser:
+        browser.log_in()
+        row = row_of(browser, small)
+        row.get_by_role("button", name="Sync all").click()
+        expect(row.locator(".outcome")).to_contain_text("Accepted")
+
+
+@in_a_browser
 def test_ten_thousand_pages_can_be_searched_filtered_and_paged(
     control: Receiver, database: Database
 ) -> None:

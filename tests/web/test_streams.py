@@ -124,6 +124,8 @@ def test_a_get_without_a_page_names_the_remedy(control: Receiver) -> None:
     for params in ({"pageId": "a b"}, {"pageId": "10", "maxConversations": "0"}):
         with stream(control, "GET", params=params) as events:
             assert events.answer.status_code == 422
+    answer = control.request("HEAD", STREAM, params={"pageId": "10"})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     with stream(control, "GET", params={"pageId": "4711"}) as events:
         assert events.answer.status_code == 404
 

@@ -20,6 +20,12 @@ from tests.walking import walk
 from tests.web.conftest import KEY, Receiver
 
 SYNC = "/api/conversations/sync"
+PAGE = {"pageId": "10", "facebookPageId": "10"}
+OLD_SHAPE = {
+    "success", "synced", "inserted", "updated", "total", "eventsCreated", "syncMode", "message",
+    "hasMore", "resumeSession",
+}  # fmt: skip
+"""The fields of the replaced application's answer."""
 
 
 def post(
