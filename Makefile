@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests start hundreds of processes, each of which would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo dev test test-large bench bench-webhook runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready

@@ -42,7 +42,7 @@ def test_it_shows_what_is_read_how_fast_and_what_is_left(
     database: Database,
     tmp_path: Path,
 ) -> None:
-    simulated = simulate(conversations=60, latency=0.2)
+    simulated = simulate(conversations=120, latency=0.2)
     environment["MESSENGER_GRAPH_URL"] = simulated.url
     environment["MESSENGER_CALLS_PER_SECOND"] = "1"  # slower than two looks of the bar
     register(database, TokenVault([environment["MESSENGER_TOKEN_KEY"]]), simulated)
@@ -51,8 +51,8 @@ def test_it_shows_what_is_read_how_fast_and_what_is_left(
     assert code == 0, shown
     assert f"page {simulated.page.id}" in shown
     counts = {int(count) for count in re.findall(r"(\d+) conversations read", shown)}
-    assert any(0 < count < 60 for count in counts), shown
+    assert any(0 < count < 120 for count in counts), shown
     # The second sync knows from the first how many conversations there are.
     code, shown = shown_on_a_terminal([*command, "--full"], environment, tmp_path)
     assert code == 0, shown
-    assert re.search(r"\d+ of about 60 conversations read, .* per second, about \d+ s left", shown)
+    assert re.search(r"\d+ of about 120 conversations read, .* per second, about \d+ s left", shown)
