@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# The tests start hundreds of processes, each of which would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo dev test test-large bench bench-webhook runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready
@@ -26,7 +29,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # What takes minutes: whole stacks, their backfills and restarts, every fault, secrets, and more of
 # what `make test` samples: CRASH kills, ROUNDS of faults in pairs, a backfill of BACKFILL pages.

@@ -3,7 +3,6 @@
 import itertools
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -127,12 +126,10 @@ def test_a_notifier_that_does_not_answer_gets_one_message_only(
     add_pages(5)
     expire_tokens(database)
     notifier.rest = Reply(hang=30)
-    began = time.monotonic()
     failure = watch(database, notifier.url).failure
     assert failure is not None
     assert failure.startswith("no answer within")
-    assert time.monotonic() - began < 5, "the other four are not sent"
-    assert notifier.requests == 1
+    assert notifier.requests == 1, "the other four are not sent"
 
 
 def test_an_answer_whose_body_never_arrives_counts_by_its_status(
@@ -369,17 +366,18 @@ def test_a_watcher_survives_an_error_that_nobody_foresaw(
 
 
 def test_a_watcher_whose_notifier_hangs_blocks_neither_close_nor_others(
-    url: str, database: Database, notifier: NotifierStub, add_pages: AddPages
-) -> None:
+    url: str, database: Database, notifier: NotifierStub, add_pages: AddPages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("messenger_pipeline.alerting.notifier._TIMEOUT", (60.0, 60.0))
     add_pages()
     expire_tokens(database)
     notifier.rest = Reply(hang=60)
     watcher = Watcher(lambda: Database(url, timeout=5), notifier.url, start=0.0)
     watcher.start()
     wait_until(lambda: notifier.requests)
-    began = time.monotonic()
     watcher.close()
-    assert time.monotonic() - began < 3
+    assert watcher.is_alive(), "close waited for the notifier"
     # It holds no lock that another evaluation needs.
     assert update_alerts(database) is not None
     notifier.stopping.set()

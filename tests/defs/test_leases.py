@@ -174,7 +174,7 @@ def test_a_run_waits_for_the_lease_of_a_cancelled_one(
     held = threading.Event()
     thread = threading.Thread(target=hold)
     thread.start()
-    assert held.wait(10)
+    assert held.wait(60)
     result = sync(instance, page_id)
     thread.join()
     assert waited.is_set()

@@ -84,7 +84,7 @@ class Sink:
         return [item for one in [*self.delivered] for item in one.items]
 
 
-def wait_until(done: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(done: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, f"condition not met within {seconds:g} s"

@@ -37,7 +37,7 @@ def open_browser(receiver: Receiver) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         found = Browser(page, receiver.url)
         page.on("console", lambda line: _record(found, line.type, line.text))
         page.on("pageerror", lambda error: found.errors.append(str(error)))

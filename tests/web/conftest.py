@@ -70,10 +70,12 @@ class Receiver:
 
 
 @contextmanager
-def serve_receiver(url: str, api_key: str | None = KEY, **options: Any) -> Iterator[Receiver]:
+def serve_receiver(
+    url: str, api_key: str | None = KEY, timeout: float = 30.0, **options: Any
+) -> Iterator[Receiver]:
     """A receiver that stores deliveries in the database of this URL, and applies none. `options`
     are those of Control."""
-    with Database(url, timeout=2) as database:
+    with Database(url, timeout=timeout) as database:
         yield from _serve(database, url, Control(database, url, api_key, **options))
 
 
@@ -125,7 +127,7 @@ def without_database(server: str) -> Iterator[Receiver]:
     name = f"dropped_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name}")
-        with serve_receiver(database_url(server, name)) as receiver:
+        with serve_receiver(database_url(server, name), timeout=2) as receiver:
             connection.execute(f"drop database {name} with (force)")
             yield receiver
 

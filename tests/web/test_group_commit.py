@@ -21,7 +21,7 @@ from tests.db.test_load import query
 from tests.web.conftest import Receiver, serve_receiver
 
 
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

