@@ -38,8 +38,11 @@ class Renaming:
         return _mapped(value, self.text)
 
     def setting(self, setting: str) -> str:
-        """A function's `name=value`, in which search_path lists schemas."""
-        return self._every(setting) if setting.startswith("search_path=") else self.text(setting)
+        """A function's `name=value`, in which search_path lists schemas: with quotes or without,
+        as the statement had them."""
+        if not setting.startswith("search_path="):
+            return self.text(setting)
+        return self._every(re.sub(r'"([a-z_][a-z0-9_]*)"', r"\1", setting))
 
     def definition(self, definition: str) -> str:
         """The statement that creates a function, with its own setting of search_path."""

@@ -70,6 +70,8 @@ def _context(
 
 
 def _steps(one: Difference, context: Context) -> Iterator[Step]:
+    if one.within and one.there is None:
+        return  # it would go with its table or function
     outdated = _outdated(one.key, context)
     if outdated:
         yield Step(one.key, described(one.key), (), outdated)

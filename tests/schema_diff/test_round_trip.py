@@ -88,7 +88,13 @@ def check_round_trip(here: str, there: str) -> set[schema_diff.Key]:
     refused = {step.key for step in steps if step.reason is not None}
     # What is on a table that is not made is missing with it.
     within = {one.key for one in differences if one.within in refused}
-    assert keys(left) <= refused | within, script
+    # A new partition has the columns that its parent has only here.
+    inherited = {
+        one.key for one in left
+        if one.key.kind == "column" and one.entry["_inherited"]
+        and any(key.kind == "column" and key.name == one.key.name for key in refused)
+    }  # fmt: skip
+    assert keys(left) <= refused | within | inherited, script
     return keys(differences)
 
 
@@ -118,7 +124,7 @@ def test_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) ->
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("seed", range(4, 64))
+@pytest.mark.parametrize("seed", range(4, 44))
 def test_more_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
     check_many(clone, seed)
 
