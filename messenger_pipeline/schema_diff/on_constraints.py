@@ -220,7 +220,7 @@ def _renamed(entry: Entry, context: Context, change: str) -> Key | None:
     each in the order of names, so that two equal ones do not claim one."""
     form = _nameless(entry["definition"])
     groups: dict[str, list[Key]] = {"missing": [], "extra": []}
-    for key, other in sorted(context.differences.items()):
+    for key, other in context.differences.items():
         if key.kind == "index" and key.relation == entry.key.relation and other.change in groups:
             same = other.entry["valid"] and _nameless(other.entry["definition"]) == form
             if same and key.schema == entry.key.schema and not other.within:

@@ -166,6 +166,9 @@ def _new_column(one: Difference, there: Entry, context: Context) -> Iterator[Ste
     rewrites = (
         there["_domain"] or there["identity"] or (there["generated"] or "").endswith("stored")
     )
+    if (there["generated"] or "").endswith("virtual") and context.here.server.major < 18:
+        yield refused(one, title, "virtual columns need PostgreSQL 18", whole)
+        return
     if has_rows and (rewrites or (strict and default is None and not there["generated"])):
         reason = (
             "the table has rows: it would be rewritten under an exclusive lock"
