@@ -62,6 +62,20 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def newest_server(server: str) -> Iterator[str]:
+    """The embedded PostgreSQL, which is newer than a server that is given."""
+    if "MESSENGER_TEST_DATABASE_URL" not in os.environ:
+        yield server
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="mp") as folder:
+        Path(folder).chmod(0o755)
+        with embedded_server(Path(folder), "\nfsync = off\n") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
 def template(server: str) -> str:
     """The name of a database with the schema."""
     name = f"template_{os.getpid()}"

@@ -157,7 +157,7 @@ def _entry(
     if kind == "schema":
         name = names.name(name)
     if kind == "grant" and facts["_kind"] == "schema":
-        name = f"schema {names.name(schema)} to {facts['_grantee']}"
+        relation, name = None, f"schema {names.name(schema)} to {facts['_grantee']}"
     in_name = kind in ("function", "grant")
     key = Key(
         kind,

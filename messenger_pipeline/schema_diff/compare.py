@@ -69,7 +69,7 @@ def _is_ours(
         return ("table", entry["_owner_table"]) in ours
     if key.relation is not None:
         return {("table", key.relation), ("view", key.relation)} & ours != frozenset()
-    return _recorded(key) in ours or (key.kind == "grant" and key.name.startswith("schema "))
+    return _recorded(key) in ours
 
 
 def _differing(key: Key, here: Catalog, there: Catalog, comments: bool) -> Difference | None:

@@ -17,6 +17,11 @@ class Key(NamedTuple):
     name: str
 
     @property
+    def place(self) -> tuple[str, str, str, str]:
+        """What keys are sorted by."""
+        return self.kind, self.schema, self.relation or "", self.name
+
+    @property
     def table(self) -> "Key":
         """The key of the table of this object."""
         return Key("table", self.schema, None, self.relation or self.name)
@@ -86,7 +91,7 @@ class Catalog:
         """The objects of a kind, of a relation if one is given, by name."""
         return [
             entry
-            for key, entry in sorted(self.entries.items(), key=lambda one: str(one[0]))
+            for key, entry in sorted(self.entries.items(), key=lambda one: one[0].place)
             if key.kind == kind and key.schema == schema
             and (relation is None or key.relation == relation)
         ]  # fmt: skip

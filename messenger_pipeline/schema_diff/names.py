@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-_QUALIFIER = re.compile(r'(?<![\w".])(?:[a-z_][a-z0-9_]*|"[^"]+")\.(?=["a-z_*])')
-_TOKENS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\w+|\S")
+_TOKENS = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\d+(?:\.\d+)?|(?:[^\W\d]\w*|\S)", re.DOTALL
+)
+_NAME = re.compile(r'[^\W\d]\w*|".*"', re.DOTALL)
 
 
 class Renaming:
@@ -38,8 +40,11 @@ class Renaming:
         return _mapped(value, self.text)
 
     def setting(self, setting: str) -> str:
-        """A function's `name=value`, in which search_path lists schemas."""
-        return self._every(setting) if setting.startswith("search_path=") else self.text(setting)
+        """A function's `name=value`, in which search_path lists schemas: with quotes or without,
+        as the statement had them."""
+        if not setting.startswith("search_path="):
+            return self.text(setting)
+        return self._every(re.sub(r'"([a-z_][a-z0-9_]*)"', r"\1", setting))
 
     def definition(self, definition: str) -> str:
         """The statement that creates a function, with its own setting of search_path."""
@@ -80,5 +85,10 @@ def _mapped(value: Any, change: Any) -> Any:
 def loosened(text: str) -> str:
     """What two versions of PostgreSQL write alike of one expression or query: its words, without
     white space, parentheses, and the tables before columns."""
-    tokens = [one for one in _TOKENS.findall(_QUALIFIER.sub("", text)) if one not in "()"]
-    return " ".join(tokens)
+    tokens = [one for one in _TOKENS.findall(text) if one not in "()"]
+    kept: list[str] = []
+    for token in tokens:
+        if kept[-1:] == ["."] and len(kept) > 1 and _NAME.fullmatch(kept[-2]):
+            del kept[-2:]
+        kept.append(token)
+    return " ".join(kept)

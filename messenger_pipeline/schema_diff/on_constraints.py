@@ -68,12 +68,12 @@ def _objection(key: Key, there: Entry, context: Context) -> str | None:
         return None  # of a column that the plan adds
     if there["_type"] == "c":
         query = f"select count(*) from {named(key)} where not ({there['_expression']})"
-        return context.objections(key, query, "break it")
+        return context.objections(key, query, "rows that break it")
     hidden = []
     if _is_here(there["_target"], context) and there["_target_readable"] is False:
         hidden.append(f"{there['_target']} may not be read, so that it could not be checked")
     return context.objections(
-        key, _orphans(key, there, context), "refer to no row", more=hidden
+        key, _orphans(key, there, context), "rows that refer to no row", more=hidden
     )  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def _unique_constraint(one: Difference, there: Entry, context: Context, title: s
         condition = " or ".join(f"{c} is null" for c in columns)
         nulls = f"select count(*) from {named(key)} where {condition}"
         if _all_here(key, there["_columns"], context):
-            reason = context.objections(key, nulls, "are null")
+            reason = context.objections(key, nulls, "rows without a value")
     return Step(key, title, (use,) if present else (built, use), reason)
 
 
@@ -141,7 +141,7 @@ def _duplicates(
         f"select coalesce(sum(n), 0) from (select count(*) as n from {named(key)}{where}"
         f" group by {groups} having count(*) > 1) duplicates"
     )
-    return context.objections(key, query, "share their values with another")
+    return context.objections(key, query, "rows that share their values with another")
 
 
 def _concurrently(definition: str) -> str:
@@ -220,7 +220,7 @@ def _renamed(entry: Entry, context: Context, change: str) -> Key | None:
     each in the order of names, so that two equal ones do not claim one."""
     form = _nameless(entry["definition"])
     groups: dict[str, list[Key]] = {"missing": [], "extra": []}
-    for key, other in sorted(context.differences.items()):
+    for key, other in context.differences.items():
         if key.kind == "index" and key.relation == entry.key.relation and other.change in groups:
             same = other.entry["valid"] and _nameless(other.entry["definition"]) == form
             if same and key.schema == entry.key.schema and not other.within:

@@ -11,11 +11,7 @@ _DEFAULTS = {"table": "tables", "sequence": "sequences", "function": "functions"
 
 
 def grant(one: Difference, context: Context) -> Iterator[Step]:
-    mine = set(one.here["privileges"]) if one.here else set()
-    theirs = set(one.there["privileges"]) if one.there else set()
-    theirs = {p for p in theirs if not p.startswith("maintain")} | (
-        {p for p in theirs if p.startswith("maintain")} if _knows_maintain(context) else set()
-    )
+    mine, theirs = _privileges(one, context)
     entry = one.entry
     kind, grantee = entry["_kind"], entry["_grantee"]
     target = quoted(one.key.schema) if kind == "schema" else entry["_object"]
@@ -66,8 +62,14 @@ def closed(kind: str, name: str, context: Context) -> list[str]:
     return [f"revoke all on {kind} {name} from {one};" for one in sorted(grantees - own)]
 
 
-def _knows_maintain(context: Context) -> bool:
-    return context.here.server.major >= 17
+def _privileges(one: Difference, context: Context) -> tuple[set[str], set[str]]:
+    """The privileges here and there, of those that both servers know."""
+    sides = (set(side["privileges"]) if side else set() for side in (one.here, one.there))
+    common = min(context.here.server.major, context.there.server.major)
+    mine, theirs = (
+        {p for p in found if common >= 17 or not p.startswith("maintain")} for found in sides
+    )
+    return mine, theirs
 
 
 def _grants(privileges: list[str], on: str, grantee: str) -> tuple[str, ...]:
@@ -93,8 +95,7 @@ def _revoke(privilege: str, on: str, grantee: str) -> str:
 
 def default_privilege(one: Difference, context: Context) -> Iterator[Step]:
     entry = one.entry
-    mine = set(one.here["privileges"]) if one.here else set()
-    theirs = set(one.there["privileges"]) if one.there else set()
+    mine, theirs = _privileges(one, context)
     role, grantee = entry["_role"], entry["_grantee"]
     head = f"alter default privileges for role {role} in schema {quoted(one.key.schema)}"
     on = f"on {entry['_objects']}"

@@ -188,7 +188,10 @@ def sequence(one: Difference, context: Context) -> Iterator[Step]:
     else:
         if "comment" in one.facts:
             yield comment_step(one, "sequence", name)
-        for fact in set(one.facts) - {"comment"}:
+        for fact in sorted({*one.facts} - {"comment"}):
+            if fact == "owned_by" and mine[fact] is None:
+                yield _owned(one, theirs, context)
+                continue
             yield refused(
                 one, f"{fact.replace('_', ' ')} of {title}",
                 f"here: {mine[fact]}; there: {theirs[fact]}",

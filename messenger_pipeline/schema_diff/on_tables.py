@@ -158,7 +158,7 @@ def _new_column(one: Difference, there: Entry, context: Context) -> Iterator[Ste
     title = f"add {described(key)}"
     whole = f"alter table {table_name} add column {_definition(there)};"
     has_rows = context.objections(
-        key, f"select count(*) from (select from {table_name} limit 1) one", "are there"
+        key, f"select count(*) from (select from {table_name} limit 1) one", "rows"
     )  # fmt: skip
     strict = there["nullability"] != "nullable"
     default = there["default"]
@@ -166,6 +166,9 @@ def _new_column(one: Difference, there: Entry, context: Context) -> Iterator[Ste
     rewrites = (
         there["_domain"] or there["identity"] or (there["generated"] or "").endswith("stored")
     )
+    if (there["generated"] or "").endswith("virtual") and context.here.server.major < 18:
+        yield refused(one, title, "virtual columns need PostgreSQL 18", whole)
+        return
     if has_rows and (rewrites or (strict and default is None and not there["generated"])):
         reason = (
             "the table has rows: it would be rewritten under an exclusive lock"
@@ -229,7 +232,7 @@ def _nullability(one: Difference, mine: Entry, theirs: Entry, context: Context) 
     if theirs["nullability"] != "not null":
         return refused(one, f"not null for {name}", "it is not validated there either")
     nulls = f"select count(*) from {named(key)} where {quoted(key.name)} is null"
-    reason = context.objections(key, nulls, "are null")
+    reason = context.objections(key, nulls, "rows without a value")
     statements = _not_null(key)
     if mine["_constraint"]:
         validate = f"alter table {named(key)} validate constraint {quoted(mine['_constraint'])};"

@@ -70,6 +70,8 @@ def _context(
 
 
 def _steps(one: Difference, context: Context) -> Iterator[Step]:
+    if one.within and one.there is None:
+        return  # it would go with its table or function
     outdated = _outdated(one.key, context)
     if outdated:
         yield Step(one.key, described(one.key), (), outdated)
@@ -116,7 +118,7 @@ def _unless_impossible(
         needed.add(one.within)
     if not needed:
         return step
-    names = ", ".join(described(key) for key in sorted(needed))
+    names = ", ".join(described(key) for key in sorted(needed, key=lambda key: key.place))
     return dataclasses.replace(step, reason=f"it needs what is not made here: {names}")
 
 
@@ -128,7 +130,7 @@ def _needs(step: Step, context: Context) -> frozenset[Oid]:
 
 def _ordered(steps: list[Step], context: Context) -> list[Step]:
     """What others need first; otherwise by kind and name."""
-    ranked = sorted(steps, key=lambda step: (step.late, _RANK[step.key.kind], step.key))
+    ranked = sorted(steps, key=lambda step: (step.late, _RANK[step.key.kind], step.key.place))
     makers: dict[Oid, list[Step]] = {}
     for step in ranked:
         entry = context.there.entries.get(step.key)

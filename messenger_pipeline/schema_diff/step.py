@@ -64,7 +64,7 @@ class Context:
     ) -> str | None:
         """Why a rule for rows cannot be added: how many break it, or that nobody can tell.
 
-        `rows` says of them what they do, for example "are null".
+        `rows` says which they are, for example "rows without a value".
         """
         if query is None or self.table(key).key not in self.here.entries:
             return None
@@ -75,7 +75,7 @@ class Context:
         if count is None:
             return "the rows could not be checked: what the check needs is not there yet"
         if count:
-            return f"{count:,} {'row' if count == 1 else 'rows'} {rows}; correct them first"
+            return f"{rows}: {count:,}; correct them first"
         return None
 
 

@@ -41,9 +41,12 @@ with resolved as (
       and not (r.class = 'pg_class'::regclass and exists (
           select from pg_sequence s where s.seqrelid = r.oid))
 )
-select distinct t.class::regclass::text, t.oid, t.part,
+select distinct case when s.relkind = 'c' then 'pg_type' else t.class::regclass::text end,
+       case when s.relkind = 'c' then s.reltype else t.oid end,
+       case when s.relkind = 'c' then 0 else t.part end,
        case when c.relkind = 'c' then 'pg_type' else t.ref_class::text end,
        case when c.relkind = 'c' then c.reltype else t.ref end, t.ref_part
 from targets t
+left join pg_class s on t.class = 'pg_class'::regclass and s.oid = t.oid
 left join pg_class c on t.ref_class = 'pg_class'::regclass and c.oid = t.ref
 where (t.class, t.oid) is distinct from (t.ref_class::oid, t.ref)

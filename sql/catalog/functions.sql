@@ -1,4 +1,5 @@
--- Functions, procedures and aggregates by their signature: the types of their arguments.
+-- Functions, procedures and aggregates by their signature: the types of their arguments. Not those that
+-- a range type brings.
 select n.nspname, null::text,
     quote_ident(p.proname) || '('
     || coalesce((select string_agg(format_type(t, null), ', ' order by position)
@@ -44,4 +45,4 @@ join pg_namespace n on n.oid = p.pronamespace
 join pg_language l on l.oid = p.prolang
 where n.nspname = any (%(schemas)s)
   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass
-                  and d.objid = p.oid and d.deptype = 'e')
+                  and d.objid = p.oid and d.deptype in ('e', 'i'))

@@ -56,5 +56,5 @@ cross join lateral (
 ) r
 where o.nspname = any (%(schemas)s) and g.grantee <> o.owner
   and not exists (select from pg_depend d where d.classid = o.class and d.objid = o.oid
-                  and d.deptype = 'e')
+                  and d.deptype in ('e', 'i'))
 group by o.nspname, o.relation, o.kind, o.object, o.owner, r.grantee

@@ -2,58 +2,16 @@
 
 import random
 import subprocess
-from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from psycopg.sql import SQL, Identifier
 
 from messenger_pipeline import schema_diff
 from messenger_pipeline.db.catalog import CatalogReader
-from messenger_pipeline.db.embedded import BUNDLED_PSQL, database_url
+from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.schema_diff.step import Step
-from tests.conftest import STRATEGY
-from tests.schema_diff.worlds import BASE, CHANGES, FACTS, ROLES
-
-Clone = Callable[[], str]
-
-
-@pytest.fixture(scope="session")
-def world(server: str) -> str:
-    """The name of a database with some of everything."""
-    url = database_url(server, "align_world")
-    with psycopg.connect(url, autocommit=True) as connection:
-        for role in ROLES:
-            with connection.transaction():
-                found = connection.execute("select from pg_roles where rolname = %s", [role])
-                if not found.rowcount:
-                    connection.execute(SQL("create role {}").format(Identifier(role)))
-        if connection.execute("select to_regclass('chats')").fetchone() == (None,):
-            connection.execute(BASE.encode())
-            connection.execute(FACTS.encode())
-            connection.execute(
-                "create function stamp2() returns integer language sql as 'select 1'"
-            )
-    return "align_world"
-
-
-@pytest.fixture
-def clone(server: str, world: str) -> Iterator[Clone]:
-    """Clones that database: the URL of the clone."""
-    made: list[str] = []
-
-    def make() -> str:
-        name = f"align_{len(made)}"
-        made.append(name)
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"drop database if exists {name} with (force)")
-            connection.execute(f"create database {name} template {world} strategy {STRATEGY}")
-        return database_url(server, name)
-
-    yield make
-    with psycopg.connect(server, autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"drop database {name} with (force)")
+from tests.schema_diff.conftest import Clone
+from tests.schema_diff.worlds import CHANGES
 
 
 def planned(here: str, there: str) -> tuple[list[schema_diff.Difference], list[Step], str]:
@@ -88,7 +46,13 @@ def check_round_trip(here: str, there: str) -> set[schema_diff.Key]:
     refused = {step.key for step in steps if step.reason is not None}
     # What is on a table that is not made is missing with it.
     within = {one.key for one in differences if one.within in refused}
-    assert keys(left) <= refused | within, script
+    # A new partition has the columns that its parent has only here.
+    inherited = {
+        one.key for one in left
+        if one.key.kind == "column" and one.entry["_inherited"]
+        and any(key.kind == "column" and key.name == one.key.name for key in refused)
+    }  # fmt: skip
+    assert keys(left) <= refused | within | inherited, script
     return keys(differences)
 
 
@@ -118,7 +82,7 @@ def test_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) ->
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("seed", range(4, 64))
+@pytest.mark.parametrize("seed", range(4, 44))
 def test_more_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
     check_many(clone, seed)
 
