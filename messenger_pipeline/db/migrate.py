@@ -113,7 +113,9 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
         left = connection.exec_driver_sql("select list_left_objects()").scalars().all()
         command.downgrade(_config(schema, connection), to)
         after = _status(connection, schema).current
-        if after is None:
+        if after is not None:
+            _execute(connection, "select record_definitions()")
+        else:
             _execute(connection, render(SQL / "teardown.sql", schema))
     for one in left:
         _log.warning(
@@ -140,7 +142,8 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
     script.write("set local check_function_bodies to off;\n")
     for path in setup():
         script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
-    script.write(f"\nselect check_owned_objects();\nselect require_revision('{start}');\n")
+    script.write("\nselect restore_dropped();\nselect check_owned_objects();")
+    script.write(f"\nselect require_revision('{start}');\n")
     command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
     for statement in _definition_statements(schema):
         script.write(f"{statement};\n")
@@ -194,10 +197,13 @@ def run_beside(migration: str, direction: str) -> None:
 
 
 def _prepare(connection: sqlalchemy.Connection, schema: str) -> None:
-    """Define what defines the other objects. Raises UpgradeRefused if what is on record as ours is
-    not."""
+    """Define what defines the other objects, and make anew what a rollback by hand dropped. Raises
+    UpgradeRefused if what is on record as ours is not."""
     for path in setup():
         _execute(connection, render(path, schema))
+    restored = connection.exec_driver_sql("select restore_dropped()").scalars().all()
+    if restored:
+        _log.warning("Made anew, because they had been dropped: %s.", ", ".join(restored))
     _execute(connection, "select check_owned_objects()")
 
 
@@ -225,6 +231,7 @@ def _definition_statements(
         return
     yield f"select drop_undefined(array{names})"
     yield "select validate_functions()"
+    yield "select record_definitions()"
 
 
 def _require_known(revision: str) -> list[str]:

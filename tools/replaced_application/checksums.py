@@ -1,0 +1,91 @@
+"""Whether a database is what it was: checksums of rows in their old columns; its schema as text."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+TABLES = (
+    "facebook_pages",
+    "messenger_conversations",
+    "contact_interaction_events",
+    "tags",
+    "notes",
+)
+_KEPT = "replaced_application_checksums"
+_DESCRIPTION = Path(__file__).parent / "sql" / "describe_schema.sql"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A table's rows since checksums were kept: how many are the same, the ids of the others."""
+
+    same: int
+    changed: list[str]
+    gone: list[str]
+    new: list[str]
+
+
+def keep_checksums(url: str, schema: str = "public", tables: tuple[str, ...] = TABLES) -> None:
+    """Keep the checksum of every row's columns of today, in a schema of their own."""
+    with psycopg.connect(url) as connection:
+        connection.execute(f"drop schema if exists {_KEPT} cascade; create schema {_KEPT}")
+        connection.execute(f"create table {_KEPT}.columns (name text, columns text)")
+        for table in tables:
+            columns = _columns(connection, schema, table)
+            connection.execute(f"insert into {_KEPT}.columns values (%s, %s)", (table, columns))
+            connection.execute(
+                f"create table {_KEPT}.{table} as {_digests(schema, table, columns)}"
+            )
+
+
+def compare_rows(url: str, schema: str = "public") -> dict[str, Compared]:
+    """Compare today's rows, in the columns of then, with the checksums that were kept."""
+    compared = {}
+    with psycopg.connect(url) as connection:
+        kept = connection.execute(f"select name, columns from {_KEPT}.columns").fetchall()
+        for table, columns in kept:
+            connection.execute(
+                f"create temporary table now_{table} on commit drop as"
+                f" {_digests(schema, table, columns)}"
+            )
+            row = connection.execute(
+                "select count(*) filter (where a.digest = b.digest), "
+                + ", ".join(
+                    f"coalesce(array_agg(key order by key) filter (where {condition}), '{{}}')"
+                    for condition in (
+                        "a.digest <> b.digest",
+                        "b.digest is null",
+                        "a.digest is null",
+                    )
+                )
+                + f" from {_KEPT}.{table} a full join now_{table} b using (key)"
+            ).fetchone()
+            assert row is not None
+            compared[table] = Compared(*row)
+    return compared
+
+
+def describe_schema(url: str, schema: str = "public") -> list[str]:
+    """The schema's objects as sorted lines: columns, indexes, constraints, functions, views,
+    triggers, policies, grants, comments."""
+    with psycopg.connect(url) as connection:
+        connection.execute("set search_path to pg_catalog")
+        text = _DESCRIPTION.read_text().replace(":schema", schema)
+        return [line for (line,) in connection.execute(text).fetchall()]
+
+
+def _columns(connection: psycopg.Connection, schema: str, table: str) -> str:
+    row = connection.execute(
+        "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute"
+        " where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+        (f'"{schema}".{table}',),
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _digests(schema: str, table: str, columns: str) -> str:
+    """Of each row its key, which is `id` or all of it, and the digest of these columns."""
+    key = "id::text" if columns.split(", ")[0] == "id" else f"row({columns})::text"
+    return f'select {key} as key, md5(row({columns})::text) as digest from "{schema}".{table}'
