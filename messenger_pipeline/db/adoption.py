@@ -35,7 +35,8 @@ from messenger_pipeline.errors import (
 TABLES = ("facebook_pages", "messenger_conversations", "contact_interaction_events")
 LOCK_TIMEOUT = "250ms"
 _LOCK = 7_232_018_347  # an arbitrary number: one adoption of a database at a time
-_PATIENCE = 600.0  # seconds in which a lock must be had
+_PATIENCE = 3600.0  # seconds in which a lock must be had: a vacuum of a large table holds one
+_REMINDER = 30.0  # seconds after which a wait is logged, and between two such lines
 _PAUSE = 0.3  # seconds between two attempts to get one
 _BATCH = 0.2  # seconds that a batch should take
 _ROUNDS = 20  # how often rows that were written twice meanwhile are merged again
@@ -264,13 +265,17 @@ class Adoption:
 
 def patiently(run: Callable[[], T]) -> T:
     """Run a short transaction, again and again while another one holds a lock that it needs."""
-    give_up = time.monotonic() + _PATIENCE
+    began = reminded = time.monotonic()
     while True:
         try:
             return run()
         except _BUSY:
-            if time.monotonic() > give_up:
+            now = time.monotonic()
+            if now > began + _PATIENCE:
                 raise
+            if now > reminded + _REMINDER:
+                reminded = now
+                _log.info("waiting for a lock that another transaction holds, or a vacuum")
             time.sleep(_PAUSE)
 
 
@@ -369,11 +374,13 @@ def _forget(connection: Connection) -> None:
 
 
 def _without_triggers(connection: Connection) -> None:
-    """Fire none of the owner's triggers for our changes, where the role may say so."""
-    try:
-        connection.execute("set session_replication_role = replica")
-    except psycopg.errors.InsufficientPrivilege:
-        _log.info("the triggers of the tables fire for each row that is adopted")
+    """Fire none of the owner's triggers for our changes, and have a vacuum make room sooner than
+    our lock time-out, where the role may say so."""
+    for setting in ("session_replication_role = replica", "deadlock_timeout = '100ms'"):
+        try:
+            connection.execute(f"set {setting}".encode())
+        except psycopg.errors.InsufficientPrivilege:
+            _log.info("this role may not set %s", setting)
 
 
 @contextmanager
