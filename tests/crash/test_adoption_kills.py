@@ -26,7 +26,7 @@ _TABLES = {
     "contact_interaction_events": "to_jsonb(t)",
     "tags": "to_jsonb(t)",
     "notes": "to_jsonb(t)",
-    "messenger_pipeline.merged_rows": "to_jsonb(t) #- '{row_before,next_sync_at}' - 'merged_at'",
+    "messenger_pipeline.merged_rows": "(to_jsonb(t) #- '{row_before,next_sync_at}') - 'merged_at'",
     "messenger_pipeline.adopted_values": "to_jsonb(t)",
     "messenger_pipeline.adopted_pages": "to_jsonb(t) - 'adopted_at'",
     "messenger_pipeline.adopted_conversations": "to_jsonb(t)",
