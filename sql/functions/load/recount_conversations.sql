@@ -10,7 +10,7 @@ set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 as $$
 declare
-    v_ids uuid[];
+    v_ids :conversation_id_type[];
     v_last text;
 begin
     perform check_fence(p_page_id, p_fence);

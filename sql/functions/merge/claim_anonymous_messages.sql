@@ -5,7 +5,7 @@
 --
 -- The messages of a second are paired in a fixed order, so that the same messages end up claimed in
 -- whatever order they arrive. What an unsent message had claimed stays claimed, without its content.
-create or replace function :own.claim_anonymous_messages(p_page_id text, p_conversations uuid[])
+create or replace function :own.claim_anonymous_messages(p_page_id text, p_conversations :conversation_id_type[])
 returns jsonb
 language plpgsql
 set search_path from current
@@ -100,6 +100,7 @@ begin
         insert into contact_interaction_events
             (id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
              metadata, created_at)
+        overriding system value
         select id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
                metadata, created_at
         from released
