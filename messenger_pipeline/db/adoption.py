@@ -79,6 +79,22 @@ def is_needed(url: str, schema: str) -> bool:
         return any(_exists(connection, schema, name) for name in TABLES)
 
 
+def is_adopted(url: str, schema: str) -> bool:
+    """Whether an adoption of the database's tables has begun."""
+    with translated(), psycopg.connect(url, client_encoding="utf8") as connection:
+        own = own_schema(schema)
+        if not _exists(connection, own, "adoption_steps"):
+            return False
+        steps = sql.Identifier(own, "adoption_steps")
+        return bool(connection.execute(sql.SQL("select from {}").format(steps)).fetchone() is not None)
+
+
+def definitions(schema: str, types: IdTypes) -> Iterator[str]:
+    """The statements that define what an adoption, or undoing one, needs of our schema."""
+    for path in _files():
+        yield render(path, schema, types)
+
+
 def plan(url: str, schema: str) -> AdoptionPlan:
     """What an adoption would do. Changes nothing: it creates what tells it and rolls that back."""
     with _connected(url, schema) as connection, connection.transaction(force_rollback=True):
@@ -304,8 +320,8 @@ def _define(connection: Connection, schema: str) -> IdTypes:
     names = [column.name for column in row.description or ()]
     found = dict(zip(names, row.fetchone() or (), strict=True))
     types = IdTypes(**{name: value for name, value in found.items() if value is not None})
-    for path in _files():
-        connection.execute(render(path, schema, types).encode())
+    for statement in definitions(schema, types):
+        connection.execute(statement.encode())
     for statement in part_migrations(schema, types).functions:
         connection.execute(statement.encode())
     return types
