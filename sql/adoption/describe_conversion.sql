@@ -4,7 +4,7 @@ returns table (kind text)
 language sql stable
 set search_path from current
 as $$
-    select trim(trailing '\000' from convert_from(t.tgargs, 'UTF8'))
+    select split_part(encode(t.tgargs, 'escape'), '\000', 1)
     from pg_trigger t
     where t.tgrelid = to_regclass(':data.contact_interaction_events')
       and t.tgname = 'messenger_pipeline_fill'

@@ -109,7 +109,7 @@ begin
     join pg_class r on r.oid = to_regclass(format(':data.%I', t.name))
     cross join list_dependents('pg_class', r.oid, null) d
     where d.is_view and d.description not in (
-        select format('view %s', to_regclass(format(':data.%I', v.name)))
+        select format('view %s', describe_object('view', to_regclass(format(':data.%I', v.name))))
         from unnest(array['active_syncs', 'sync_statistics']) as v (name))
       and not exists (select from owned_objects o
                       where o.kind = 'table' and o.in_schema = 'data' and o.name = t.name);

@@ -58,6 +58,8 @@ create table if not exists :own.adopted_pages (
 );
 comment on table :own.adopted_pages is
     'Pages of an adopted registry. The first sync of each is a full one that restores.';
+comment on column :own.adopted_pages.adopted_at is
+    'When the adoption began: what is later the replaced application wrote, or a sync.';
 comment on column :own.adopted_pages.synced_at is 'When that sync completed.';
 
 create table if not exists :own.adopted_conversations (
