@@ -20,8 +20,8 @@ begin
     end if;
     execute format(
         'update :data.%1$I t set %2$s from adopted_values v'
-        ' cross join lateral jsonb_populate_record(null:::data.%1$I, v.old) o'
-        ' cross join lateral jsonb_populate_record(null:::data.%1$I, v.adopted) a'
+        ' cross join lateral jsonb_populate_record(cast(null as :data.%1$I), v.old) o'
+        ' cross join lateral jsonb_populate_record(cast(null as :data.%1$I), v.adopted) a'
         ' where v.table_name = %1$L and v.id = t.id::text and (%3$s)',
         p_table,
         (select string_agg(format('%1$s = case when v.old ? %2$L and t.%1$s is not distinct from a.%1$s'
