@@ -85,8 +85,8 @@ def _matched(pattern: re.Pattern[str], text: str) -> int:
 
 
 def _without_references(statement: str, on: str, references: list[str]) -> str:
-    """A statement that creates a table of ours, without foreign keys on adopted tables. A foreign key
-    locks the table that it refers to; so they are added later, each in its own transaction."""
+    """A statement that creates a table of ours, without foreign keys on adopted tables. A foreign
+    key locks the table that it refers to; so they are added later, each in its own transaction."""
     column = re.compile(
         rf"(?P<column>\w+)(?P<type> [^\n]*)\n\s+constraint (?P<name>\w+)\s+references {on} \(id\)"
         r"(?P<action> on delete (?:cascade|set null))?"

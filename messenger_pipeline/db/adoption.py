@@ -1,9 +1,9 @@
 """Takes over the tables of the application that this one replaces, while that one goes on writing.
 
-An adoption precedes the first upgrade's one transaction. It works in many short ones, none of which
-waits for a lock longer than a fraction of a second, because whoever comes behind it waits, too. How
-far it is stands in adoption_steps: it can be killed at any moment, and goes on when it is run again.
-What restores the tables is recorded in adoption_changes, merged_rows and adopted_values.
+An adoption precedes the first upgrade's one transaction. It works in many short ones, none of
+which waits for a lock longer than a fraction of a second, because whoever comes behind it waits,
+too. How far it is stands in adoption_steps: it can be killed at any moment, and goes on when it is
+run again. What restores the tables is recorded in adoption_changes, merged_rows and adopted_values.
 
 The SQL is in sql/adoption; docs/migration.md describes it for users.
 """
@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -39,6 +40,7 @@ _PAUSE = 0.3  # seconds between two attempts to get one
 _BATCH = 0.2  # seconds that a batch should take
 _ROUNDS = 20  # how often rows that were written twice meanwhile are merged again
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 _BUSY = (
     psycopg.errors.LockNotAvailable,
@@ -72,7 +74,7 @@ def is_needed(url: str, schema: str) -> bool:
         if _exists(connection, own, "owned_objects"):
             owned = sql.Identifier(own, "owned_objects")
             if connection.execute(
-                sql.SQL("select from {} where kind = 'table' and name = any (%s)").format(owned),
+                sql.SQL("select 1 from {} where kind = 'table' and name = any (%s)").format(owned),
                 [list(TABLES)],
             ).fetchone():
                 return False
@@ -99,6 +101,12 @@ def plan(url: str, schema: str) -> AdoptionPlan:
     """What an adoption would do. Changes nothing: it creates what tells it and rolls that back."""
     with _connected(url, schema) as connection, connection.transaction(force_rollback=True):
         _define(connection, schema)
+        if connection.execute("select 1 from adoption_steps").fetchone():
+            done = connection.execute(
+                "select step, rows from adoption_steps where finished_at is not null order by 1"
+            )
+            steps = ", ".join(f"{step} ({rows} rows)" if rows else step for step, rows in done)
+            return AdoptionPlan([f"An adoption was interrupted and goes on. Done: {steps}."], [])
         doubts = _texts(connection, "list_doubts")
         return AdoptionPlan([] if doubts else _texts(connection, "plan_adoption"), doubts)
 
@@ -135,14 +143,10 @@ class Adoption:
         self._once("tables", "adopt_tables")
         self._once("last syncs", "adopt_pages")
 
-    def finish(self, encrypt: Callable[[str], str] | None) -> None:
-        """Do what needs the new schema: foreign keys of ours, the pages' tokens."""
+    def finish(self) -> None:
+        """Add the foreign keys of ours on adopted tables."""
         for number, statement in enumerate(self.migrations.references):
             self._once(f"reference {number}", "change_schema", statement, "select")
-        if encrypt is not None:
-            tokens = self._connection.execute("select page_id, token from list_plain_tokens()")
-            for page_id, token in tokens.fetchall():
-                self._run("adopt_token", page_id, encrypt(token))
         self._run("finish_adoption")
 
     def _converts(self) -> bool:
@@ -191,11 +195,10 @@ class Adoption:
         blocks, began = 8, time.monotonic()
         while position < size:
             until, batch = min(position + blocks, size), time.monotonic()
-            done = self._patiently(lambda: self._batch(step, function, position, until))  # noqa: B023
+            self._patiently(partial(self._batch, step, function, position, until))
             position = until
             took = time.monotonic() - batch
             blocks = max(1, min(int(blocks * min(2.0, max(0.25, _BATCH / took))), 2_000))
-            del done
         self._run("advance_adoption", step, size, 0, True)
         _log.info("%s: %d blocks in %.1f s", step, size, time.monotonic() - began)
 
@@ -222,8 +225,8 @@ class Adoption:
                 continue
             return
         raise DatabaseError(
-            "Rows are written twice faster than they are merged. Switch the replaced application off"
-            " and run `messenger-pipeline db upgrade` again."
+            "Rows are written twice faster than they are merged. Switch the replaced application"
+            " off, and run `messenger-pipeline db upgrade` again."
         )
 
     def _merge(self, kind: str, indexes: list[tuple[str, str]]) -> None:
@@ -251,7 +254,7 @@ class Adoption:
         self._run("record_index", name)
 
     def _outside(self, statement: str) -> None:
-        """Run a statement that must not be in a transaction. It may wait: nobody waits behind it."""
+        """Run a statement that cannot be in a transaction. It may wait: nobody waits behind it."""
         self._connection.execute("set lock_timeout = 0")
         try:
             self._connection.execute(statement.encode())
@@ -275,7 +278,7 @@ class Adoption:
         return patiently(run)
 
 
-def patiently(run: Callable[[], Any]) -> Any:
+def patiently(run: Callable[[], T]) -> T:
     """Run a short transaction, again and again while another one holds a lock that it needs."""
     give_up = time.monotonic() + _PATIENCE
     while True:
@@ -287,10 +290,43 @@ def patiently(run: Callable[[], Any]) -> Any:
             time.sleep(_PAUSE)
 
 
+def adopt_tokens(url: str, schema: str, encrypt: Callable[[str], str]) -> None:
+    """Store encrypted the tokens that stand in the clear in an adopted registry, of pages that have
+    none; the replaced application may have added pages since."""
+    with _adopted(url, schema) as connection:
+        if connection is not None:
+            for page_id, token in _rows(connection, "list_plain_tokens"):
+                _call(connection, "adopt_token", page_id, encrypt(token))
+
+
+def blank_tokens(url: str, schema: str) -> int:
+    """Empty the tokens that stand in the clear in an adopted registry and are stored encrypted.
+    Returns how many."""
+    with _adopted(url, schema) as connection:
+        return int(_call(connection, "blank_tokens")) if connection is not None else 0
+
+
 @contextmanager
-def adopting(url: str, schema: str) -> Iterator[Adoption]:
+def _adopted(url: str, schema: str) -> Iterator[Connection | None]:
+    """A transaction in an adopted database, with the functions of an adoption; None: it is not an
+    adopted one."""
+    with _connected(url, schema) as connection, connection.transaction():
+        found = connection.execute("select to_regclass('adoption_steps')").fetchone()
+        if found == (None,) or not connection.execute("select 1 from adoption_steps").fetchone():
+            yield None
+            return
+        _define(connection, schema)
+        yield connection
+        _forget(connection)
+
+
+@contextmanager
+def adopting(
+    url: str, schema: str, encrypt: Callable[[str], str] | None = None
+) -> Iterator[Adoption]:
     """Begin an adoption or go on with it. Raises UpgradeRefused, and changes nothing, if there is
-    anything that it cannot be sure of."""
+    anything that it cannot be sure of; ConfigurationError, likewise, if there are tokens to be
+    encrypted and no key."""
     with _connected(url, schema) as connection:
         # Held until the connection ends. A process that was killed has let go of it.
         connection.execute("select pg_advisory_lock(%s)", [_LOCK])
@@ -298,10 +334,12 @@ def adopting(url: str, schema: str) -> Iterator[Adoption]:
         def begin() -> IdTypes:
             with connection.transaction():
                 types = _define(connection, schema)
-                if connection.execute("select from adoption_steps").fetchone() is None:
+                if connection.execute("select 1 from adoption_steps").fetchone() is None:
                     doubts = _texts(connection, "list_doubts")
                     if doubts:
                         raise UpgradeRefused("Nothing was changed. " + " ".join(doubts))
+                    if encrypt is not None and _texts(connection, "list_token_columns"):
+                        encrypt("")
                     _call(connection, "begin_adoption")
                 return types
 
@@ -378,7 +416,7 @@ def _connected(url: str, schema: str) -> Iterator[Connection]:
 
 def _exists(connection: Connection, schema: str, table: str) -> bool:
     row = connection.execute(
-        "select from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace"
         " where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p')",
         [schema, table],
     ).fetchone()
@@ -394,9 +432,13 @@ def _call(connection: Connection, function: str, *arguments: Any) -> Any:
     return row[0] if row else None
 
 
+def _rows(connection: Connection, function: str) -> list[Any]:
+    statement = sql.SQL("select * from {}()").format(sql.Identifier(function))
+    return connection.execute(statement).fetchall()
+
+
 def _texts(connection: Connection, function: str) -> list[str]:
-    rows = connection.execute(sql.SQL("select * from {}()").format(sql.Identifier(function)))
-    return [text for (text,) in rows.fetchall()]
+    return [text for (text,) in _rows(connection, function)]
 
 
 def _undo_of(statement: str) -> str:

@@ -6,8 +6,8 @@ integer or bigint. In SQL files stand
 - `:conversation_id_type`, `:event_id_type`, `:page_user_type`: the types
 - `:new_conversation_id(digits)`, `:new_event_id(digits)`: a new id. `digits` are those of a uuid;
   integers come from the column's own default instead.
-- `:name_id(id)`, `:name_ids(ids)`: what stands for a conversation's name among ids of events. A uuid
-  of a conversation is never an event's; other ids can be the same.
+- `:name_id(id)`, `:name_ids(ids)`: what stands for a conversation's name among ids of events. A
+  uuid of a conversation is never an event's; other ids can be the same.
 - `:to_page_user(text)`, `:to_conversation_user(id)`: a value for a column user_id
 """
 

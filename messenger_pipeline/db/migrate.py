@@ -57,12 +57,17 @@ def upgrade(url: str, schema: str, encrypt: Callable[[str], str] | None = None) 
     check the rows: see `verify`.
     """
     if not adoption.is_needed(url, schema):
-        return _upgrade(url, schema)
-    with adoption.adopting(url, schema) as adopted:
+        applied = _upgrade(url, schema)
+        if encrypt is not None:
+            adoption.adopt_tokens(url, schema, encrypt)
+        return applied
+    with adoption.adopting(url, schema, encrypt) as adopted:
         adopted.prepare()
-        applied: list[str] = adoption.patiently(lambda: _create_beside(url, schema))
+        applied = adoption.patiently(lambda: _create_beside(url, schema))
         _upgrade(url, schema)
-        adopted.finish(encrypt)
+        adopted.finish()
+    if encrypt is not None:
+        adoption.adopt_tokens(url, schema, encrypt)
     return applied
 
 

@@ -31,8 +31,8 @@ def log_start(run: SyncRun) -> None:
     _log.info("starting %s %s sync of page %s, %s", article, session.mode, name, down_to)
     if session.follows_adoption and session.mode == "full":
         _log.info(
-            "it is the first sync since the database was adopted: a full one, since nothing says what"
-            " the replaced application had read"
+            "it is the first sync since the database was adopted: a full one, since nothing says"
+            " what the replaced application had read"
         )
 
 
