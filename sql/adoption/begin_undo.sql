@@ -24,6 +24,10 @@ begin
     perform restore_values('facebook_pages');
     perform restore_values('messenger_conversations');
     perform restore_values('contact_interaction_events');
+    -- Of what syncs merged it has each, too. Some came back.
+    delete from merged_rows m
+    using contact_interaction_events e
+    where m.table_name = 'contact_interaction_events' and m.merged_id = e.id::text;
     -- The migrations empty it, for the next upgrade. The replaced application reads it, too.
     create temporary table kept_page_times on commit drop as
     select null::text as id, null::timestamptz as last_synced_at limit 0;

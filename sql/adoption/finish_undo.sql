@@ -27,8 +27,8 @@ begin
     perform execute_all(array(
         select format('alter table %s enable trigger %I', relation, name) from disabled_triggers));
     return query
-    select format('%s of %s stay merged: merged_rows in the schema :own has them.', count(*),
-                  m.table_name)
+    select format('%s rows of %s stay merged: merged_rows in the schema :own has each, and the row'
+                  ' that stands for it.', count(*), m.table_name)
     from merged_rows m group by m.table_name order by m.table_name;
     drop table adoption_steps, adoption_changes, adopted_values, adopted_pages,
                adopted_conversations;

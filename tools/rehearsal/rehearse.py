@@ -129,6 +129,8 @@ class Rehearsal:
         }
         for table, compared in compare_rows(self.data).items():
             lost = [row for row in compared.gone if (table, row) not in merged]
+            if table == "tags":  # without ids: a row that follows a merged one is another one
+                lost = lost[len(compared.new) :]
             self._require(not lost, f"{table} lost {len(lost)} rows, such as {lost[:3]}")
             self._note(
                 f"{table} after the rollback",
