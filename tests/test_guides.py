@@ -58,7 +58,9 @@ def exact_duplicates() -> str:
 
 
 def verify_the_migration(editor: Editor) -> None:
-    version, indexes, tables, functions = editor.ask("migration_guide", "Step 1.2: Verify Migration")
+    version, indexes, tables, functions = editor.ask(
+        "migration_guide", "Step 1.2: Verify Migration"
+    )
     assert version == [("version", "integer", "0")]
     assert sorted(name for name, _ in indexes) == [
         "idx_unique_event_by_message", "idx_unique_event_by_timestamp",

@@ -38,11 +38,12 @@ exception
             execute format('update %s set %s = '''' where %2$s is null', v_column[1], v_column[2]);
             get diagnostics v_rows = row_count;
             execute p_undo;
-            return format('%s rows of %s have no %s: it is empty.', v_rows, v_column[1], v_column[2]);
+            return format('%s rows of %s came since: %s is empty in them.', v_rows, v_column[1],
+                          v_column[2]);
         end if;
         execute format('select count(*) from %s where %s is null', v_column[1], v_column[2])
             into v_rows;
-        return format('%s rows of %s have no %s: it may be NULL from now on.', v_rows, v_column[1],
-                      v_column[2]);
+        return format('%s rows of %s came since, without %s: it may be NULL from now on.', v_rows,
+                      v_column[1], v_column[2]);
 end
 $$;
