@@ -45,7 +45,9 @@ begin
             else 'm.page_id::text' end;
         if v_pages.kind <> 'account' then
             return next format('messenger_conversations.page_id is %s. It becomes the account''s id as'
-                ' text; the old column stays as page_id_before.',
+                ' text; the old column stays as page_id_before. Rows that are inserted with the old'
+                ' value are converted. Statements that compare it with what it held before find'
+                ' nothing, or fail.',
                 case v_pages.kind when 'number' then 'a number'
                      else 'the id of a row of facebook_pages' end);
         end if;

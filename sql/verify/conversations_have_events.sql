@@ -8,6 +8,7 @@ begin
     select count(*), min(format('page %s, sender %s', page_id, sender_id)) into v_count, v_sample
     from messenger_conversations c
     where not exists (select from contact_interaction_events e where e.conversation_id = c.id)
+      and c.sender_id <> ''  -- an adopted one, which nothing reads
       and not exists (select from adopted_conversations a
                       where a.conversation_id = c.id and not a.has_events)
       and not exists (select from adopted_pages p
