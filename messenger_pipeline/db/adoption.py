@@ -61,8 +61,8 @@ class AdoptionPlan:
 
 
 def is_needed(url: str, schema: str) -> bool:
-    """Whether the database has tables of the replaced application that are not adopted yet, or not
-    to the end."""
+    """Whether the database has tables of the replaced application that are not adopted yet, not to
+    the end, or no longer protected from being written twice."""
     with translated(), psycopg.connect(url, client_encoding="utf8") as connection:
         own = own_schema(schema)
         if _exists(connection, own, "adoption_steps"):
@@ -71,7 +71,7 @@ def is_needed(url: str, schema: str) -> bool:
                 sql.SQL("select finished_at is null from {} where step = 'adoption'").format(steps)
             ).fetchone()
             if row is not None:
-                return bool(row[0])
+                return bool(row[0]) or _lacks_protection(connection, schema)
         if _exists(connection, own, "owned_objects"):
             owned = sql.Identifier(own, "owned_objects")
             if connection.execute(
@@ -80,6 +80,22 @@ def is_needed(url: str, schema: str) -> bool:
             ).fetchone():
                 return False
         return any(_exists(connection, schema, name) for name in TABLES)
+
+
+def is_adopted(url: str, schema: str) -> bool:
+    """Whether an adoption of the database's tables has begun."""
+    with translated(), psycopg.connect(url, client_encoding="utf8") as connection:
+        own = own_schema(schema)
+        if not _exists(connection, own, "adoption_steps"):
+            return False
+        steps = sql.Identifier(own, "adoption_steps")
+        return connection.execute(sql.SQL("select 1 from {}").format(steps)).fetchone() is not None
+
+
+def definitions(schema: str, types: IdTypes) -> Iterator[str]:
+    """The statements that define what an adoption, or undoing one, needs of our schema."""
+    for path in _files():
+        yield render(path, schema, types)
 
 
 def plan(url: str, schema: str) -> AdoptionPlan:
@@ -323,12 +339,16 @@ def adopting(
         def begin() -> IdTypes:
             with connection.transaction():
                 types = _define(connection, schema)
-                if connection.execute("select 1 from adoption_steps").fetchone() is None:
+                begun = connection.execute(
+                    "select finished_at is not null from adoption_steps where step = 'adoption'"
+                ).fetchone()
+                if begun is None:
                     doubts = _texts(connection, "list_doubts")
                     if doubts:
                         raise UpgradeRefused("Nothing was changed. " + " ".join(doubts))
                     if encrypt is not None and _texts(connection, "list_token_columns"):
                         encrypt("")
+                if begun is None or begun[0]:
                     _call(connection, "begin_adoption")
                 return types
 
@@ -347,8 +367,8 @@ def _define(connection: Connection, schema: str) -> IdTypes:
     names = [column.name for column in row.description or ()]
     found = dict(zip(names, row.fetchone() or (), strict=True))
     types = IdTypes(**{name: value for name, value in found.items() if value is not None})
-    for path in _files():
-        connection.execute(render(path, schema, types).encode())
+    for statement in definitions(schema, types):
+        connection.execute(statement.encode())
     for statement in part_migrations(schema, types).functions:
         connection.execute(statement.encode())
     return types
@@ -403,6 +423,22 @@ def _connected(url: str, schema: str) -> Iterator[Connection]:
         ):
             connection.execute("select set_config(%s, %s, false)", [name, value])
         yield connection
+
+
+def _lacks_protection(connection: Connection, schema: str) -> bool:
+    """Whether somebody dropped what keeps an adopted database from storing things twice, or the
+    column `version`."""
+    row = connection.execute(
+        "select count(*) from unnest(%s::text[]) as i (name)"
+        " where to_regclass(format('%%I.%%I', %s::text, i.name)) is null",
+        [["idx_unique_event_by_message", "idx_unique_event_by_timestamp"], schema],
+    ).fetchone()
+    has_version = connection.execute(
+        "select 1 from pg_attribute where not attisdropped and attname = 'version'"
+        " and attrelid = to_regclass(format('%%I.messenger_conversations', %s::text))",
+        [schema],
+    ).fetchone()
+    return row is None or row[0] > 0 or has_version is None
 
 
 def _exists(connection: Connection, schema: str, table: str) -> bool:

@@ -107,7 +107,11 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
     """Revert migrations down to revision `to`. Returns the reverted ones, newest first.
 
     Drops functions and views first: an upgrade by the release of `to` defines its own again.
+    The tables of an adopted database are given back to the replaced application, as they were;
+    what is worth knowing of that is logged as warnings.
     """
+    if adoption.is_adopted(url, schema):
+        return _give_back(url, schema, to)
     with _connected(url, schema) as connection:
         before = _status(connection, schema).current
         known = _require_known(to)
@@ -128,6 +132,29 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
             " if nothing uses it.", one,
         )  # fmt: skip
     return [revision for revision in known if (after or "") < revision <= before]
+
+
+def _give_back(url: str, schema: str, to: str) -> list[str]:
+    """Downgrade an adopted database to base, in one transaction."""
+    if to != "base":
+        raise UsageError(
+            "The tables of this database were adopted from the replaced application. A downgrade"
+            " gives them back: it goes to base only."
+        )
+    with _connected(url, schema) as connection:
+        before = _status(connection, schema).current
+        _prepare(connection, schema)
+        for statement in adoption.definitions(schema, _id_types(connection)):
+            _execute(connection, statement)
+        connection.exec_driver_sql("select begin_undo()")
+        if before is not None:
+            command.downgrade(_config(schema, connection, types=_id_types(connection)), to)
+        notes = connection.exec_driver_sql("select finish_undo()").scalars().all()
+        _execute(connection, "select drop_undefined('{}')")
+        _execute(connection, render(SQL / "teardown.sql", schema))
+    for note in notes:
+        _log.warning("%s", note)
+    return _require_known(to) if before is not None else []
 
 
 def status(url: str, schema: str) -> SchemaStatus:

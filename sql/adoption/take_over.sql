@@ -71,11 +71,18 @@ begin
         continue when to_regclass(format(':data.%I', v_name)) is null or exists (
             select from owned_objects o
             where o.kind = 'table' and o.in_schema = 'data' and o.name = v_name);
+        -- Nobody else may use a table in our schema: the migrations take the grants away.
+        v_grants := (
+            select coalesce(string_agg(format('; grant %s%s on :data.%I to %s%s', g.privilege,
+                       ' (' || quote_ident(g.attname) || ')', v_name, g.grantee,
+                       case when g.grantable then ' with grant option' end), ''), '')
+            from jsonb_to_recordset(list_grants('table', to_regclass(format(':data.%I', v_name))))
+                as g (privilege text, attname text, grantee text, grantable boolean));
         perform change_schema(
             format('alter table :data.%I set schema :own; alter table :own.%1$I rename to %2$I',
                    v_name, 'replaced_' || v_name),
             format('alter table :own.%2$I rename to %1$I; alter table :own.%1$I set schema :data',
-                   v_name, 'replaced_' || v_name));
+                   v_name, 'replaced_' || v_name) || v_grants);
     end loop;
 end
 $$;

@@ -12,7 +12,8 @@ TABLES = (
     "tags",
     "notes",
 )
-_KEPT = "replaced_application_checksums"
+BEFORE = "checksums_before"
+"""A schema for checksums, apart from those of the application and ours."""
 _DESCRIPTION = Path(__file__).parent / "sql" / "describe_schema.sql"
 
 
@@ -26,25 +27,23 @@ class Compared:
     new: list[str]
 
 
-def keep_checksums(url: str, schema: str = "public", tables: tuple[str, ...] = TABLES) -> None:
-    """Keep the checksum of every row's columns of today, in a schema of their own."""
+def keep_checksums(url: str, schema: str = "public", kept: str = BEFORE) -> None:
+    """Keep the checksum of every row's columns of today, in the schema `kept`."""
     with psycopg.connect(url) as connection:
-        connection.execute(f"drop schema if exists {_KEPT} cascade; create schema {_KEPT}")
-        connection.execute(f"create table {_KEPT}.columns (name text, columns text)")
-        for table in tables:
+        connection.execute(f"drop schema if exists {kept} cascade; create schema {kept}")
+        connection.execute(f"create table {kept}.columns (name text, columns text)")
+        for table in TABLES:
             columns = _columns(connection, schema, table)
-            connection.execute(f"insert into {_KEPT}.columns values (%s, %s)", (table, columns))
-            connection.execute(
-                f"create table {_KEPT}.{table} as {_digests(schema, table, columns)}"
-            )
+            connection.execute(f"insert into {kept}.columns values (%s, %s)", (table, columns))
+            connection.execute(f"create table {kept}.{table} as {_digests(schema, table, columns)}")
 
 
-def compare_rows(url: str, schema: str = "public") -> dict[str, Compared]:
-    """Compare today's rows, in the columns of then, with the checksums that were kept."""
+def compare_rows(url: str, schema: str = "public", kept: str = BEFORE) -> dict[str, Compared]:
+    """Compare today's rows, in the columns of then, with the checksums in the schema `kept`."""
     compared = {}
     with psycopg.connect(url) as connection:
-        kept = connection.execute(f"select name, columns from {_KEPT}.columns").fetchall()
-        for table, columns in kept:
+        tables = connection.execute(f"select name, columns from {kept}.columns").fetchall()
+        for table, columns in tables:
             connection.execute(
                 f"create temporary table now_{table} on commit drop as"
                 f" {_digests(schema, table, columns)}"
@@ -59,7 +58,7 @@ def compare_rows(url: str, schema: str = "public") -> dict[str, Compared]:
                         "a.digest is null",
                     )
                 )
-                + f" from {_KEPT}.{table} a full join now_{table} b using (key)"
+                + f" from {kept}.{table} a full join now_{table} b using (key)"
             ).fetchone()
             assert row is not None
             compared[table] = Compared(*row)

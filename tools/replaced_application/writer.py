@@ -75,9 +75,8 @@ class OldWriter:
             (account_id,),
         ).fetchone()
         assert row is not None, account_id
-        page_id = row[0] if self._shape.refers_to_page else account_id
-        if self._shape.page_id == "number":
-            page_id = int(account_id)
+        # As text, which PostgreSQL reads as the column's type, like all that its client sends.
+        page_id = str(row[0]) if self._shape.refers_to_page else account_id
         return {"page_id": page_id, "user_id": row[1]}
 
     def _upsert(self, page: dict[str, Any], sender_id: str, text: str, at: datetime) -> Any:

@@ -76,9 +76,12 @@ begin
         left join named n
             on n.conversation_id = a.conversation_id and n.event_type = a.event_type
            and n.second = a.second and n.text is not distinct from a.text and n.rank = a.rank
+    ), followed as materialized (
+        select follow_claimed_events(p_page_id, array_agg(p.id), array_agg(p.message_key))
+        from paired p where p.claimed_by is null and p.message_key is not null
     ), taken as (
         delete from contact_interaction_events e
-        using paired p
+        using paired p cross join followed  -- before foreign keys of the owner's act on it
         where e.id = p.id and p.claimed_by is null and p.message_key is not null
         returning e.*, p.message_key
     ), kept as (
