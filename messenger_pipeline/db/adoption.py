@@ -9,6 +9,7 @@ The SQL is in sql/adoption; docs/migration.md describes it for users.
 """
 
 import contextlib
+import hashlib
 import logging
 import re
 import time
@@ -130,8 +131,10 @@ class Adoption:
         self._sweep("events", "fill_events", "contact_interaction_events")
         self._once("replaced indexes", "drop_replaced_indexes")
         self._once("constraints", "add_constraints")
-        for number, (_, statement) in enumerate(self.migrations.tables):
-            self._once(f"migrations {number}", "change_schema", statement, _undo_of(statement))
+        for table, statement in self.migrations.tables:
+            name = hashlib.sha256(statement.encode()).hexdigest()[:8]
+            step = f"migration of {table} {name}"
+            self._once(step, "change_schema", statement, _undo_of(statement))
         self._without_duplicates("conversation", self._indexes_of("messenger_conversations"))
         self._without_duplicates("event", self._migrated_indexes())
         self._without_duplicates(None, self._indexes_of("facebook_pages"))
@@ -146,8 +149,8 @@ class Adoption:
 
     def finish(self) -> None:
         """Add the foreign keys of ours on adopted tables."""
-        for number, statement in enumerate(self.migrations.references):
-            self._once(f"reference {number}", "change_schema", statement, "select")
+        for statement in self.migrations.references:
+            self._once(statement.split()[5], "change_schema", statement, "select")
         self._run("finish_adoption")
 
     def _converts(self) -> bool:
@@ -469,7 +472,7 @@ def _texts(connection: Connection, function: str) -> list[str]:
 
 
 def _undo_of(statement: str) -> str:
-    """The statement that takes back what a migration adds to a table."""
+    """The statement that takes back what a migration adds to a table; `select` does nothing."""
     table = statement.split()[2]
     parts = []
     for line in statement.splitlines():
@@ -477,4 +480,4 @@ def _undo_of(statement: str) -> str:
         if "add" in words:
             kind, name = words[words.index("add") + 1 : words.index("add") + 3]
             parts.append(f"drop {kind} {name}")
-    return f"alter table {table} {', '.join(parts)}"
+    return f"alter table {table} {', '.join(parts)}" if parts else "select"

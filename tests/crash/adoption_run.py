@@ -32,7 +32,7 @@ def main(url: str, last: int) -> None:
 
     psycopg.Cursor.execute = counted  # type: ignore[method-assign]
     migrate.upgrade(url, "public", lambda token: f"encrypted {token}")
-    print(sent)
+    sys.stdout.write(f"{sent}\n")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def state(url: str) -> Any:
     with psycopg.connect(url) as connection:
         digests = {
             table: connection.execute(
-                f"select count(*), md5(string_agg(r, ',' order by r))"  # type: ignore[arg-type]
+                f"select count(*), md5(string_agg(r, ',' order by r))"
                 f" from (select md5(({row})::text) as r from {table} t) rows"
             ).fetchone()
             for table, row in _TABLES.items()
@@ -93,7 +93,7 @@ def test_an_adoption_that_is_killed_twenty_times_ends_the_same(
     ids, page_id = (("uuid", "account"), ("integer", "reference"), ("text", "number"),
                     ("bigint", "account"))[seed]  # fmt: skip
     shape = Shape(
-        age=("before", "after")[seed % 2],  # type: ignore[arg-type]
+        age=("before", "after")[seed % 2],
         ids=ids,  # type: ignore[arg-type]
         page_id=page_id,  # type: ignore[arg-type]
         shared_pages=True,
