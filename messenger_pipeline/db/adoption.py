@@ -135,9 +135,13 @@ class Adoption:
             name = hashlib.sha256(statement.encode()).hexdigest()[:8]
             step = f"migration of {table} {name}"
             self._once(step, "change_schema", statement, _undo_of(statement))
-        self._without_duplicates("conversation", self._indexes_of("messenger_conversations"))
-        self._without_duplicates("event", self._migrated_indexes())
-        self._without_duplicates(None, self._indexes_of("facebook_pages"))
+        self._without_duplicates(
+            partial(self._merge, "conversation"), self._indexes_of("messenger_conversations")
+        )
+        self._without_duplicates(partial(self._merge, "event"), self._migrated_indexes())
+        self._without_duplicates(
+            partial(self._run, "merge_pages"), self._indexes_of("facebook_pages")
+        )
         for statement in _texts(self._connection, "list_invalid_constraints"):
             # What breaks one stays, and the constraint holds for new rows.
             with contextlib.suppress(psycopg.errors.IntegrityError):
@@ -214,28 +218,28 @@ class Adoption:
             self._call("advance_adoption", step, until, rows, False)
         return rows
 
-    def _without_duplicates(self, kind: str | None, indexes: list[tuple[str, str]]) -> None:
+    def _without_duplicates(
+        self, merge: Callable[[], object], indexes: list[tuple[str, str]]
+    ) -> None:
         """Merge what is there twice and build the unique indexes, until nothing was written twice
         meanwhile."""
         for _ in range(_ROUNDS):
-            if kind is not None:
-                self._merge(kind, indexes)
+            if not all(self._value("find_index", name) for name, _ in indexes):
+                merge()
             try:
                 for name, definition in indexes:
                     self._build(name, definition)
+                return
             except psycopg.errors.UniqueViolation:
-                if kind is None:
-                    raise
-                continue
-            return
+                _log.info("something was written twice meanwhile, and is merged")
         raise DatabaseError(
             "Rows are written twice faster than they are merged. Switch the replaced application"
             " off, and run `messenger-pipeline db upgrade` again."
         )
 
-    def _merge(self, kind: str, indexes: list[tuple[str, str]]) -> None:
-        if all(self._value("find_index", name) for name, _ in indexes):
-            return
+    def _merge(self, kind: str) -> None:
+        """Find what is there twice and merge it, a batch in each transaction, until there is no
+        more."""
         while self._run(f"find_{kind}_merges"):
             limit, done = 50, 1
             while done:
