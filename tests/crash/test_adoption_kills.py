@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from messenger_pipeline.db import migrate
 from messenger_pipeline.db.pool import Database
@@ -59,7 +60,7 @@ def run(url: str, statement: int) -> int | None:
 
 def kill_and_compare(server: str, url: str, kills: int, seed: int) -> None:
     """Adopt a copy of the database without a kill, and the database itself with kills."""
-    with cloned(server, url.rpartition("/")[2].partition("?")[0]) as whole:
+    with cloned(server, str(conninfo_to_dict(url)["dbname"])) as whole:
         statements = run(whole, 0)
         assert statements is not None
         expected = state(whole)
