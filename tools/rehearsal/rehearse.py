@@ -27,6 +27,8 @@ from tools.replaced_application import (
 )
 
 PARTIAL = 3
+Run = Callable[[list[str], dict[str, str]], tuple[int, str]]
+"""Runs a command in an environment. Returns its exit code and what it said."""
 _COUNTS = (
     "select (select count(*) from messenger_conversations),"
     " (select count(*) from contact_interaction_events),"
@@ -37,6 +39,21 @@ _STORED = (
     " e.metadata ->> 'text' from contact_interaction_events e"
     " join messenger_conversations c on c.id = e.conversation_id where e.message_id is not null"
 )
+
+
+def run_process(arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run a command as a person does, without the settings of this process."""
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MESSENGER_", "DAGSTER_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "messenger_pipeline.cli", *arguments],
+        env=others | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout
 
 
 class RehearsalFailed(Exception):
@@ -56,6 +73,7 @@ class Rehearsal:
     world: World
     shape: Shape = field(default_factory=Shape)
     say: Callable[[str], None] = print
+    run_command: Run = run_process
     report: list[tuple[str, str]] = field(default_factory=list)
     _graph_url: str = ""
     _key: str = field(default_factory=new_key)
@@ -158,24 +176,13 @@ class Rehearsal:
     def _command(self, *arguments: str, allowed: tuple[int, ...] = (0,)) -> int:
         """Run a command of messenger-pipeline, and show it with what it prints."""
         self.say(f"$ messenger-pipeline {' '.join(arguments)}")
-        done = subprocess.run(
-            [sys.executable, "-m", "messenger_pipeline.cli", *arguments],
-            env=self._environment(), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        self.say((done.stdout + done.stderr).rstrip() + "\n")
-        self._require(
-            done.returncode in allowed,
-            f"`{' '.join(arguments)}` ended with {done.returncode}: {done.stderr[-2000:]}",
-        )
-        return done.returncode
+        code, said = self.run_command([*arguments], self._environment())
+        self.say(said.rstrip() + "\n")
+        self._require(code in allowed, f"`{' '.join(arguments)}` ended with {code}: {said[-2000:]}")
+        return code
 
     def _environment(self) -> dict[str, str]:
-        others = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("MESSENGER_", "DAGSTER_"))
-        }
-        return others | {
+        return {
             "MESSENGER_HOME": self.home,
             "MESSENGER_DATABASE_URL": self.data,
             "DAGSTER_PG_URL": self.dagster,
