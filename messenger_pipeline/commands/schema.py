@@ -130,6 +130,11 @@ def db_status() -> None:
     settings = load_settings()
     with runtime.data_url(settings) as url:
         status = migrate.status(url, settings.database_schema)
+        if adoption.is_needed(url, settings.database_schema):
+            click.echo(
+                "The replaced application's tables are not adopted, or not to the end. Run"
+                " `messenger-pipeline db upgrade --plan`, then `messenger-pipeline db upgrade`."
+            )
     if status.current is None:
         click.echo(f"No schema yet; the newest is {status.newest}.")
     else:

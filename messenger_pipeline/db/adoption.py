@@ -9,6 +9,7 @@ The SQL is in sql/adoption; docs/migration.md describes it for users.
 """
 
 import contextlib
+import hashlib
 import logging
 import re
 import time
@@ -35,7 +36,8 @@ from messenger_pipeline.errors import (
 TABLES = ("facebook_pages", "messenger_conversations", "contact_interaction_events")
 LOCK_TIMEOUT = "250ms"
 _LOCK = 7_232_018_347  # an arbitrary number: one adoption of a database at a time
-_PATIENCE = 600.0  # seconds in which a lock must be had
+_PATIENCE = 3600.0  # seconds in which a lock must be had: a vacuum of a large table holds one
+_REMINDER = 30.0  # seconds after which a wait is logged, and between two such lines
 _PAUSE = 0.3  # seconds between two attempts to get one
 _BATCH = 0.2  # seconds that a batch should take
 _ROUNDS = 20  # how often rows that were written twice meanwhile are merged again
@@ -129,11 +131,17 @@ class Adoption:
         self._sweep("events", "fill_events", "contact_interaction_events")
         self._once("replaced indexes", "drop_replaced_indexes")
         self._once("constraints", "add_constraints")
-        for number, (_, statement) in enumerate(self.migrations.tables):
-            self._once(f"migrations {number}", "change_schema", statement, _undo_of(statement))
-        self._without_duplicates("conversation", self._indexes_of("messenger_conversations"))
-        self._without_duplicates("event", self._migrated_indexes())
-        self._without_duplicates(None, self._indexes_of("facebook_pages"))
+        for table, statement in self.migrations.tables:
+            name = hashlib.sha256(statement.encode()).hexdigest()[:8]
+            step = f"migration of {table} {name}"
+            self._once(step, "change_schema", statement, _undo_of(statement))
+        self._without_duplicates(
+            partial(self._merge, "conversation"), self._indexes_of("messenger_conversations")
+        )
+        self._without_duplicates(partial(self._merge, "event"), self._migrated_indexes())
+        self._without_duplicates(
+            partial(self._run, "merge_pages"), self._indexes_of("facebook_pages")
+        )
         for statement in _texts(self._connection, "list_invalid_constraints"):
             # What breaks one stays, and the constraint holds for new rows.
             with contextlib.suppress(psycopg.errors.IntegrityError):
@@ -145,8 +153,8 @@ class Adoption:
 
     def finish(self) -> None:
         """Add the foreign keys of ours on adopted tables."""
-        for number, statement in enumerate(self.migrations.references):
-            self._once(f"reference {number}", "change_schema", statement, "select")
+        for statement in self.migrations.references:
+            self._once(statement.split()[5], "change_schema", statement, "select")
         self._run("finish_adoption")
 
     def _converts(self) -> bool:
@@ -210,28 +218,28 @@ class Adoption:
             self._call("advance_adoption", step, until, rows, False)
         return rows
 
-    def _without_duplicates(self, kind: str | None, indexes: list[tuple[str, str]]) -> None:
+    def _without_duplicates(
+        self, merge: Callable[[], object], indexes: list[tuple[str, str]]
+    ) -> None:
         """Merge what is there twice and build the unique indexes, until nothing was written twice
         meanwhile."""
         for _ in range(_ROUNDS):
-            if kind is not None:
-                self._merge(kind, indexes)
+            if not all(self._value("find_index", name) for name, _ in indexes):
+                merge()
             try:
                 for name, definition in indexes:
                     self._build(name, definition)
+                return
             except psycopg.errors.UniqueViolation:
-                if kind is None:
-                    raise
-                continue
-            return
+                _log.info("something was written twice meanwhile, and is merged")
         raise DatabaseError(
             "Rows are written twice faster than they are merged. Switch the replaced application"
             " off, and run `messenger-pipeline db upgrade` again."
         )
 
-    def _merge(self, kind: str, indexes: list[tuple[str, str]]) -> None:
-        if all(self._value("find_index", name) for name, _ in indexes):
-            return
+    def _merge(self, kind: str) -> None:
+        """Find what is there twice and merge it, a batch in each transaction, until there is no
+        more."""
         while self._run(f"find_{kind}_merges"):
             limit, done = 50, 1
             while done:
@@ -280,13 +288,17 @@ class Adoption:
 
 def patiently(run: Callable[[], T]) -> T:
     """Run a short transaction, again and again while another one holds a lock that it needs."""
-    give_up = time.monotonic() + _PATIENCE
+    began = reminded = time.monotonic()
     while True:
         try:
             return run()
         except _BUSY:
-            if time.monotonic() > give_up:
+            now = time.monotonic()
+            if now > began + _PATIENCE:
                 raise
+            if now > reminded + _REMINDER:
+                reminded = now
+                _log.info("waiting for a lock that another transaction holds, or a vacuum")
             time.sleep(_PAUSE)
 
 
@@ -389,11 +401,13 @@ def _forget(connection: Connection) -> None:
 
 
 def _without_triggers(connection: Connection) -> None:
-    """Fire none of the owner's triggers for our changes, where the role may say so."""
-    try:
-        connection.execute("set session_replication_role = replica")
-    except psycopg.errors.InsufficientPrivilege:
-        _log.info("the triggers of the tables fire for each row that is adopted")
+    """Fire none of the owner's triggers for our changes, and have a vacuum make room sooner than
+    our lock time-out, where the role may say so."""
+    for setting in ("session_replication_role = replica", "deadlock_timeout = '100ms'"):
+        try:
+            connection.execute(f"set {setting}".encode())
+        except psycopg.errors.InsufficientPrivilege:
+            _log.info("this role may not set %s", setting)
 
 
 @contextmanager
@@ -462,7 +476,7 @@ def _texts(connection: Connection, function: str) -> list[str]:
 
 
 def _undo_of(statement: str) -> str:
-    """The statement that takes back what a migration adds to a table."""
+    """The statement that takes back what a migration adds to a table; `select` does nothing."""
     table = statement.split()[2]
     parts = []
     for line in statement.splitlines():
@@ -470,4 +484,4 @@ def _undo_of(statement: str) -> str:
         if "add" in words:
             kind, name = words[words.index("add") + 1 : words.index("add") + 3]
             parts.append(f"drop {kind} {name}")
-    return f"alter table {table} {', '.join(parts)}"
+    return f"alter table {table} {', '.join(parts)}" if parts else "select"

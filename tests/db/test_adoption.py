@@ -56,6 +56,9 @@ def test_an_adopted_database_is_synced_to_what_meta_has(
 ) -> None:
     simulated = simulate(conversations=30, pages=2)
     build(empty_url, shape, OfWorld(simulated.world))
+    if shape.ids == "integer":
+        for table in ("messenger_conversations", "contact_interaction_events"):
+            query(empty_url, f"alter table {table} alter id set generated always")
     migrate.upgrade(empty_url, "public", vault.encrypt)
     assert set(verified(empty_url).values()) == {None}
     with Database(empty_url) as database:
@@ -110,14 +113,14 @@ def test_what_is_there_twice_is_merged_and_recorded(empty_url: str, shape: Shape
     ) == []  # fmt: skip
     assert query(
         empty_url,
-        "select count(distinct metadata ->> 'message_id') = count(*) from contact_interaction_events"
-        " where message_id is not null",
+        "select count(distinct metadata ->> 'message_id') = count(*)"
+        " from contact_interaction_events where message_id is not null",
     ) == [(True,)]
     # What refers to merged rows follows.
     assert query(empty_url, "select count(*) from notes n where not exists (select from"
                  " contact_interaction_events e where e.id = n.event_id)") == [(0,)]  # fmt: skip
-    assert query(empty_url, "select count(*) from tags t where not exists (select from"
-                 " messenger_conversations c where c.id = t.conversation_id)") == [(0,)]  # fmt: skip
+    assert query(empty_url, "select from tags t where not exists (select from"
+                 " messenger_conversations c where c.id = t.conversation_id)") == []  # fmt: skip
     if shape.contested_tags:
         assert merged["tags"] == 12
 
@@ -151,9 +154,11 @@ def test_the_plan_says_what_comes_and_changes_nothing(empty_url: str) -> None:
 @pytest.mark.parametrize(
     ("shape", "change", "named"),
     [
-        (Shape(page_id="foreign_key"), "select", "the foreign key messenger_conversations_page_id_fkey"),
+        (Shape(page_id="foreign_key"), "select",
+         "the foreign key messenger_conversations_page_id_fkey"),
         (Shape(page_id="number"),
-         "create view of_page as select page_id from messenger_conversations", "view public.of_page"),
+         "create view of_page as select page_id from messenger_conversations",
+         "view public.of_page"),
         (Shape(), "alter table messenger_conversations add tenant integer not null default 1;"
          "alter table messenger_conversations alter tenant drop default",
          "messenger_conversations.tenant must be given and has no default"),
@@ -233,8 +238,8 @@ def test_functions_views_and_locks_are_taken_over_with_their_grants(empty_url: s
         empty_url,
         "select p.proname::text, count(*), bool_and(has_function_privilege('replaced_application',"
         " p.oid, 'execute')), bool_or(p.proacl::text like '%%=X/%%' and p.proacl::text ~ '[{,]=X')"
-        " from pg_proc p where pronamespace = 'public'::regnamespace and proname like '%%sync_lock%%'"
-        " or pronamespace = 'public'::regnamespace and proname like '%%with_events'"
+        " from pg_proc p where pronamespace = 'public'::regnamespace"
+        " and proname ~ 'sync_lock|with_events'"
         " group by 1 order by 1",
     )
     assert functions == [
@@ -248,8 +253,11 @@ def test_functions_views_and_locks_are_taken_over_with_their_grants(empty_url: s
                  " 'select'), has_table_privilege('replaced_application', 'sync_statistics',"
                  " 'select')") == [(True, True)]  # fmt: skip
     # The lock of its running sync holds until it expires.
-    assert query(empty_url, "select acquire_sync_lock('100000000000001', 'ours', 60),"
-                 " acquire_sync_lock('100000000000002', 'ours', 60)") == [(False, True)]  # fmt: skip
+    assert query(
+        empty_url,
+        "select acquire_sync_lock('100000000000001', 'ours', 60),"
+        " acquire_sync_lock('100000000000002', 'ours', 60)",
+    ) == [(False, True)]
     assert query(empty_url, "select count(*) from messenger_pipeline.replaced_sync_state") == [(4,)]
 
 
@@ -306,7 +314,8 @@ def test_what_belongs_to_nothing_stays_as_it_is(empty_url: str) -> None:
     query(
         empty_url,
         "insert into contact_interaction_events (conversation_id, event_type, event_timestamp,"
-        " metadata) select id, 'message_received', '2024-05-05 05:05:05Z', jsonb_build_object('text', t)"
+        " metadata)"
+        " select id, 'message_received', '2024-05-05 05:05:05Z', jsonb_build_object('text', t)"
         " from (select id from messenger_conversations where sender_id = '6000000000000001') c,"
         " unnest(array['One', 'Two', 'Two', 'Three', 'Three']) t",
     )
