@@ -1,7 +1,7 @@
 """The queries of the replaced application's guides, verbatim, with the answers that they expect."""
 
 import re
-from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from messenger_pipeline.db import migrate
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.vault import TokenVault
 from tests.conftest import Simulated
 from tests.guides import headings, statements
 from tests.walking import Connect, Simulate, walk
+from tools.replaced_application import OfWorld, Shape, build
 
 MIGRATION = Path(__file__).parents[1] / "docs" / "migration.md"
 NOW = datetime.now(UTC)
@@ -40,13 +44,6 @@ class Editor:
 
     def close(self) -> None:
         self._connection.close()
-
-
-@pytest.fixture
-def editor(url: str) -> Iterator[Editor]:
-    editor = Editor(url)
-    yield editor
-    editor.close()
 
 
 def exact_duplicates() -> str:
@@ -164,12 +161,29 @@ def ask_everything(editor: Editor, engine: Engine, simulated: Simulated) -> None
 
 
 def test_the_guides_queries_have_the_answers_that_they_expect(
-    editor: Editor, simulate: Simulate, connect: Connect
+    url: str, simulate: Simulate, connect: Connect
 ) -> None:
     simulated = simulate(conversations=12)
-    ask_everything(editor, connect(simulated), simulated)
+    with closing(Editor(url)) as editor:
+        ask_everything(editor, connect(simulated), simulated)
     rollback = ("migration_guide", "Step 2: Remove Database Changes (CAUTION!)")
     guides = ("migration_guide", "quick_start", "sync_optimized", "flaws")
     assert editor.run | {rollback} == {
         (guide, heading) for guide in guides for heading in headings(guide)
     }
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [Shape(age="before", ids="bigint", page_id="reference"), Shape(age="after", constraint="none")],
+    ids=lambda shape: str(shape.age),
+)
+def test_they_have_them_in_an_adopted_database(
+    empty_url: str, simulate: Simulate, vault: TokenVault, shape: Shape
+) -> None:
+    simulated = simulate(conversations=12)
+    build(empty_url, shape, OfWorld(simulated.world))
+    migrate.upgrade(empty_url, "public", vault.encrypt)
+    with Database(empty_url) as database, closing(Editor(empty_url)) as editor:
+        engine = Engine(database, GraphApi(simulated.url, "v26.0"), vault, 10_000)
+        ask_everything(editor, engine, simulated)

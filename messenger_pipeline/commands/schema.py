@@ -106,13 +106,19 @@ def _print_plan(url: str, schema: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def db_downgrade(to: str, yes: bool) -> None:
     """Return to an older schema. Conversations, events, pages with their tokens, and quarantined
-    records are kept."""
-    if not yes:
-        require_consent(
-            f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
-        )
+    records are kept.
+
+    Adopted tables are given back to the replaced application as they were, with every conversation
+    and event. Rows that were merged stay merged; it says how many.
+    """
     settings = load_settings()
     with runtime.data_url(settings) as url:
+        if not yes:
+            question = f"Downgrade to {to}? The state of the syncs is deleted;"
+            if adoption.is_adopted(url, settings.database_schema):
+                require_consent(f"{question} the replaced application gets its tables back.")
+            else:
+                require_consent(f"{question} the next sync is a full one.")
         undone = migrate.downgrade(url, settings.database_schema, to)
     click.echo(f"Downgraded: {', '.join(undone) or 'nothing'}.")
 

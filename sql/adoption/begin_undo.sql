@@ -13,9 +13,10 @@ declare
     v_columns text;
 begin
     create temporary table disabled_triggers on commit drop as
-    select t.tgrelid::regclass as relation, t.tgname as name
+    select t.tgrelid::regclass as relation, t.tgname as name,
+           case t.tgenabled when 'A' then 'enable always' else 'enable' end as again
     from pg_trigger t
-    where not t.tgisinternal and t.tgenabled = 'O' and t.tgname not like 'messenger\_pipeline\_%'
+    where not t.tgisinternal and t.tgenabled in ('O', 'A') and t.tgname not like 'messenger\_pipeline\_%'
       and t.tgrelid in (
           to_regclass(':data.facebook_pages'), to_regclass(':data.messenger_conversations'),
           to_regclass(':data.contact_interaction_events'));

@@ -25,7 +25,7 @@ begin
         where k.id = p.id::text and p.last_synced_at is distinct from k.last_synced_at;
     end if;
     perform execute_all(array(
-        select format('alter table %s enable trigger %I', relation, name) from disabled_triggers));
+        select format('alter table %s %s trigger %I', relation, again, name) from disabled_triggers));
     return query
     select format('%s rows of %s stay merged: merged_rows in the schema :own has each, and the row'
                   ' that stands for it.', count(*), m.table_name)

@@ -1,5 +1,6 @@
 -- Makes anew what a rollback by hand dropped: the state of the syncs and the leases, without rows;
--- the column `version`; the unique indexes of events. Returns their names.
+-- the column `version`; the unique indexes of events, but not in an adopted database: there the
+-- adoption first merges what was written twice. Returns their names.
 --
 -- What is known of threads, gaps and pages is in tables of its own, so that no message is missed:
 -- the next sync of each page begins at its watermark.
@@ -9,6 +10,7 @@ language plpgsql
 set search_path from current
 as $$
 declare
+    v_is_adopted boolean := false;
     v_object text;
     v_statement record;
 begin
@@ -18,9 +20,12 @@ begin
     then
         return;
     end if;
+    if to_regclass(':own.adoption_steps') is not null then
+        v_is_adopted := exists (select from adoption_steps);
+    end if;
     for v_object in
         select distinct r.object from recorded_definitions r
-        where case when r.object = 'version' then not exists (
+        where not (v_is_adopted and r.kind = 'index' and r.object like 'idx_unique_event%') and case when r.object = 'version' then not exists (
                        select from pg_attribute a
                        where a.attrelid = ':data.messenger_conversations'::regclass
                          and a.attname = 'version' and not a.attisdropped)

@@ -5,7 +5,12 @@ of its ages, in any size. The same shape and size always give the same rows.
 """
 
 from tools.replaced_application.build import Generated, Source, build
-from tools.replaced_application.checksums import compare_rows, describe_schema, keep_checksums
+from tools.replaced_application.checksums import (
+    compare_rows,
+    describe_schema,
+    find_unexplained,
+    keep_checksums,
+)
 from tools.replaced_application.of_world import OfWorld
 from tools.replaced_application.shape import Shape
 from tools.replaced_application.writer import OldWriter
@@ -19,5 +24,6 @@ __all__ = [
     "build",
     "compare_rows",
     "describe_schema",
+    "find_unexplained",
     "keep_checksums",
 ]

@@ -1,17 +1,13 @@
 """Whether a database is what it was: checksums of rows in their old columns; its schema as text."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-TABLES = (
-    "facebook_pages",
-    "messenger_conversations",
-    "contact_interaction_events",
-    "tags",
-    "notes",
-)
+ADOPTED = ("facebook_pages", "messenger_conversations", "contact_interaction_events")
+TABLES = (*ADOPTED, "tags", "notes")
 BEFORE = "checksums_before"
 """A schema for checksums, apart from those of the application and ours."""
 _DESCRIPTION = Path(__file__).parent / "sql" / "describe_schema.sql"
@@ -65,6 +61,33 @@ def compare_rows(url: str, schema: str = "public", kept: str = BEFORE) -> dict[s
     return compared
 
 
+def find_unexplained(
+    url: str, since: Mapping[str, Collection[str]], schema: str = "public"
+) -> dict[str, list[str]]:
+    """The rows of the application's tables that are not as they were before they were adopted, or
+    gone, without a reason. Reasons: it was merged, it stands for a merged row, its conversation was
+    merged, or it is in `since`, by table: what changed after the adoption."""
+    found = {}
+    compared = compare_rows(url, schema)
+    with psycopg.connect(url) as connection:
+        merged = connection.execute(
+            "select table_name, merged_id, survivor_id from messenger_pipeline.merged_rows"
+        ).fetchall()
+        for table in ADOPTED:
+            gone = {one for name, one, _ in merged if name == table}
+            stands = {one for name, _, one in merged if name == table}
+            moved = connection.execute(
+                f"select key from {BEFORE}.{table} where parent = any (%s)",
+                ([one for name, one, _ in merged if name == "messenger_conversations"],),
+            ).fetchall()
+            changed = {*stands, *since[table], *(key for (key,) in moved)}
+            found[table] = [
+                *(set(compared[table].gone) - gone - {*since[table]}),
+                *(set(compared[table].changed) - changed),
+            ]
+    return found
+
+
 def describe_schema(url: str, schema: str = "public") -> list[str]:
     """The schema's objects as sorted lines: columns, indexes, constraints, functions, views,
     triggers, policies, grants, comments."""
@@ -87,4 +110,8 @@ def _columns(connection: psycopg.Connection, schema: str, table: str) -> str:
 def _digests(schema: str, table: str, columns: str) -> str:
     """Of each row its key, which is `id` or all of it, and the digest of these columns."""
     key = "id::text" if columns.split(", ")[0] == "id" else f"row({columns})::text"
-    return f'select {key} as key, md5(row({columns})::text) as digest from "{schema}".{table}'
+    parent = "conversation_id::text" if "conversation_id" in columns.split(", ") else "null::text"
+    return (
+        f"select {key} as key, md5(row({columns})::text) as digest, {parent} as parent"
+        f' from "{schema}".{table}'
+    )
