@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The tests start hundreds of processes, each of which would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo dev test test-large bench bench-webhook runthrough format lint types check-imports lock
+.PHONY: setup demo dev test test-large bench bench-webhook rehearsal runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -54,6 +54,11 @@ bench: setup
 # The receiver of webhooks under load, against a bare route.
 bench-webhook: setup
 	@$(BIN)/python -m bench.webhook $(BENCH)
+
+# The move from the replaced application, and back: docs/migration.md.
+# Options: make rehearsal REHEARSAL="--age before --ids bigint".
+rehearsal: setup
+	@$(BIN)/python -m tools.rehearsal $(REHEARSAL)
 
 # Records docs/runthrough.md with its screenshots; needs Debian's chromium.
 runthrough: setup

@@ -57,6 +57,10 @@ class DatabaseConflict(DatabaseError):
     """The transaction lost a deadlock or a serialization conflict: a retry helps."""
 
 
+class DatabaseBusy(DatabaseError):
+    """Another transaction holds a lock for longer than this one may wait."""
+
+
 class SchemaError(DatabaseError):
     """The schema is not the one that this version needs."""
 

@@ -1,6 +1,6 @@
 -- Last in a downgrade to base. What is left of our own schema: the pages' tokens, the quarantined
 -- records, the record of what is ours, and what the indexes of events call.
-drop table :own.messenger_schema_version;
+drop table if exists :own.messenger_schema_version;
 do $$
 declare
     v_function regprocedure;

@@ -3,11 +3,11 @@
 import click
 
 from messenger_pipeline import runtime
-from messenger_pipeline.commands.console import open_registry, require_consent
-from messenger_pipeline.db import checks, migrate
+from messenger_pipeline.commands.console import counted, open_registry, require_consent
+from messenger_pipeline.db import adoption, checks, migrate
 from messenger_pipeline.db.pool import Database
-from messenger_pipeline.errors import PipelineError, UsageError
-from messenger_pipeline.settings import load_settings
+from messenger_pipeline.errors import PipelineError, UpgradeRefused, UsageError
+from messenger_pipeline.settings import Settings, load_settings
 
 
 @click.group()
@@ -29,11 +29,26 @@ def db() -> None:
     show_default=True,
     help="With --sql: the revision that the database has now.",
 )
-def db_upgrade(as_sql: bool, start: str) -> None:
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Say what an upgrade would do, and change nothing. Exits with 1 if it would refuse.",
+)
+@click.option(
+    "--blank-plain-tokens",
+    "blanks",
+    is_flag=True,
+    help="Empty the columns in which the replaced application keeps tokens in the clear. For when"
+    " that application is switched off.",
+)
+@click.option("--yes", is_flag=True, help="With --blank-plain-tokens: do not ask.")
+def db_upgrade(as_sql: bool, start: str, plan: bool, blanks: bool, yes: bool) -> None:
     """Upgrade the schema to the newest revision. Running it again changes nothing.
 
-    It replaces only what an upgrade of messenger-pipeline made, then checks the stored rows. A
-    failed check is reported, with exit code 1; the upgrade stays.
+    The tables of the application that messenger-pipeline replaces are adopted where they are; it
+    can go on writing meanwhile, and an upgrade that was interrupted goes on when it is run again.
+    Otherwise it replaces only what an upgrade of messenger-pipeline made. Then it checks the stored
+    rows. A failed check is reported, with exit code 1; the upgrade stays.
     """
     settings = load_settings()
     if start != "base" and not as_sql:
@@ -42,13 +57,48 @@ def db_upgrade(as_sql: bool, start: str) -> None:
         click.echo(migrate.script_of_upgrade(settings.database_schema, start), nl=False)
         return
     with runtime.data_url(settings) as url:
-        applied = migrate.upgrade(url, settings.database_schema)
+        if plan:
+            _print_plan(url, settings.database_schema)
+            return
+        if blanks and not yes:
+            require_consent(
+                "Empty the columns with plain tokens? The replaced application cannot work without"
+                " them, and a downgrade then restores no token."
+            )
+        encrypt = _Encryption(settings)
+        applied = migrate.upgrade(url, settings.database_schema, encrypt)
         newest = migrate.status(url, settings.database_schema).newest
         done = f"applied {', '.join(applied)}" if applied else "nothing to apply"
         click.echo(f"Schema at {newest}: {done}; functions and views are current.")
+        if blanks:
+            blanked = adoption.blank_tokens(url, settings.database_schema)
+            click.echo(f"Emptied {counted(blanked, 'plain token')}.")
         with Database(url, schema=settings.database_schema) as database:
             found = migrate.verify(database)
     _report(found)
+
+
+class _Encryption:
+    """Encrypts tokens. The key is asked for when there is a token, not before."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, token: str) -> str:
+        return runtime.token_vault(self._settings).encrypt(token)
+
+
+def _print_plan(url: str, schema: str) -> None:
+    """Print what an upgrade would do. Raises UpgradeRefused if it would refuse."""
+    status = migrate.status(url, schema)
+    click.echo(f"Migrations: {', '.join(status.pending) or 'nothing to apply'}.")
+    if not adoption.is_needed(url, schema):
+        return
+    plan = adoption.plan(url, schema)
+    for sentence in plan.sentences:
+        click.echo(f"- {sentence}")
+    if plan.doubts:
+        raise UpgradeRefused(" ".join(["The upgrade would be refused.", *plan.doubts]))
 
 
 @db.command("downgrade")
@@ -56,13 +106,19 @@ def db_upgrade(as_sql: bool, start: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def db_downgrade(to: str, yes: bool) -> None:
     """Return to an older schema. Conversations, events, pages with their tokens, and quarantined
-    records are kept."""
-    if not yes:
-        require_consent(
-            f"Downgrade to {to}? The state of the syncs is deleted; the next sync is a full one."
-        )
+    records are kept.
+
+    Adopted tables are given back to the replaced application as they were, with every conversation
+    and event. Rows that were merged stay merged; it says how many.
+    """
     settings = load_settings()
     with runtime.data_url(settings) as url:
+        if not yes:
+            question = f"Downgrade to {to}? The state of the syncs is deleted;"
+            if adoption.is_adopted(url, settings.database_schema):
+                require_consent(f"{question} the replaced application gets its tables back.")
+            else:
+                require_consent(f"{question} the next sync is a full one.")
         undone = migrate.downgrade(url, settings.database_schema, to)
     click.echo(f"Downgraded: {', '.join(undone) or 'nothing'}.")
 
@@ -89,6 +145,11 @@ def db_status() -> None:
     settings = load_settings()
     with runtime.data_url(settings) as url:
         status = migrate.status(url, settings.database_schema)
+        if adoption.is_needed(url, settings.database_schema):
+            click.echo(
+                "The replaced application's tables are not adopted, or not to the end. Run"
+                " `messenger-pipeline db upgrade --plan`, then `messenger-pipeline db upgrade`."
+            )
     if status.current is None:
         click.echo(f"No schema yet; the newest is {status.newest}.")
     else:

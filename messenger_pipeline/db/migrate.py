@@ -8,7 +8,7 @@ upgrade is one transaction, and changes only objects that an earlier upgrade cre
 import io
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from messenger_pipeline.db import adoption
+from messenger_pipeline.db.adopted_migrations import part
+from messenger_pipeline.db.id_types import IdTypes
 from messenger_pipeline.db.pool import Database, own_schema, translated
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import (
@@ -51,22 +54,60 @@ class SchemaStatus:
     pending: list[str]
 
 
-def upgrade(url: str, schema: str) -> list[str]:
+def upgrade(url: str, schema: str, encrypt: Callable[[str], str] | None = None) -> list[str]:
     """Bring the schema up to date. Returns the migrations applied, oldest first.
+
+    The tables of the replaced application are adopted (see adoption.py); `encrypt` encrypts the
+    tokens that stand there in the clear, None leaves them.
 
     Raises UpgradeRefused, and changes nothing, if a name is taken by an object that is not ours.
     Creates indexes and constraints of ours again that were dropped. Logs a warning about each, and
     about each trigger of the owner's that would use a name of ours. It does not check the rows: see
     `verify`.
     """
+    if not adoption.is_needed(url, schema):
+        applied = _upgrade(url, schema)
+        if encrypt is not None:
+            adoption.adopt_tokens(url, schema, encrypt)
+        return applied
+    with adoption.adopting(url, schema, encrypt) as adopted:
+        adopted.prepare()
+        applied = adoption.patiently(lambda: _create_beside(url, schema))
+        _upgrade(url, schema)
+        adopted.finish()
+    if encrypt is not None:
+        adoption.adopt_tokens(url, schema, encrypt)
+    return applied
+
+
+def _create_beside(url: str, schema: str) -> list[str]:
+    """Apply the migrations beside adopted tables, and put ours in the place of the replaced
+    application's objects. What takes over from its locks is defined at once: a transaction as short
+    as can be, since its syncs wait for it."""
+    with _connected(url, schema, adoption.LOCK_TIMEOUT) as connection:
+        pending = _status(connection, schema).pending
+        _prepare(connection, schema)
+        types = _id_types(connection)
+        connection.exec_driver_sql("select take_over()")
+        command.upgrade(_config(schema, connection, types=types, is_adopted=True), "head")
+        for statement in _definition_statements(schema, types, only="locks"):
+            _execute(connection, statement)
+        connection.exec_driver_sql("select carry_over_locks()")
+    return pending
+
+
+def _upgrade(url: str, schema: str) -> list[str]:
     with _connected(url, schema) as connection:
         pending = _status(connection, schema).pending
         _prepare(connection, schema)
         restored = connection.exec_driver_sql("select restore_indexes()").scalars().all()
-        command.upgrade(_config(schema, connection), "head")
-        for statement in _definition_statements(schema):
+        types = _id_types(connection)
+        command.upgrade(_config(schema, connection, types=types), "head")
+        for statement in _definition_statements(schema, types):
             _execute(connection, statement)
         _execute(connection, f"select record_indexes(array{_index_names()})")
+        if connection.exec_driver_sql("select to_regclass('adoption_work')").scalar():
+            connection.exec_driver_sql("select grant_as_before()")
         warnings = connection.exec_driver_sql("select list_ambiguous_triggers()").scalars().all()
     for one in restored:
         _log.warning("%s was missing or invalid, and was created again.", one)
@@ -79,7 +120,11 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
     """Revert migrations down to revision `to`. Returns the reverted ones, newest first.
 
     Drops functions and views first: an upgrade by the release of `to` defines its own again.
+    The tables of an adopted database are given back to the replaced application, as they were;
+    what is worth knowing of that is logged as warnings.
     """
+    if adoption.is_adopted(url, schema):
+        return _give_back(url, schema, to)
     with _connected(url, schema) as connection:
         before = _status(connection, schema).current
         known = _require_known(to)
@@ -90,7 +135,9 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
         left = connection.exec_driver_sql("select list_left_objects()").scalars().all()
         command.downgrade(_config(schema, connection), to)
         after = _status(connection, schema).current
-        if after is None:
+        if after is not None:
+            _execute(connection, "select record_definitions()")
+        else:
             _execute(connection, render(SQL / "teardown.sql", schema))
     for one in left:
         _log.warning(
@@ -98,6 +145,29 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
             " if nothing uses it.", one,
         )  # fmt: skip
     return [revision for revision in known if (after or "") < revision <= before]
+
+
+def _give_back(url: str, schema: str, to: str) -> list[str]:
+    """Downgrade an adopted database to base, in one transaction."""
+    if to != "base":
+        raise UsageError(
+            "The tables of this database were adopted from the replaced application. A downgrade"
+            " gives them back: it goes to base only."
+        )
+    with _connected(url, schema) as connection:
+        before = _status(connection, schema).current
+        _prepare(connection, schema)
+        for statement in adoption.definitions(schema, _id_types(connection)):
+            _execute(connection, statement)
+        connection.exec_driver_sql("select begin_undo()")
+        if before is not None:
+            command.downgrade(_config(schema, connection, types=_id_types(connection)), to)
+        notes = connection.exec_driver_sql("select finish_undo()").scalars().all()
+        _execute(connection, "select drop_undefined('{}')")
+        _execute(connection, render(SQL / "teardown.sql", schema))
+    for note in notes:
+        _log.warning("%s", note)
+    return _require_known(to) if before is not None else []
 
 
 def status(url: str, schema: str) -> SchemaStatus:
@@ -117,8 +187,8 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
     script.write("set local check_function_bodies to off;\n")
     for path in setup():
         script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
-    script.write(f"\nselect check_owned_objects();\nselect require_revision('{start}');\n")
-    script.write("select restore_indexes();\n")
+    script.write("\nselect restore_dropped();\nselect check_owned_objects();")
+    script.write(f"\nselect require_revision('{start}');\nselect restore_indexes();\n")
     command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
     for statement in _definition_statements(schema):
         script.write(f"{statement};\n")
@@ -171,7 +241,10 @@ def run_beside(migration: str, direction: str) -> None:
     """Run the SQL that stands beside the migration NAME.py: NAME.up*.sql or NAME.down*.sql."""
     beside = Path(migration)
     for path in sorted(beside.parent.glob(f"{beside.stem}.{direction}*.sql")):
-        text = render(path, context.config.attributes["schema"])
+        attributes = context.config.attributes
+        text = render(path, attributes["schema"], attributes["types"])
+        if attributes["is_adopted"]:
+            text = part(text, attributes["schema"]).rest
         if op.get_context().as_sql:
             op.get_context().impl.static_output(text)
         else:
@@ -179,25 +252,41 @@ def run_beside(migration: str, direction: str) -> None:
 
 
 def _prepare(connection: sqlalchemy.Connection, schema: str) -> None:
-    """Define what defines the other objects. Raises UpgradeRefused if what is on record as ours is
-    not."""
+    """Define what defines the other objects, and make anew what a rollback by hand dropped. Raises
+    UpgradeRefused if what is on record as ours is not."""
     for path in setup():
         _execute(connection, render(path, schema))
+    restored = connection.exec_driver_sql("select restore_dropped()").scalars().all()
+    if restored:
+        _log.warning("Made anew, because they had been dropped: %s.", ", ".join(restored))
     _execute(connection, "select check_owned_objects()")
 
 
-def _definition_statements(schema: str) -> Iterator[str]:
+def _id_types(connection: sqlalchemy.Connection) -> IdTypes:
+    """The types of the tables' ids; of tables that are still to be created, ours."""
+    row = connection.exec_driver_sql("select * from list_id_types()").mappings().one()
+    return IdTypes(**{name: value for name, value in row.items() if value is not None})
+
+
+def _definition_statements(
+    schema: str, types: IdTypes | None = None, only: str | None = None
+) -> Iterator[str]:
     """Yield the statements that define functions and views, drop those of other releases, and check
-    the bodies."""
+    the bodies; or only define the functions of one folder."""
     names = []
     for found in definitions():
+        if only is not None and found.path.parent.name != only:
+            continue
         names.append(found.name)
         yield (
             f"select define_object('{found.schema}', '{found.kind}', '{found.name}',"
-            f" $definition${render(found.path, schema)}$definition$)"
+            f" $definition${render(found.path, schema, types)}$definition$)"
         )
+    if only is not None:
+        return
     yield f"select drop_undefined(array{names})"
     yield "select validate_functions()"
+    yield "select record_definitions()"
 
 
 def _index_names() -> list[str]:
@@ -220,10 +309,18 @@ def _config(
     schema: str,
     connection: sqlalchemy.Connection | None = None,
     output: io.StringIO | None = None,
+    types: IdTypes | None = None,
+    is_adopted: bool = False,
 ) -> Config:
     """Return Alembic's configuration, with what env.py needs: the connection and the schemas."""
     config = Config(
-        attributes={"connection": connection, "schema": schema, "options": _options(schema)},
+        attributes={
+            "connection": connection,
+            "schema": schema,
+            "types": types,
+            "is_adopted": is_adopted,
+            "options": _options(schema),
+        },
         output_buffer=output,
     )
     for option, folder in (("script_location", SQL), ("version_locations", SQL / "migrations")):
@@ -245,7 +342,9 @@ def _search_path(schema: str) -> str:
 
 
 @contextmanager
-def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
+def _connected(
+    url: str, schema: str, lock_timeout: str = _LOCK_TIMEOUT
+) -> Iterator[sqlalchemy.Connection]:
     """Open one transaction in our schemas. A concurrent upgrade waits for it."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
@@ -259,7 +358,7 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
                 for name, value in (
                     ("search_path", _search_path(schema)),
                     ("check_function_bodies", "off"),  # see validate_functions
-                    ("lock_timeout", _LOCK_TIMEOUT),
+                    ("lock_timeout", lock_timeout),
                 ):
                     connection.execute(sqlalchemy.func.set_config(name, value, True).select())
                 yield connection

@@ -15,7 +15,7 @@ class PageState:
     stopped at its limit. `found`: the number of all pages that match the search.
     """
 
-    id: UUID
+    id: str
     page_id: str
     page_name: str | None
     status: str

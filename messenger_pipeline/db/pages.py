@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import UnknownPage, UsageError
@@ -18,7 +17,7 @@ class PageRecord:
     all ids but the first.
     """
 
-    id: UUID
+    id: str
     facebook_page_id: str
     platform: str
     user_id: str | None

@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from messenger_pipeline.errors import (
     ConfigurationError,
+    DatabaseBusy,
     DatabaseConflict,
     DatabaseError,
     DatabaseUnavailable,
@@ -41,6 +42,7 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPX01": UpgradeRefused,
     "2BP01": UpgradeRefused,  # dependent objects still exist
     "3F000": SchemaError,  # undefined schema
+    "55P03": DatabaseBusy,  # lock not available
     "42P01": SchemaError,  # undefined table
     "42883": SchemaError,  # undefined function
     "42P07": UpgradeRefused,  # a relation of that name exists

@@ -43,6 +43,7 @@ class SyncSession:
     started_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    follows_adoption: bool
 
 
 @dataclass(frozen=True)

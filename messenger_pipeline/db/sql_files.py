@@ -1,7 +1,8 @@
 """The files of sql/, with `:data` and `:own` replaced by the names of the two schemas.
 
 The data schema holds what users read. Our own schema, which is closed to other roles, holds the
-rest. A file of functions/ or views/ defines one object, which has the file's name.
+rest. A file of functions/ or views/ defines one object, which has the file's name. The types of ids
+(`:conversation_id_type`, …) are those that the tables have: see id_types.py.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from messenger_pipeline.db.id_types import IdTypes, with_id_types
 from messenger_pipeline.db.pool import own_schema
 from messenger_pipeline.project import PROJECT
 
@@ -23,10 +25,12 @@ types match better would be called instead, so that the schema is put in front."
 _DEFINES = re.compile(r"^create or replace (function|view) :(data|own)\.(\w+)", re.MULTILINE)
 
 
-def render(path: Path, data_schema: str) -> str:
-    """Return the text of a file for a data schema."""
+def render(path: Path, data_schema: str, types: IdTypes | None = None) -> str:
+    """Return the text of a file for a data schema whose tables have these types of ids; None: those
+    of tables that we create."""
     names = {"data": data_schema, "own": own_schema(data_schema)}
-    text = _SCHEMA.sub(lambda found: f'"{names[found[1]]}"', path.read_text())
+    text = with_id_types(path.read_text(), types or IdTypes())
+    text = _SCHEMA.sub(lambda found: f'"{names[found[1]]}"', text)
     return _POLYMORPHIC.sub(r"pg_catalog.\1", text)
 
 

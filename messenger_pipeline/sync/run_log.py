@@ -29,6 +29,11 @@ def log_start(run: SyncRun) -> None:
         down_to = f"down to {session.cutoff:%Y-%m-%d %H:%M:%S %Z}"
     article = "an" if session.mode == "incremental" else "a"
     _log.info("starting %s %s sync of page %s, %s", article, session.mode, name, down_to)
+    if session.follows_adoption and session.mode == "full":
+        _log.info(
+            "it is the first sync since the database was adopted: a full one, since nothing says"
+            " what the replaced application had read"
+        )
 
 
 def log_list_read(run: SyncRun) -> None:

@@ -30,7 +30,7 @@ class PageShown(BaseModel):
     `more`: counting stopped there, and the page has more conversations and messages.
     """
 
-    id: UUID
+    id: str
     pageId: str
     pageName: str | None
     status: str

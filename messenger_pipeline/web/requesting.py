@@ -92,7 +92,7 @@ def find_page(database: Database, request: SyncRequest) -> PageRecord:
         page = get_page(database, request.facebook_page_id)
     if page.status == "removed":
         raise unknown_page_error(page_id)
-    if request.facebook_page_id not in ("", page.facebook_page_id, str(page.id)):
+    if request.facebook_page_id not in ("", page.facebook_page_id, page.id):
         raise HTTPException(
             422, "pageId and facebookPageId name two different pages; send one of them."
         )

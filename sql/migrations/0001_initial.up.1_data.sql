@@ -64,7 +64,7 @@ comment on column :data.messenger_conversations.version is 'Grows by one on each
 create table if not exists :data.contact_interaction_events (
     id uuid not null default gen_random_uuid()
         constraint contact_interaction_events_pkey primary key,
-    conversation_id uuid not null
+    conversation_id :conversation_id_type not null
         constraint contact_interaction_events_conversation_fkey
         references :data.messenger_conversations (id) on delete cascade,
     page_id text collate "C" not null,
@@ -120,7 +120,7 @@ create table :data.sync_state (
     sync_session_id uuid not null default gen_random_uuid()
         constraint sync_state_pkey primary key,
     page_id text collate "C" not null,
-    user_id text,
+    user_id :page_user_type,
     mode text not null constraint sync_state_mode check (mode in ('full', 'incremental')),
     run_id text,
     last_cursor text,

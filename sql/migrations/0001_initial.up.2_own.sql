@@ -11,7 +11,7 @@ create table :own.messenger_threads (
     page_id text collate "C" not null,
     thread_id text collate "C" not null,
     sender_id text collate "C",
-    conversation_id uuid
+    conversation_id :conversation_id_type
         constraint messenger_threads_conversation_fkey
         references :data.messenger_conversations (id) on delete set null,
     updated_time timestamptz not null,

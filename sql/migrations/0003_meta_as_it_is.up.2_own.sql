@@ -152,22 +152,22 @@ select :own.withhold_object('table', ':own.contactless_threads'::regclass);
 -- Content that is stated again is not written again, yet a statement from between the two must not
 -- replace it. So the later time is kept here, one row for all messages of a response.
 create table :own.restatements (
-    conversation_id uuid not null
+    conversation_id :conversation_id_type not null
         constraint restatements_conversation_fkey
         references :data.messenger_conversations (id) on delete cascade,
     as_of timestamptz not null,
-    ids uuid[] not null,
+    ids :event_id_type[] not null,
     constraint restatements_pkey primary key (conversation_id, as_of)
 );
 comment on table :own.restatements is
     'When unchanged content was last stated, if that is later than the as_of of its row.';
 comment on column :own.restatements.ids is
-    'Events; the conversation''s own id stands for its sender_name.';
+    'Events; the conversation''s own id stands for its sender_name (if ids are not uuids, -1 or "name").';
 
 -- Messages without an id whose message with an id arrived, too: they are no events any more.
 create table :own.claimed_messages (
-    id uuid not null,
-    conversation_id uuid not null
+    id :event_id_type not null,
+    conversation_id :conversation_id_type not null
         constraint claimed_messages_conversation_fkey
         references :data.messenger_conversations (id) on delete cascade,
     page_id text collate "C" not null,

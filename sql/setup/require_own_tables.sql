@@ -18,7 +18,8 @@ begin
         then
             raise exception ':data.% is there already, and is not messenger-pipeline''s', v_name
                 using errcode = 'MPX01',
-                      detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA.';
+                      detail = 'Rename it, or choose another MESSENGER_DATABASE_SCHEMA. (Tables of the'
+                               ' replaced application are adopted by `db upgrade`, not by a script.)';
         end if;
     end loop;
 end

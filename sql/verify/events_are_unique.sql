@@ -16,6 +16,7 @@ begin
             select coalesce(message_key(e.message_id),
                             e.conversation_id || ' at ' || e.event_timestamp) as identity
         ) i
+        where e.page_id is not null  -- of an adopted table: not of any conversation
         group by e.page_id, i.identity, e.discriminator,
                  case when e.message_id is null then e.event_type else event_kind(e.event_type) end
         having count(*) > 1

@@ -1,5 +1,6 @@
 -- Raises MPC01 if a conversation's message_count, last_message or last_message_time differs from
--- its stored messages.
+-- its stored messages. Of adopted conversations the last message may be one without an event; those to
+-- which the replaced application goes on writing count from the first sync of their page.
 do $$
 declare
     v_count bigint;
@@ -23,9 +24,17 @@ begin
                  message_key(l.message_id) desc, l.event_type collate "C" desc, l.discriminator desc
         limit 1
     ) newest on true
-    where c.message_count <> coalesce(e.messages, 0)
-       or c.last_message_time is distinct from newest.event_timestamp
-       or c.last_message is distinct from newest.text;
+    left join adopted_conversations a on a.conversation_id = c.id and a.version = c.version
+    where (c.message_count <> coalesce(e.messages, 0)
+           or a.conversation_id is null
+              and (c.last_message_time is distinct from newest.event_timestamp
+                   or c.last_message is distinct from newest.text))
+      and not exists (
+          select from adopted_pages p
+          where p.page_id = c.page_id and p.synced_at is null
+            and (c.updated_at > p.adopted_at
+                 or exists (select from contact_interaction_events w
+                            where w.conversation_id = c.id and w.created_at > p.adopted_at)));
     if v_count > 0 then
         raise exception '% a count or last message that differs from the messages, for example %',
             case when v_count = 1 then '1 conversation has'

@@ -91,8 +91,10 @@ def test_a_downgrade_leaves_views_and_functions_that_the_owner_made_in_place_of_
 
 
 def test_tables_that_were_dropped_are_named_with_the_remedy(made: str) -> None:
-    execute(made, "drop view active_syncs", "drop table sync_locks, sync_state cascade")
-    with pytest.raises(UpgradeRefused, match=r"missing.*: sync_locks, sync_state.*from a backup"):
+    execute(made, "drop table messenger_conversations, facebook_pages cascade")
+    with pytest.raises(
+        UpgradeRefused, match=r"missing.*: facebook_pages, messenger_conversations.*from a backup"
+    ):
         migrate.upgrade(made, "public")
 
 

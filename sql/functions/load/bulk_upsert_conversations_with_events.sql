@@ -4,7 +4,7 @@
 create or replace function :data.bulk_upsert_conversations_with_events(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
-    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    sender_id text, conversation_id :conversation_id_type, inserted boolean, updated boolean,
     version integer, events_created integer
 )
 language sql security definer

@@ -1,7 +1,8 @@
 -- Returns the events that name one of these messages and are in another conversation than it.
 create or replace function :own.find_misplaced_events(p_page_id text, p_message_keys text[])
 returns table (
-    id uuid, message_key text, conversation_id uuid, message_conversation_id uuid
+    id :event_id_type, message_key text, conversation_id :conversation_id_type,
+    message_conversation_id :conversation_id_type
 )
 language sql stable
 set search_path from current

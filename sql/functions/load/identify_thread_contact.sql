@@ -8,9 +8,9 @@ set search_path from current
 as $$
 declare
     v_from messenger_conversations;
-    v_to uuid;
-    v_new uuid[] := '{}';
-    v_moved uuid[];
+    v_to :conversation_id_type;
+    v_new :conversation_id_type[] := '{}';
+    v_moved :event_id_type[];
     v_messages integer;
     v_name_as_of timestamptz;
 begin
@@ -26,8 +26,9 @@ begin
         return;
     end if;
     insert into messenger_conversations as c
-        (page_id, sender_id, user_id, conversation_status, deleted_at)
-    values (p_page_id, p_sender_id, v_from.user_id, v_from.conversation_status, v_from.deleted_at)
+        (id, page_id, sender_id, user_id, conversation_status, deleted_at)
+    overriding system value
+    values (:new_conversation_id(gen_random_uuid()), p_page_id, p_sender_id, v_from.user_id, v_from.conversation_status, v_from.deleted_at)
     on conflict (page_id, sender_id) do nothing
     returning array[c.id] into v_new;
     perform from messenger_conversations c
@@ -56,7 +57,7 @@ begin
     where t.page_id = p_page_id and t.thread_id = p_thread_id;
     perform move_restatements(v_moved, v_from.id, v_to);
     v_name_as_of := greatest(
-        v_from.sender_name_as_of, restated_as_of(v_from.id, v_from.id, v_from.sender_name_as_of));
+        v_from.sender_name_as_of, restated_as_of(v_from.id, :name_id(v_from.id), v_from.sender_name_as_of));
     delete from messenger_conversations c where c.id = v_from.id;
     perform refresh_conversations(
         jsonb_build_array(jsonb_build_object(

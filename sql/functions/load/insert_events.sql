@@ -5,7 +5,7 @@
 -- created: {conversation_id: [events, messages among them]}, counting inserted events.
 -- any_stored: whether some event existed already.
 create or replace function :own.insert_events(
-    p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[]
+    p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids :conversation_id_type[]
 ) returns table (created jsonb, any_stored boolean)
 language plpgsql
 set search_path from current
@@ -29,7 +29,7 @@ begin
                     then e.metadata - array['attachments', 'webhook_attachments']
                          || join_attachments(e.metadata, '{}')
                     else coalesce(e.metadata, '{}') end as metadata,
-               (v_prefix || lpad(to_hex(row_number() over ()), 8, '0'))::uuid as id
+               :new_event_id(v_prefix || lpad(to_hex(row_number() over ()), 8, '0')) as id
         from jsonb_to_recordset(p_conversations)
             as i (sender_id text, as_of timestamptz, events jsonb)
         join unnest(p_sender_ids, p_conversation_ids) as k (sender_id, conversation_id)
@@ -41,6 +41,7 @@ begin
         insert into contact_interaction_events
             (id, conversation_id, page_id, event_type, event_timestamp, message_id, discriminator,
              as_of, metadata)
+        overriding system value
         select id, conversation_id, p_page_id, event_type, event_timestamp, message_id,
                discriminator, as_of, metadata
         from incoming where message_id is not null
@@ -52,6 +53,7 @@ begin
         insert into contact_interaction_events
             (id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
              metadata)
+        overriding system value
         select id, conversation_id, p_page_id, event_type, event_timestamp, discriminator, as_of,
                metadata
         from incoming i where message_id is null

@@ -27,7 +27,7 @@ begin
                count(*) filter (where b.updated) as updated,
                coalesce(sum(b.events_created), 0)::bigint as events_created,
                coalesce(jsonb_agg(jsonb_build_object(
-                   'conversation_id', b.conversation_id, 'sender_id', b.sender_id,
+                   'conversation_id', b.conversation_id::text, 'sender_id', b.sender_id,
                    'inserted', b.inserted)
                ) filter (where p_fence is null
                                and (b.inserted or b.updated or b.events_created > 0)), '[]')

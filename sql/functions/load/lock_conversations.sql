@@ -1,6 +1,6 @@
 -- Locks the conversations of a call, in order of sender_id. Returns them as two parallel arrays.
 create or replace function :own.lock_conversations(p_page_id text, p_conversations jsonb)
-returns table (sender_ids text[], conversation_ids uuid[])
+returns table (sender_ids text[], conversation_ids :conversation_id_type[])
 language plpgsql
 set search_path from current
 as $$

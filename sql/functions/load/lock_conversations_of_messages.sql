@@ -2,7 +2,7 @@
 -- may be stored in another contact's conversation (several contacts wrote in one thread), and so
 -- may the message that an edit belongs to. Every writer of events first locks their conversation.
 create or replace function :own.lock_conversations_of_messages(
-    p_page_id text, p_message_keys text[], p_held uuid[]
+    p_page_id text, p_message_keys text[], p_held :conversation_id_type[]
 ) returns void
 language plpgsql
 set search_path from current
@@ -19,6 +19,6 @@ begin
             limit 1000  -- forces a lookup per message instead of a scan of the page's events
         ) stored
         where stored.conversation_id <> all (p_held))
-    order by c.sender_id for no key update;
+    order by c.sender_id collate "C" for no key update;
 end
 $$;

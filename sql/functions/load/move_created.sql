@@ -1,6 +1,6 @@
 -- Counts up to p_events created events as those of another conversation: they were moved to it. See
 -- insert_events for p_created.
-create or replace function :own.move_created(p_created jsonb, p_from uuid, p_to uuid, p_events bigint)
+create or replace function :own.move_created(p_created jsonb, p_from :conversation_id_type, p_to :conversation_id_type, p_events bigint)
 returns jsonb
 language sql immutable
 set search_path from current

@@ -6,8 +6,8 @@
 -- An account can have ids that nobody registered: what it did under one of them belongs to the
 -- contact whose message it names. The event can arrive before the message.
 create or replace function :own.move_named_events(
-    p_page_id text, p_conversations jsonb, p_held uuid[]
-) returns table (conversation_id uuid, as_of timestamptz, left_id uuid)
+    p_page_id text, p_conversations jsonb, p_held :conversation_id_type[]
+) returns table (conversation_id :conversation_id_type, as_of timestamptz, left_id :conversation_id_type)
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
@@ -15,7 +15,7 @@ as $$
 #variable_conflict use_column
 declare
     v_keys text[];
-    v_left uuid[];
+    v_left :conversation_id_type[];
     v_moved record;
 begin
     -- Many pages have no such event, and most of those that have none in a wrong conversation.

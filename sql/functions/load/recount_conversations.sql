@@ -10,7 +10,7 @@ set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 as $$
 declare
-    v_ids uuid[];
+    v_ids :conversation_id_type[];
     v_last text;
 begin
     perform check_fence(p_page_id, p_fence);
@@ -42,6 +42,9 @@ begin
         ) l on true
     ) n
     where n.id = c.id
+      -- The last message of an adopted conversation without events is not known from anywhere else.
+      and not (n.message_count = 0 and exists (
+          select from adopted_conversations a where a.conversation_id = c.id and not a.has_events))
       and (c.message_count, c.last_message, c.last_message_time)
           is distinct from (n.message_count, n.last_message, n.last_message_time);
     return v_last;

@@ -8,10 +8,10 @@
 -- p_changed, p_changed_as_of: conversations whose stored events changed, and when the source stated
 --   the change; other contacts' conversations may be among them.
 create or replace function :own.refresh_conversations(
-    p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[], p_new uuid[],
-    p_created jsonb, p_claimed jsonb, p_changed uuid[], p_changed_as_of timestamptz[]
+    p_conversations jsonb, p_sender_ids text[], p_conversation_ids :conversation_id_type[], p_new :conversation_id_type[],
+    p_created jsonb, p_claimed jsonb, p_changed :conversation_id_type[], p_changed_as_of timestamptz[]
 ) returns table (
-    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    sender_id text, conversation_id :conversation_id_type, inserted boolean, updated boolean,
     version integer, events_created integer
 )
 language plpgsql
@@ -30,7 +30,7 @@ begin
                     when i.sender_name = c.sender_name or i.as_of < c.sender_name_as_of
                     then c.sender_name
                     when (i.as_of, i.sender_name collate "C")
-                         > (greatest(c.sender_name_as_of, restated_as_of(c.id, c.id, i.as_of)),
+                         > (greatest(c.sender_name_as_of, restated_as_of(c.id, :name_id(c.id), i.as_of)),
                             c.sender_name collate "C")
                     then i.sender_name else c.sender_name end as sender_name,
                i.sender_name as i_sender_name,

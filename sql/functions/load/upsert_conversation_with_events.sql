@@ -7,7 +7,7 @@
 create or replace function :data.upsert_conversation_with_events(
     p_page_id text, p_conversation jsonb, p_events jsonb, p_expected_version integer default null
 ) returns table (
-    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    sender_id text, conversation_id :conversation_id_type, inserted boolean, updated boolean,
     version integer, events_created integer
 )
 language plpgsql security definer

@@ -6,7 +6,7 @@
 -- The messages of a second are paired in a fixed order, so that the same messages end up claimed in
 -- whatever order they arrive. What an unsent message claims stays claimed, without its content: so it
 -- cannot leave some of them to other messages, whichever they are.
-create or replace function :own.claim_anonymous_messages(p_page_id text, p_conversations uuid[])
+create or replace function :own.claim_anonymous_messages(p_page_id text, p_conversations :conversation_id_type[])
 returns jsonb
 language plpgsql
 set search_path from current
@@ -76,9 +76,12 @@ begin
             on n.conversation_id = a.conversation_id and n.event_type = a.event_type
            and n.second = a.second and n.text is not distinct from a.text
            and n.rank = case when n.claims_all then 1 else a.rank end
+    ), followed as materialized (
+        select follow_claimed_events(p_page_id, array_agg(p.id), array_agg(p.message_key))
+        from paired p where p.claimed_by is null and p.message_key is not null
     ), taken as (
         delete from contact_interaction_events e
-        using paired p
+        using paired p cross join followed  -- before foreign keys of the owner's act on it
         where e.id = p.id and p.claimed_by is null and p.message_key is not null
         returning e.*, p.message_key
     ), kept as (
@@ -100,6 +103,7 @@ begin
         insert into contact_interaction_events
             (id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
              metadata, created_at)
+        overriding system value
         select id, conversation_id, page_id, event_type, event_timestamp, discriminator, as_of,
                metadata, created_at
         from released

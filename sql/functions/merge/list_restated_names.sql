@@ -1,8 +1,8 @@
 -- Returns the conversations whose name a call states again, and when. p_sender_ids,
 -- p_conversation_ids: as lock_conversations returns them.
 create or replace function :own.list_restated_names(
-    p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[]
-) returns table (ids uuid[], as_of timestamptz[])
+    p_conversations jsonb, p_sender_ids text[], p_conversation_ids :conversation_id_type[]
+) returns table (ids :conversation_id_type[], as_of timestamptz[])
 language sql stable
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations

@@ -2,7 +2,7 @@
 -- merge_anonymous_content. Writes only changed rows. p_sender_ids, p_conversation_ids: as
 -- lock_conversations returns them.
 create or replace function :own.merge_anonymous_events(
-    p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids uuid[]
+    p_page_id text, p_conversations jsonb, p_sender_ids text[], p_conversation_ids :conversation_id_type[]
 ) returns void
 language plpgsql
 set search_path from current

@@ -9,7 +9,7 @@
 -- with the greater num_edit. An unsend is final: the row stays, without its content, and so do the
 -- message's edits.
 create or replace function :own.merge_changes(p_page_id text, p_message_ids text[])
-returns table (conversation_id uuid, as_of timestamptz)
+returns table (conversation_id :conversation_id_type, as_of timestamptz)
 language sql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations

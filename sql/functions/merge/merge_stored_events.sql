@@ -19,8 +19,8 @@
 -- p_names, p_names_as_of: as list_restated_names returns them; recorded together with the content,
 -- for one row instead of two.
 create or replace function :own.merge_stored_events(
-    p_page_id text, p_conversations jsonb, p_names uuid[], p_names_as_of timestamptz[]
-) returns table (conversation_id uuid, as_of timestamptz)
+    p_page_id text, p_conversations jsonb, p_names :conversation_id_type[], p_names_as_of timestamptz[]
+) returns table (conversation_id :conversation_id_type, as_of timestamptz)
 language plpgsql
 set search_path from current
 as $$
@@ -30,7 +30,7 @@ declare
     v_statements jsonb := p_conversations;
     v_turn integer := 1;
     v_is_first boolean := true;
-    v_changed uuid[] := '{}';
+    v_changed :conversation_id_type[] := '{}';
     v_as_of timestamptz[] := '{}';
 begin
     -- One update changes a row only once. Usually each event is stated once and there is one turn. If
@@ -41,7 +41,7 @@ begin
         v_as_of := v_as_of || v_row.changed_as_of;
         if v_is_first then
             perform record_restatements(
-                p_names || v_row.restated_in, p_names || v_row.restated,
+                p_names || v_row.restated_in, :name_ids(p_names) || v_row.restated,
                 p_names_as_of || v_row.restated_as_of);
         else
             perform record_restatements(v_row.restated_in, v_row.restated, v_row.restated_as_of);

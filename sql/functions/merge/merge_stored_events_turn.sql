@@ -5,8 +5,8 @@
 create or replace function :own.merge_stored_events_turn(
     p_page_id text, p_conversations jsonb, p_turn integer
 ) returns table (
-    changed uuid[], changed_as_of timestamptz[],
-    restated uuid[], restated_in uuid[], restated_as_of timestamptz[], is_more boolean
+    changed :conversation_id_type[], changed_as_of timestamptz[],
+    restated :event_id_type[], restated_in :conversation_id_type[], restated_as_of timestamptz[], is_more boolean
 )
 language sql
 set search_path from current

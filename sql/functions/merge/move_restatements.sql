@@ -1,7 +1,8 @@
 -- Moves what is recorded of the restatements of events to the conversation that the events moved to.
 -- The caller holds the locks of both conversations.
-create or replace function :own.move_restatements(p_ids uuid[], p_from uuid, p_to uuid)
-returns void
+create or replace function :own.move_restatements(
+    p_ids :event_id_type[], p_from :conversation_id_type, p_to :conversation_id_type
+) returns void
 language sql
 set search_path from current
 as $$

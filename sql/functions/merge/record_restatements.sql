@@ -1,12 +1,12 @@
 -- Records when unchanged content was stated again. The three arrays are parallel: the conversation,
--- the event (or the conversation again, for its name), and the time. The caller holds the locks of
+-- the event (or what stands for the conversation's name), and the time. The caller holds the locks of
 -- the conversations.
 --
 -- Each id is in one row of its conversation, that of its last statement. A response restates the
 -- newest messages of a thread together, so a conversation has few rows: what is left of an older one
 -- is written to the few events themselves, and the row is deleted.
 create or replace function :own.record_restatements(
-    p_conversations uuid[], p_ids uuid[], p_as_of timestamptz[]
+    p_conversations :conversation_id_type[], p_ids :event_id_type[], p_as_of timestamptz[]
 ) returns void
 language plpgsql
 set search_path from current
@@ -15,7 +15,7 @@ as $$
 declare
     v_new record;
     v_old record;
-    v_rest uuid[];
+    v_rest :event_id_type[];
 begin
     for v_new in
         select g.conversation_id, g.as_of, array_agg(distinct g.id) as ids
@@ -48,7 +48,8 @@ begin
                 set as_of = v_old.as_of, first_as_of = coalesce(e.first_as_of, e.as_of)
                 where e.id = any (v_rest) and e.as_of < v_old.as_of;
                 update messenger_conversations c set sender_name_as_of = v_old.as_of
-                where c.id = any (v_rest) and c.sender_name_as_of < v_old.as_of;
+                where c.id = v_new.conversation_id and :name_id(c.id) = any (v_rest)
+                  and c.sender_name_as_of < v_old.as_of;
                 delete from restatements r
                 where r.conversation_id = v_new.conversation_id and r.as_of = v_old.as_of;
             end if;

@@ -1,7 +1,7 @@
 -- Returns when the stored content of an event, or the stored name of a conversation, was last stated
 -- again, if that is at p_from or later; else NULL.
 create or replace function :own.restated_as_of(
-    p_conversation_id uuid, p_id uuid, p_from timestamptz
+    p_conversation_id :conversation_id_type, p_id :event_id_type, p_from timestamptz
 ) returns timestamptz
 language sql stable
 set search_path from current

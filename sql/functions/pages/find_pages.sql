@@ -6,7 +6,7 @@ language sql stable
 set search_path from current
 as $$
     select p.facebook_page_id from facebook_pages p
-    where p.facebook_page_id = p_id or p.graph_id = p_id or p.id::text = lower(p_id)
+    where p.facebook_page_id = p_id or p.graph_id = p_id or p.id::text in (p_id, lower(p_id))
     union
     select a.page_id from account_ids a where a.id = p_id
     order by 1

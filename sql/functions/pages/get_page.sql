@@ -2,7 +2,7 @@
 -- ids: an Instagram account also by its Facebook page's, unless the page's own inbox is registered.
 create or replace function :own.get_page(p_page_id text)
 returns table (
-    id uuid, facebook_page_id text, platform text, user_id text, name text, time_zone text,
+    id text, facebook_page_id text, platform text, user_id text, name text, time_zone text,
     token_encrypted text, status text, status_reason text, sync_interval interval,
     next_sync_at timestamptz, last_synced_at timestamptz, watermark timestamptz,
     created_at timestamptz, updated_at timestamptz, failed_starts integer, graph_id text,
@@ -11,16 +11,16 @@ returns table (
 language sql stable
 set search_path from current
 as $$
-    select p.id, p.facebook_page_id, p.platform, p.user_id, p.name, p.time_zone,
+    select p.id::text, p.facebook_page_id, p.platform, p.user_id::text, p.name, p.time_zone,
            t.token_encrypted, p.status, p.status_reason, p.sync_interval, p.next_sync_at,
            p.last_synced_at, p.watermark, p.created_at, p.updated_at, p.failed_starts,
            coalesce(p.graph_id, p.facebook_page_id), p.username, list_other_ids(p.facebook_page_id)
     from facebook_pages p
     left join page_tokens t on t.page_id = p.facebook_page_id
-    where p.facebook_page_id = p_page_id or p.id::text = lower(p_page_id)
+    where p.facebook_page_id = p_page_id or p.id::text in (p_page_id, lower(p_page_id))
        or p.graph_id = p_page_id
        or p.facebook_page_id in (select a.page_id from account_ids a where a.id = p_page_id)
-    order by p.facebook_page_id = p_page_id desc, p.id::text = lower(p_page_id) desc,
+    order by p.facebook_page_id = p_page_id desc, p.id::text in (p_page_id, lower(p_page_id)) desc,
              p.status = 'removed', p.facebook_page_id
     limit 1
 $$;

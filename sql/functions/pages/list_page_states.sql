@@ -11,7 +11,7 @@
 create or replace function :own.list_page_states(
     p_search text, p_status text, p_offset integer, p_limit integer
 ) returns table (
-    id uuid, page_id text, page_name text, status text, status_reason text, has_token boolean,
+    id text, page_id text, page_name text, status text, status_reason text, has_token boolean,
     last_synced_at timestamptz, next_sync_at timestamptz, lag_seconds double precision,
     conversations bigint, messages bigint, conversations_more boolean, quarantined bigint,
     open_sessions uuid[], found bigint
@@ -33,7 +33,7 @@ as $$
         order by p.status <> 'needs_reauthorization', lower(p.name), p.facebook_page_id
         offset p_offset limit p_limit
     )
-    select p.id, p.facebook_page_id, p.name, p.status, p.status_reason,
+    select p.id::text, p.facebook_page_id, p.name, p.status, p.status_reason,
            exists (select from page_tokens t where t.page_id = p.facebook_page_id),
            p.last_synced_at, p.next_sync_at,
            extract(epoch from now() - p.last_synced_at)::double precision,

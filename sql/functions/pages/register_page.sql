@@ -17,7 +17,7 @@ begin
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.register_page'));
     insert into facebook_pages as p
         (facebook_page_id, name, user_id, platform, graph_id, username)
-    values (p_page_id, p_name, p_user_id, coalesce(p_platform, 'messenger'), p_graph_id,
+    values (p_page_id, p_name, :to_page_user(p_user_id), coalesce(p_platform, 'messenger'), p_graph_id,
             p_username)
     on conflict (facebook_page_id) do update
         set name = coalesce(excluded.name, p.name),

@@ -6,6 +6,8 @@
 --   watermark. 'auto' resumes an open full walk, else decides by last_synced_at (NULL: full).
 -- p_run_id: the run that walks the session; NULL if there is none yet.
 --
+-- A page of an adopted database counts as never synced until a full session of ours completes.
+--
 -- The first line that matches decides:
 --
 --   mode         open full walk                                page           decision
@@ -41,6 +43,10 @@ begin
     select sync_session_id into v_incremental from sync_state
         where page_id = p_page_id and outcome is null and mode = 'incremental';
     v_watermark := coalesce(v_full.next_watermark, v_page.watermark);
+    if exists (select from adopted_pages a where a.page_id = p_page_id and a.synced_at is null) then
+        -- The replaced application may set it meanwhile, and it does not say what was read.
+        v_page.last_synced_at := null;
+    end if;
     v_decision := case
         when p_mode = 'full' and v_full.run_id = p_run_id and v_full.step = 0 then 'resume_full'
         when p_mode = 'full' then 'start_full'

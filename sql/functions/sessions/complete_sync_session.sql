@@ -49,6 +49,10 @@ begin
         where s.page_id = v_session.page_id and s.mode = 'full' and s.outcome is null
         returning s.sync_session_id into v_full;
     end if;
+    if v_session.mode = 'full' then
+        update adopted_pages a set synced_at = now()
+        where a.page_id = v_session.page_id and a.synced_at is null;
+    end if;
     update facebook_pages p
     set watermark = case when v_full is null
             then greatest(p.watermark, v_session.next_watermark) else p.watermark end,
