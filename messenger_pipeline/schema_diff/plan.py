@@ -76,7 +76,26 @@ def _steps(one: Difference, context: Context) -> Iterator[Step]:
     if outdated:
         yield Step(one.key, described(one.key), (), outdated)
         return
-    yield from _WRITERS[one.key.kind](one, context)
+    steps = _WRITERS[one.key.kind](one, context)
+    taken = _taken(one, context)
+    yield from (dataclasses.replace(s, reason=s.reason or taken) for s in steps)
+
+
+_NAMESPACE = ("table", "view", "sequence", "index", "type")
+"""Kinds that share the names of a schema; a constraint may have an index of its name."""
+
+
+def _taken(one: Difference, context: Context) -> str | None:
+    """Why an object that is missing here cannot be made: another kind of object has its name."""
+    if one.here is not None or one.key.kind not in _NAMESPACE:
+        return None
+    for key, entry in context.here.entries.items():
+        relation = key.kind in _NAMESPACE or (
+            key.kind == "constraint" and entry["_type"] in ("p", "u", "x")
+        )
+        if relation and (key.schema, key.name) == (one.key.schema, one.key.name):
+            return f"here {described(key)} has its name"
+    return None
 
 
 def _outdated(key: Key, context: Context) -> str | None:

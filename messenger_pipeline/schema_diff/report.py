@@ -1,6 +1,7 @@
 """Differences and plans as text and as JSON."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from messenger_pipeline.schema_diff.model import Catalog, Difference, Key, Serve
 from messenger_pipeline.schema_diff.step import Step, described
 
 _LINES = 40  # of a long text's comparison
+_CONCURRENTLY = re.compile(r"(create (unique )?|re)index concurrently ")
 _HEAD = (
     "-- It is printed, not run. Read it, then run it statement by statement, not in one",
     "-- transaction: psql -v ON_ERROR_STOP=1 -f FILE. An index whose build fails is left invalid:",
@@ -167,7 +169,13 @@ def write_script(
     for step in run:
         yield ""
         yield f"-- {_line(step.title)}"
+        # It stops nobody, and waits for every transaction that runs already.
+        patient = any(_CONCURRENTLY.match(statement) for statement in step.statements)
+        if patient:
+            yield "set lock_timeout = 0;"
         yield from step.statements
+        if patient:
+            yield "set lock_timeout = '5s';"
     if len(run) < len(steps):
         yield ""
         yield "-- Not done, with the reason:"

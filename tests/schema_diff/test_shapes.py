@@ -123,3 +123,30 @@ def test_a_default_that_differs_by_row_is_not_computed_for_the_rows(
     execute(there, f"alter table chats add column v text default ({default}::text)")
     check_round_trip(here, there)
     assert execute(here, "select count(v) from chats") == [(0,)]
+
+
+def test_an_object_whose_name_is_another_ones_here_is_not_made(clone: Clone) -> None:
+    here, there = clone(), clone()
+    execute(
+        here, "create table taken (a int)", "create view taken_too as select 1 as one",
+        "alter table chats add constraint titles unique (title)",
+        "create table mark (a int)",
+    )  # fmt: skip
+    execute(
+        there, "create view taken as select 1 as one", "create table taken_too (a int)",
+        "create unique index titles on chats (title)", "create type mark as enum ('a')",
+    )  # fmt: skip
+    script = planned(here, there)[2]
+    assert "-- create view taken: here table taken has its name" in script
+    assert "-- create table taken_too: here view taken_too has its name" in script
+    assert "-- create index chats.titles: here constraint chats.titles has its name" in script
+    assert "-- create type mark: here table mark has its name" in script
+    check_round_trip(here, there)
+
+
+def test_an_index_waits_for_running_transactions_without_a_limit(clone: Clone) -> None:
+    here, there = clone(), clone()
+    execute(there, "create index waits on chats (title)")
+    script = planned(here, there)[2]
+    build = "create index concurrently waits on public.chats USING btree (title);"
+    assert f"set lock_timeout = 0;\n{build}\nset lock_timeout = '5s';" in script
