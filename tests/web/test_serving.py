@@ -31,7 +31,7 @@ def test_open_streams_are_ended_at_sigterm_and_not_cut(
     def watch(path: str) -> bytes:
         """What the stream sends until its end. Raises if it is cut, as it would be in the end."""
         with requests.get(api + path, headers=KEY, stream=True, timeout=30) as answer:
-            received = next(answer.iter_content(65_536))
+            received: bytes = next(answer.iter_content(65_536))
             watched.append(path)
             for more in answer.iter_content(65_536):
                 received += more
