@@ -4,6 +4,7 @@ Runs start without delay, and the process of the tests, which has threads, is ne
 """
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -146,4 +147,5 @@ def serve(jobs: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    gc.freeze()  # no run need look at what was imported
     serve(socket.socket(fileno=int(sys.argv[1])))
