@@ -35,6 +35,7 @@ create or replace function :own.load_sync_response(
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
+set jit = off
 as $$
 #variable_conflict use_column
 declare
