@@ -1,20 +1,19 @@
 """A database of a given size: see seed.sql."""
 
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
 from messenger_pipeline.db.pool import own_schema
 
+SEARCH_PATH = f'"{own_schema("public")}", public, pg_temp'
 _SEED = Path(__file__).with_name("seed.sql")
 
 
 def seed(url: str, scale: float) -> None:
     """Fill an empty schema, then vacuum and analyze it. `scale` 1: 3 million events."""
-    path = f'"{own_schema("public")}", public, pg_temp'
     with psycopg.connect(url, options="-c synchronous_commit=off -c work_mem=64MB") as connection:
-        connection.execute("select set_config('search_path', %s, false)", [path])
+        connection.execute("select set_config('search_path', %s, false)", [SEARCH_PATH])
         connection.commit()
         psycopg.ClientCursor(connection).execute(_SEED.read_bytes(), sizes(scale))
         connection.commit()
@@ -22,7 +21,7 @@ def seed(url: str, scale: float) -> None:
         connection.execute("vacuum analyze")
 
 
-def sizes(scale: float) -> dict[str, Any]:
+def sizes(scale: float) -> dict[str, int]:
     """The parameters of seed.sql. Of small pages there are always as many."""
 
     def scaled(number: int) -> int:

@@ -8,6 +8,8 @@ create or replace function :own.find_coverage_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- lookups of each page, not all messages for each
+set jit = off  -- compiling takes longer than running it
 as $$
     with missing as (
         select p.facebook_page_id as page_id, p.name,

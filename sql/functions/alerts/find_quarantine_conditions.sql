@@ -8,6 +8,7 @@ create or replace function :own.find_quarantine_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
     with recursive seen as (
         select q.page_id, q.reason,

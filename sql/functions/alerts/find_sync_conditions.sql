@@ -4,6 +4,8 @@ create or replace function :own.find_sync_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- lookups of each page, not all gaps for each
+set jit = off  -- compiling takes longer than running it
 as $$
     with open as (
         select s.sync_session_id, s.page_id, s.mode, s.run_id, s.idle_attempts, s.last_error,
@@ -140,17 +142,17 @@ as $$
                               'threads', (array_agg(g.thread_id order by g.opened_at))[1:5])
     from facebook_pages p
     cross join lateral (
-        -- Up to 1,000 of each, by the index, not all that a page has.
+        -- Up to 1,000 of each, in the order of thread_gaps_failed, not all that a page has.
         (select * from thread_gaps o
          where o.page_id = p.facebook_page_id and not o.unreadable and o.last_error is not null
            and o.attempts > 1 and o.first_failed_at is not null
-         order by o.page_id, o.unreadable, o.first_failed_at desc limit 1000)
+         order by o.page_id desc, o.unreadable desc, o.first_failed_at desc limit 1000)
         union all
         -- After a week an unreadable one is known; `gaps list` and the checks go on showing it.
         (select * from thread_gaps o
          where o.page_id = p.facebook_page_id and o.unreadable and o.last_error is not null
            and o.first_failed_at > now() - interval '14 days'
-         order by o.page_id, o.unreadable, o.first_failed_at desc limit 1000)
+         order by o.page_id desc, o.unreadable desc, o.first_failed_at desc limit 1000)
     ) g
     where p.status = 'active'
     group by p.facebook_page_id, p.name

@@ -4,6 +4,7 @@ create or replace function :own.find_webhook_conditions(p_now timestamptz defaul
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
     with quiet as (
         select p.facebook_page_id as page_id, p.name, newest.last_at,
