@@ -17,6 +17,8 @@ from messenger_pipeline.project import PROJECT
 from messenger_pipeline.vault import TokenVault
 
 HOME = PROJECT / ".messenger"
+_FILL = Path(__file__).with_name("fill.sql").read_bytes()
+_EVENTS = 250_000  # of one statement
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,20 @@ class Cluster:
         self.execute("create database bench template bench_template")
         yield database_url(self.server_url, "bench")
         self.execute("drop database bench with (force)")
+
+    def fill(self, events: int) -> None:
+        """Make the database `bench_filled`, whose tables hold so many events of other pages."""
+        self.execute("create database bench_filled template bench_template")
+        with psycopg.connect(self.filled_url, autocommit=True) as connection:
+            connection.execute("set synchronous_commit = off")
+            for first in range(1, events + 1, _EVENTS):
+                last = min(first + _EVENTS - 1, events)
+                connection.execute(_FILL, {"first": first, "last": last})
+            connection.execute("vacuum analyze")
+
+    @property
+    def filled_url(self) -> str:
+        return database_url(self.server_url, "bench_filled")
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.server_url, autocommit=True) as connection:

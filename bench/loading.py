@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from urllib.request import urlopen
 
@@ -27,17 +27,19 @@ class Case:
     contestant: str
     threads: int
     latency_ms: int = 0
+    stored: int = 0  # events of other pages, in the same tables
 
     def key(self, name: str) -> Key:
         """The contestant and the scenario of its `fresh` or `unchanged` pass."""
         latency = f", {self.latency_ms} ms a call" if self.latency_ms else ""
-        return self.contestant, f"{self.threads:,} threads{latency}, {name}"
+        stored = f" into {self.stored:,} events" if self.stored else ""
+        return self.contestant, f"{self.threads:,} threads{stored}{latency}, {name}"
 
 
 @contextmanager
-def open_stage(sizes: list[int]) -> Iterator[tuple[Cluster, str]]:
-    """A cluster, and the URL of a Graph API with a page of each size."""
-    pages = {page_of(threads): threads for threads in sizes}
+def open_stage(sizes: list[int], rounds: int) -> Iterator[tuple[Cluster, str]]:
+    """A cluster, and the URL of a Graph API with a page of each size for each round."""
+    pages = {page_of(threads, number): threads for threads in sizes for number in range(rounds)}
     command, environment = (*UVICORN, "bench.replay:create_app"), {PAGES: json.dumps(pages)}
     with (
         open_cluster(list(pages)) as cluster,
@@ -46,17 +48,20 @@ def open_stage(sizes: list[int]) -> Iterator[tuple[Cluster, str]]:
         yield cluster, f"http://127.0.0.1:{port}"
 
 
-def page_of(threads: int) -> str:
-    """The id of the page with so many threads."""
-    return str(104 * 10**12 + threads)
+def page_of(threads: int, number: int) -> str:
+    """The id of the page with so many threads that round `number` loads."""
+    return str(104 * 10**12 + 10**8 * number + threads)
 
 
-def run_case(cluster: Cluster, graph_url: str, case: Case) -> Iterator[Pass]:
-    """The passes of a case. Raises Failed if one did not load exactly what there is."""
+def run_case(cluster: Cluster, graph_url: str, case: Case, number: int) -> Iterator[Pass]:
+    """The passes of a case in round `number`. Raises Failed if one did not load exactly what there
+    is."""
     python = str(DLT_PYTHON) if case.contestant == "dlt" else sys.executable
-    with cluster.database() as url:
-        module = f"bench.contestants.{case.contestant}"
-        command = module, graph_url, url, page_of(case.threads)
+    # The filled database is too large to be cloned: each round loads another page into it.
+    opened = nullcontext(cluster.filled_url) if case.stored else cluster.database()
+    with opened as url:
+        module, page_id = f"bench.contestants.{case.contestant}", page_of(case.threads, number)
+        command = module, graph_url, url, page_id
         with started(cluster.folder, command, python) as process:
             ask(process, "ready?")
             for name in ("fresh", "unchanged"):
@@ -64,7 +69,7 @@ def run_case(cluster: Cluster, graph_url: str, case: Case) -> Iterator[Pass]:
                 _take_calls(graph_url, case.latency_ms)
                 measured = json.loads(ask(process, "go"))
                 yield _pass(case, name, _take_calls(graph_url, 0), **measured)
-                _check_rows(url, case)
+                _check_rows(url, case, page_id)
 
 
 def _take_calls(graph_url: str, latency_ms: int) -> int:
@@ -80,10 +85,11 @@ def _pass(case: Case, name: str, calls: int, seconds: float, peak_mb: float) -> 
     return Pass(*case.key(name), case.threads, seconds, figures)
 
 
-def _check_rows(url: str, case: Case) -> None:
+def _check_rows(url: str, case: Case, page_id: str) -> None:
     ours = "messenger_conversations", "contact_interaction_events"
     tables = ("bench.conversations", "bench.messages") if case.contestant == "dlt" else ours
-    counts = ", ".join(f"(select count(*) from {table})" for table in tables)  # noqa: S608
+    only = f" where page_id = '{page_id}'" if case.stored else ""
+    counts = ", ".join(f"(select count(*) from {table}{only})" for table in tables)  # noqa: S608
     with psycopg.connect(url) as connection:
         found = connection.execute(f"select {counts}".encode()).fetchall()
     if found != [(case.threads, case.threads * MESSAGES)]:

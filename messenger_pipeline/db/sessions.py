@@ -256,15 +256,21 @@ def list_unseen_threads(database: Database, session: UUID, limit: int) -> list[s
 
 
 def list_missing_threads(
-    database: Database, session: UUID, fence: int, *, final: bool
+    database: Database, session: UUID, fence: int, *, final: bool, after: str = ""
 ) -> list[MissingThread]:
-    """Return the threads that a full walk should have seen but did not.
+    """Return some threads that a full walk should have seen but did not, in order of their ids,
+    those after `after`.
 
     Returns none, and records a warning, if the walk proves nothing, or if at the end of the walk
     (`final`) suspiciously many are missing. Raises LeaseLost.
     """
     return database.call(
-        "list_missing_threads", MissingThread, session=session, fence=fence, final=final
+        "list_missing_threads",
+        MissingThread,
+        session=session,
+        fence=fence,
+        final=final,
+        after=after,
     )
 
 

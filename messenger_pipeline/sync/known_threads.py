@@ -22,7 +22,8 @@ from messenger_pipeline.sync.response import (
 )
 from messenger_pipeline.sync.sync_run import SyncRun
 
-_THREADS = 50  # read from the database at once
+_THREADS = 500
+"""Read from the database at once: as each look reads what is known of all threads of the page."""
 MAX_DEATHS = 3
 """Requests that ended their process, after which a thread is set aside."""
 _ONE_THREAD = BatchSize(1, 25, max_limit=1, max_nested_limit=25)

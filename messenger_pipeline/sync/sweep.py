@@ -5,6 +5,7 @@ missing thread is looked for at the head of the list, where it may have moved du
 then requested by its id. One that cannot be checked is looked for by the next full walk again.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from messenger_pipeline.db import sessions
@@ -14,7 +15,17 @@ from messenger_pipeline.sync.response import load_response, prepare_response
 from messenger_pipeline.sync.sync_run import SyncRun
 from messenger_pipeline.sync.thread_list import walk_head
 
-_BATCH = 50
+
+@dataclass
+class _Unchecked:
+    """How many threads could not be checked, and the first error."""
+
+    threads: int = 0
+    error: Exception | None = None
+
+    def add(self, error: Exception) -> None:
+        self.threads += 1
+        self.error = self.error or error
 
 
 def sweep(run: SyncRun) -> None:
@@ -29,33 +40,35 @@ def sweep(run: SyncRun) -> None:
         except (CursorRefused, ListRefused) as error:
             _warn(run, f"Nothing is marked deleted: {error}")
             return
-    missing = sessions.list_missing_threads(run.database, session_id, run.fence, final=True)
-    unchecked: list[Exception] = []
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        thread_ids = [one.thread_id for one in batch]
-        if not _confirm(run, thread_ids, batch[0].probe_thread_id, unchecked):
+    unchecked, after = _Unchecked(), ""
+    # A few at a time, so that memory stays flat.
+    while missing := sessions.list_missing_threads(
+        run.database, session_id, run.fence, final=True, after=after
+    ):
+        thread_ids = [one.thread_id for one in missing]
+        if not _confirm(run, thread_ids, missing[0].probe_thread_id, unchecked):
             _warn(
                 run,
                 "Nothing more is marked deleted: Meta also refuses threads that it lists. Check"
                 " the token's permissions.",
             )
             return
-    if unchecked:
-        threads = "1 thread" if len(unchecked) == 1 else f"{len(unchecked):,} threads"
+        after = thread_ids[-1]
+    if unchecked.error:
+        threads = "1 thread" if unchecked.threads == 1 else f"{unchecked.threads:,} threads"
         _warn(
             run,
             f"{threads} that Meta no longer lists could not be checked; nothing is marked deleted"
-            f" of them. The first error: {reason_of(unchecked[0])}",
+            f" of them. The first error: {reason_of(unchecked.error)}",
         )
 
 
 def _confirm(
-    run: SyncRun, missing: list[str], probe_thread_id: str | None, unchecked: list[Exception]
+    run: SyncRun, missing: list[str], probe_thread_id: str | None, unchecked: _Unchecked
 ) -> bool:
     """Request each thread by its id, and mark those that Meta refuses as gone.
 
-    Adds the errors of those that could not be checked to `unchecked`.
+    Adds those that could not be checked to `unchecked`.
 
     `probe_thread_id` is a thread that the walk has seen. If Meta refuses that one too, its refusals
     prove nothing: returns False, and nothing is marked.
@@ -70,7 +83,7 @@ def _confirm(
             gone[thread_id] = error.date or datetime.now(UTC)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one is checked
             run.blame.require_own_fault(error)
-            unchecked.append(error)
+            unchecked.add(error)
         run.check_limits()
     if gone:
         try:

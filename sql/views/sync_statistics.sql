@@ -15,10 +15,8 @@ select
     coalesce(s.total_synced, 0) as total_synced,
     coalesce(s.events_created, 0) as events_created,
     s.average_seconds,
-    (select count(*) from thread_gaps g
-     where g.page_id = p.facebook_page_id and not g.unreadable) as open_gaps,
-    (select count(*) from quarantined_records q
-     where q.page_id = p.facebook_page_id and q.resolved_at is null) as quarantined,
+    coalesce(g.gaps, 0) as open_gaps,
+    coalesce(q.records, 0) as quarantined,
     p.platform
 from facebook_pages p
 left join (
@@ -35,4 +33,11 @@ left join (
            -- Working time only: a session also waits for its runs.
            round(avg(worked_seconds::numeric) filter (where is_complete), 1) as average_seconds
     from sync_state group by page_id
-) s on s.page_id = p.facebook_page_id;
+) s on s.page_id = p.facebook_page_id
+left join (
+    select page_id, count(*) as gaps from thread_gaps where not unreadable group by page_id
+) g on g.page_id = p.facebook_page_id
+left join (
+    select page_id, count(*) as records
+    from quarantined_records where resolved_at is null group by page_id
+) q on q.page_id = p.facebook_page_id;

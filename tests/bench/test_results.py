@@ -43,16 +43,18 @@ def test_a_figure_is_the_median_of_the_rounds_and_a_maximum_the_maximum() -> Non
 
 def test_the_bars_of_a_load_fail_below_their_bounds_and_are_skipped_without_measurements() -> None:
     ours, floor, slow = Case("ours", 2000), Case("floor", 2000), Case("ours", 2000, 300)
+    filled = Case("ours", 2000, stored=1000)
     results = Results(
         [
             Pass(*ours.key("fresh"), 2000, 2.0),
             Pass(*floor.key("fresh"), 2000, 1.0),
             Pass(*ours.key("unchanged"), 2000, 0.25),
+            Pass(*filled.key("fresh"), 2000, 4.0),
             Pass(*slow.key("fresh"), 2000, 6.0, {SHARE: 95.0}),
         ]
     )
-    bars = list(load.list_bars(results, [2000, 10_000], 300))
-    assert verdicts(bars) == [(0.5, "FAIL"), (8.0, "pass"), (95.0, "pass")]
+    bars = list(load.list_bars(results, [2000, 10_000], 1000, 300))
+    assert verdicts(bars) == [(0.5, "FAIL"), (8.0, "pass"), (0.5, "FAIL"), (95.0, "pass")]
 
 
 @pytest.mark.parametrize(("rate", "verdict"), [(1999, "FAIL"), (2000, "pass")])

@@ -8,9 +8,11 @@ create or replace function :own.find_coverage_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- lookups of each page, not all messages for each
+set jit = off  -- compiling takes longer than running it
 as $$
     with missing as (
-        select u.page_id,
+        select p.facebook_page_id as page_id, p.name,
                count(*) filter (where u.kind = 'reaction'
                                   and u.event_timestamp > now() - interval '1 day') as reactions,
                count(*) filter (where u.kind = 'message' and not u.is_sent and not f.is_first
@@ -26,8 +28,16 @@ as $$
                    where c.page_id = u.page_id and c.sender_id = u.sender_id
                      and e.event_timestamp > now() - interval '7 days'
                      and e.metadata ->> 'source' = 'webhook')) as people,
-               min(u.event_timestamp) as since
-        from uncovered_messages u
+               min(u.event_timestamp) as since,
+               case when count(*) >= 1000 then min(u.found_at) end as counted_since
+        from facebook_pages p
+        cross join lateral (
+            -- The newest are enough: what they are compared with is of the same time.
+            select * from uncovered_messages n
+            where n.page_id = p.facebook_page_id and n.covered_at is null
+              and n.found_at < now() - interval '1 hour'
+            order by n.page_id, n.found_at desc limit 1000
+        ) u
         cross join lateral (
             select not exists (
                 select from messenger_conversations c
@@ -35,24 +45,24 @@ as $$
                 where c.page_id = u.page_id and c.sender_id = u.sender_id
                   and e.event_timestamp < u.event_timestamp) as is_first
         ) f
-        where u.covered_at is null and u.found_at < now() - interval '1 hour'
-        group by u.page_id
+        where p.status = 'active'
+        group by p.facebook_page_id, p.name
         having count(*) >= 3
     ), compared as (
-        select m.*, p.name, m.received + t.received as all_received, m.sent + t.sent as all_sent,
+        select m.*, m.received + t.received as all_received, m.sent + t.sent as all_sent,
                m.reactions + t.reactions as all_reactions,
                m.reactions >= 5 and m.reactions * 5 >= m.reactions + t.reactions as lacks_reactions,
                m.received >= 5 and m.received * 5 >= m.received + t.received as lacks_received,
                m.sent >= 5 and m.sent * 5 >= m.sent + t.sent as lacks_sent,
                m.people >= 3 as lacks_people
         from missing m
-        join facebook_pages p on p.facebook_page_id = m.page_id and p.status = 'active'
         cross join lateral (
             select coalesce(sum(h.received), 0)::bigint as received,
                    coalesce(sum(h.sent), 0)::bigint as sent,
                    coalesce(sum(h.reactions), 0)::bigint as reactions
             from webhook_hourly_counts h
-            where h.page_id = m.page_id and h.hour > now() - interval '1 day') t
+            where h.page_id = m.page_id
+              and h.hour > greatest(now() - interval '1 day', m.counted_since)) t
     )
     select 'webhooks_incomplete', c.page_id, 'warning',
            format('Webhooks do not bring all messages and reactions of %s, though it is subscribed: %s. Syncs'

@@ -8,15 +8,20 @@ create or replace function :own.find_quarantine_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
-    with seen as (
+    with recursive seen as (
         select q.page_id, q.reason,
                q.last_seen_at >= now() - interval '1 hour' as recently,
                q.seen_count - (q.last_seen_at >= now() - interval '1 hour')::integer as earlier,
                least(1, extract(epoch from interval '24 hours') / nullif(extract(epoch from
                    now() - interval '1 hour' - q.first_seen_at), 0)) as share
-        from quarantined_records q
-        where q.last_seen_at >= now() - interval '25 hours' and q.discarded_by is null
+        from (
+            select * from quarantined_records o
+            where o.last_seen_at >= now() - interval '25 hours'
+            order by o.last_seen_at desc limit 20000  -- the newest are what counts
+        ) q
+        where q.discarded_by is null
           and not exists (
               select from facebook_pages p
               where p.facebook_page_id = q.page_id and p.status <> 'active')
@@ -31,12 +36,24 @@ as $$
         group by grouping sets ((s.page_id), ())
     ), grown as (
         select * from counted c where c.recent >= 10 and c.recent > 5 * coalesce(c.hourly, 0)
+    ), pages (page_id) as (
+        -- From page to page in the index, because some have no row in the registry.
+        (select q.page_id from quarantined_records q
+         where q.resolved_at is null order by q.page_id, q.id limit 1)
+        union all
+        select (select q.page_id from quarantined_records q
+                where q.resolved_at is null and q.page_id > n.page_id
+                order by q.page_id, q.id limit 1)
+        from pages n where n.page_id is not null
     ), unresolved as (
-        select q.page_id, count(*) as records, min(q.first_seen_at) as since,
+        select n.page_id, count(*) as records, min(q.first_seen_at) as since,
                mode() within group (order by q.reason) as reason
-        from quarantined_records q
-        where q.resolved_at is null
-        group by q.page_id
+        from pages n
+        cross join lateral (
+            select o.first_seen_at, o.reason from quarantined_records o
+            where o.page_id = n.page_id and o.resolved_at is null
+            order by o.page_id, o.id limit 1000) q
+        group by n.page_id
     )
     select 'records_quarantined', nullif(u.page_id, ''), 'warning',
            format('%s: %s in quarantine since %s. %s %s List with `messenger-pipeline'
@@ -45,7 +62,7 @@ as $$
                   case when u.page_id = '' then 'Webhook deliveries of no known page'
                        else describe_page(u.page_id, p.name) end,
                   case u.records when 1 then '1 record is'
-                       else to_char(u.records, 'FM999,999,999,999') || ' records are' end,
+                       else describe_count(u.records, 1000) || ' records are' end,
                   as_utc(u.since),
                   case u.records when 1 then 'The reason is:'
                        else 'The most frequent reason is:' end,

@@ -4,6 +4,8 @@ create or replace function :own.find_sync_conditions()
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- lookups of each page, not all gaps for each
+set jit = off  -- compiling takes longer than running it
 as $$
     with open as (
         select s.sync_session_id, s.page_id, s.mode, s.run_id, s.last_error,
@@ -119,34 +121,44 @@ as $$
       and not exists (select from list_gaps g where g.page_id = e.page_id)
     union all
     -- The first failure is often a passing one: it is tried again within minutes.
-    select 'history_incomplete', g.page_id, 'warning',
+    select 'history_incomplete', p.facebook_page_id, 'warning',
            format('%s of threads'' history of %s could not be read: %s. The last error: %s. See'
                   ' `messenger-pipeline gaps list --page %s`.',
                   case when count(*) = 1 then '1 stretch'
-                       else to_char(count(*), 'FM999,999,999,999') || ' stretches' end,
-                  describe_page(g.page_id, p.name),
+                       else describe_count(count(*), 1000) || ' stretches' end,
+                  describe_page(p.facebook_page_id, p.name),
                   concat_ws(', ',
                       case count(*) filter (where not g.unreadable)
                           when 0 then null
                           when 1 then '1 is put off and tried again more and more rarely'
-                          else to_char(count(*) filter (where not g.unreadable), 'FM999,999,999,999')
+                          else describe_count(count(*) filter (where not g.unreadable), 1000)
                               || ' are put off and tried again more and more rarely' end,
                       case count(*) filter (where g.unreadable)
                           when 0 then null
                           when 1 then '1 is unreadable'
-                          else to_char(count(*) filter (where g.unreadable), 'FM999,999,999,999')
+                          else describe_count(count(*) filter (where g.unreadable), 1000)
                               || ' are unreadable' end),
-                  rtrim((array_agg(g.last_error order by g.not_before desc))[1], '. '), g.page_id),
+                  rtrim((array_agg(g.last_error order by g.not_before desc))[1], '. '),
+                  p.facebook_page_id),
            jsonb_build_object('put_off', count(*) filter (where not g.unreadable),
                               'unreadable', count(*) filter (where g.unreadable),
                               'threads', (array_agg(g.thread_id order by g.opened_at))[1:5])
-    from thread_gaps g
-    join facebook_pages p on p.facebook_page_id = g.page_id and p.status = 'active'
-    -- After a week an unreadable one is known; `gaps list` and the checks go on showing it.
-    where g.last_error is not null and g.first_failed_at is not null
-      and (g.attempts > 1 or g.unreadable)
-      and (not g.unreadable or g.first_failed_at > now() - interval '14 days')
-    group by g.page_id, p.name
+    from facebook_pages p
+    cross join lateral (
+        -- Up to 1,000 of each, in the order of thread_gaps_failed, not all that a page has.
+        (select * from thread_gaps o
+         where o.page_id = p.facebook_page_id and not o.unreadable and o.last_error is not null
+           and o.attempts > 1 and o.first_failed_at is not null
+         order by o.page_id desc, o.unreadable desc, o.first_failed_at desc limit 1000)
+        union all
+        -- After a week an unreadable one is known; `gaps list` and the checks go on showing it.
+        (select * from thread_gaps o
+         where o.page_id = p.facebook_page_id and o.unreadable and o.last_error is not null
+           and o.first_failed_at > now() - interval '14 days'
+         order by o.page_id desc, o.unreadable desc, o.first_failed_at desc limit 1000)
+    ) g
+    where p.status = 'active'
+    group by p.facebook_page_id, p.name
     union all
     -- An incremental sync does not clear the warning of a full one: it looks at new threads only.
     select 'sync_warning', e.page_id, 'warning',

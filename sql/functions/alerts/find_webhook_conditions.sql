@@ -4,6 +4,7 @@ create or replace function :own.find_webhook_conditions(p_now timestamptz defaul
 returns table (kind text, page_id text, severity text, summary text, details jsonb)
 language sql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
     with quiet as (
         select p.facebook_page_id as page_id, p.name, newest.last_at,
@@ -29,8 +30,9 @@ as $$
         from list_failing_drains() d
     ), refused as (
         select count(*) as deliveries, min(i.received_at) as since, max(i.last_error) as error
-        from webhook_inbox i
-        where i.state = 'pending' and i.not_before > p_now and i.attempts >= 5
+        from (select o.received_at, o.last_error from webhook_inbox o
+              where o.state = 'pending' and o.not_before > p_now and o.attempts >= 5
+              limit 1000) i
     )
     select 'webhooks_missing', q.page_id, 'warning',
            format('%s has sent no webhook since %s. At the same time of other days or weeks there'
@@ -64,8 +66,7 @@ as $$
                   ' tried again every few hours at least; all others are applied. One of the errors:'
                   ' %s. `messenger-pipeline webhook replay --state pending` tries again at once.',
                   case r.deliveries when 1 then '1 webhook delivery was'
-                       else to_char(r.deliveries, 'FM999,999,999,999')
-                            || ' webhook deliveries were' end,
+                       else describe_count(r.deliveries, 1000) || ' webhook deliveries were' end,
                   as_utc(r.since), coalesce(rtrim(left(r.error, 300), '. '), 'unknown')),
            jsonb_build_object('deliveries', r.deliveries, 'error', r.error)
     from refused r

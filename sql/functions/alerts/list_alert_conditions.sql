@@ -9,6 +9,7 @@ returns table (
 )
 language plpgsql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
 #variable_conflict use_column
 declare

@@ -17,10 +17,12 @@ begin
     return (
         select array_agg(m.message_key)
         from unnest(list_message_keys(p_conversations)) as m (message_key)
-        where exists (
-            select from contact_interaction_events s
+        -- Not `exists`, which may become a join: that reads all changes of the page.
+        where (
+            select true from contact_interaction_events s
             where s.page_id = p_page_id and s.message_id is not null
               and message_key(s.message_id) = m.message_key
-              and s.event_type in ('edit', 'unsend')));
+              and s.event_type in ('edit', 'unsend')
+            limit 1));
 end
 $$;

@@ -22,19 +22,36 @@ as $$
     )
     select s.thread_id, c.sender_id
     from stated s
-    join messenger_conversations c on c.id = s.conversation_id
-    join contactless_threads t on t.page_id = p_page_id and t.thread_id = s.thread_id
+    cross join lateral (
+        select o.sender_id from messenger_conversations o where o.id = s.conversation_id offset 0
+    ) c
+    cross join lateral (
+        select t.sender_id from contactless_threads t
+        where t.page_id = p_page_id and t.thread_id = s.thread_id
+        offset 0  -- forces a lookup per thread, as in the joins around it
+    ) t
     where t.sender_id is null and c.sender_id <> s.thread_id
     union
-    select t.thread_id, s.sender_id
+    select c.sender_id, s.sender_id
     from stated s
-    join messenger_conversations c on c.id = s.conversation_id
-    join contactless_threads t on t.page_id = p_page_id and t.thread_id = c.sender_id
-    where t.sender_id is null and s.sender_id <> t.thread_id
+    cross join lateral (
+        select o.sender_id from messenger_conversations o where o.id = s.conversation_id offset 0
+    ) c
+    cross join lateral (
+        select t.sender_id from contactless_threads t
+        where t.page_id = p_page_id and t.thread_id = c.sender_id offset 0
+    ) t
+    where t.sender_id is null and s.sender_id <> c.sender_id
     union
     select i.thread_id, m.sender_id
     from jsonb_to_recordset(p_conversations) as i (thread_id text)
-    join contactless_threads t on t.page_id = p_page_id and t.thread_id = i.thread_id
-    join messenger_threads m on m.page_id = p_page_id and m.thread_id = i.thread_id
+    cross join lateral (
+        select t.sender_id from contactless_threads t
+        where t.page_id = p_page_id and t.thread_id = i.thread_id offset 0
+    ) t
+    cross join lateral (
+        select o.sender_id from messenger_threads o
+        where o.page_id = p_page_id and o.thread_id = i.thread_id offset 0
+    ) m
     where t.sender_id is null and m.sender_id <> i.thread_id
 $$;

@@ -4,6 +4,7 @@ returns table (message_key text, sender_id text)
 language sql stable
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
+set jit = off
 as $$
     select stored.message_key, c.sender_id
     from unnest(p_message_ids) as m (message_id)

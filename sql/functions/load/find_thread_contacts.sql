@@ -40,8 +40,10 @@ begin
     -- A webhook's row of such a thread has its id only as the sender_id.
     if not v_has_threads and not exists (
         select from jsonb_to_recordset(p_conversations) as i (sender_id text)
-        join contactless_threads t on t.page_id = p_page_id and t.thread_id = i.sender_id
-        where t.sender_id is not null)
+        cross join lateral (
+            select from contactless_threads t
+            where t.page_id = p_page_id and t.thread_id = i.sender_id and t.sender_id is not null
+            limit 1) t)
     then
         return p_conversations;
     end if;
@@ -62,8 +64,11 @@ begin
                 from jsonb_to_recordset(p_conversations) as i (
                     thread_id text, sender_id text, sender_name text, as_of timestamptz,
                     events jsonb)
-                left join contactless_threads t
-                    on t.page_id = p_page_id and t.thread_id = coalesce(i.thread_id, i.sender_id)
+                left join lateral (
+                    select k.sender_id from contactless_threads k
+                    where k.page_id = p_page_id
+                      and k.thread_id = coalesce(i.thread_id, i.sender_id)
+                    limit 1) t on true
             ) r
             group by r.sender_id
         ) joined);

@@ -8,7 +8,11 @@ set search_path from current
 as $$
     select identify_thread_contact(p_page_id, n.thread_id, n.sender_id)
     from jsonb_to_recordset(p_threads) as n (thread_id text, sender_id text)
-    join contactless_threads t on t.page_id = p_page_id and t.thread_id = n.thread_id
-    where t.sender_id is null and n.sender_id <> n.thread_id
+    cross join lateral (
+        select from contactless_threads t
+        where t.page_id = p_page_id and t.thread_id = n.thread_id and t.sender_id is null
+        limit 1  -- forces a lookup per thread
+    ) t
+    where n.sender_id <> n.thread_id
     order by n.thread_id collate "C"
 $$;

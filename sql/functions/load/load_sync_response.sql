@@ -35,6 +35,7 @@ create or replace function :own.load_sync_response(
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -120,8 +121,11 @@ begin
         newest_message_id text, answered_at timestamptz, newest_loaded_at timestamptz,
         newest_loaded_message_id text, tried_stored integer, tried_counted integer)
     -- Of a thread that is its own contact, the contact's id may be known from a webhook.
-    left join contactless_threads k
-        on k.page_id = v_session.page_id and k.thread_id = n.thread_id and n.sender_id = n.thread_id
+    left join lateral (
+        select c.sender_id from contactless_threads c
+        where c.page_id = v_session.page_id and c.thread_id = n.thread_id
+          and n.sender_id = n.thread_id
+        limit 1) k on true
     on conflict (page_id, thread_id) do update
         -- A response without participants does not clear the known contact.
         set sender_id = coalesce(excluded.sender_id, t.sender_id),

@@ -21,6 +21,7 @@ set search_path from current
 -- A plan cached while the tables were empty must not scan them when they are full. (Planning each
 -- call again would help too, but would also replan the foreign key's check of each event.)
 set enable_seqscan = off
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
 declare
     v_new :conversation_id_type[];

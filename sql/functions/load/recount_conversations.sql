@@ -8,6 +8,7 @@ create or replace function :own.recount_conversations(
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
+set jit = off
 as $$
 declare
     v_ids :conversation_id_type[];

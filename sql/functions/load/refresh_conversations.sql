@@ -16,6 +16,9 @@ create or replace function :own.refresh_conversations(
 )
 language plpgsql
 set search_path from current
+-- The last message of a conversation is the first row of its timeline. A bitmap of the timeline has no
+-- order: of a long conversation it would read and sort all events.
+set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 begin

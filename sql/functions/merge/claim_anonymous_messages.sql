@@ -27,14 +27,22 @@ begin
     with anonymous as materialized (
         select e.id, e.conversation_id, e.event_type, e.event_timestamp, e.discriminator,
                e.metadata ->> 'text' as text, null as claimed_by
-        from contact_interaction_events e
-        where e.page_id = p_page_id and e.conversation_id = any (p_conversations)
-          and e.message_id is null and event_kind(e.event_type) = 'message'
+        from (select distinct unnest(p_conversations) as id) k
+        cross join lateral (
+            select * from contact_interaction_events x
+            where x.page_id = p_page_id and x.conversation_id = k.id
+              and x.message_id is null and event_kind(x.event_type) = 'message'
+            offset 0  -- forces a lookup per conversation instead of all of the page's
+        ) e
         union all
         select c.id, c.conversation_id, c.event_type, c.event_timestamp, c.discriminator,
                c.metadata ->> 'text', c.claimed_by
-        from claimed_messages c
-        where c.conversation_id = any (p_conversations) and c.metadata is not null
+        from (select distinct unnest(p_conversations) as id) k
+        cross join lateral (
+            select * from claimed_messages x
+            where x.conversation_id = k.id and x.metadata is not null
+            offset 0
+        ) c
     ), groups as (
         select distinct conversation_id, event_type, text,
                date_trunc('second', event_timestamp) as second
@@ -117,12 +125,13 @@ begin
     ) counts;
     update claimed_messages c set metadata = null
     where c.conversation_id = any (p_conversations) and c.metadata is not null
-      and exists (
-          select from contact_interaction_events n
+      -- Not `exists`, which may become a join: that reads all messages of the page.
+      and (
+          select n.metadata ? 'unsent_at' from contact_interaction_events n
           where n.page_id = p_page_id and n.message_id is not null
             and message_key(n.message_id) = c.claimed_by
             and event_kind(n.event_type) = 'message' and n.discriminator = ''
-            and n.metadata ? 'unsent_at');
+          limit 1);
     return v_counts;
 end
 $$;

@@ -1,6 +1,7 @@
 -- Returns the totals of all pages' syncs since the beginning, and figures of the open ones, as rows
--- for list_metrics. Counters are sums over sync_totals, which keeps removed pages.
-create or replace function :own.get_sync_figures()
+-- for list_metrics. Counters are sums over sync_totals, which keeps removed pages. Of open gaps and
+-- quarantined records at most p_limit are counted.
+create or replace function :own.get_sync_figures(p_limit bigint)
 returns table (metric text, labels text[], value double precision)
 language sql stable
 set search_path from current
@@ -67,8 +68,9 @@ as $$
     select 'messenger_sync_requests_waiting', '{}', count(*)
     from sync_requests where ended_at is null
     union all
-    select 'messenger_thread_gaps_open', '{}', count(*) from thread_gaps where not unreadable
+    select 'messenger_thread_gaps_open', '{}', count(*)
+    from (select from thread_gaps where not unreadable limit p_limit) g
     union all
     select 'messenger_quarantined_records', '{}', count(*)
-    from quarantined_records where resolved_at is null
+    from (select from quarantined_records where resolved_at is null limit p_limit) q
 $$;

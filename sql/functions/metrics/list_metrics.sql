@@ -17,7 +17,7 @@ declare
 begin
     for v_group in
         select * from (values
-            ('syncs', 'get_sync_figures()'),
+            ('syncs', format('get_sync_figures(%s)', p_limit)),
             ('pages', 'get_page_figures()'),
             ('webhooks', format('get_webhook_figures(%s)', p_limit))) as g (name, call)
     loop

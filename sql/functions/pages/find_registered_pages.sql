@@ -16,5 +16,9 @@ as $$
         select requested.id as page_id
         union select g.facebook_page_id from facebook_pages g where g.graph_id = requested.id
         union select a.page_id from account_ids a where a.id = requested.id) named
-    join facebook_pages p on p.facebook_page_id = named.page_id and p.status <> 'removed'
+    cross join lateral (
+        select * from facebook_pages f
+        where f.facebook_page_id = named.page_id and f.status <> 'removed'
+        limit 1  -- forces a lookup per account
+    ) p
 $$;

@@ -5,9 +5,10 @@
 -- p_search: a part of the name (in any case) or of Facebook's id; '' matches every page. % and _
 --   are literal.
 -- p_status: only pages with this status; NULL: all that are not removed.
--- conversations, messages: counted for the returned rows only, up to 100,000 conversations of a
+-- conversations, messages: counted for the returned rows only, up to 10,000 conversations of a
 --   page.
 -- conversations_more: whether the count reached that limit.
+-- quarantined: at most 10,000 are counted.
 create or replace function :own.list_page_states(
     p_search text, p_status text, p_offset integer, p_limit integer
 ) returns table (
@@ -18,6 +19,9 @@ create or replace function :own.list_page_states(
 )
 language sql stable
 set search_path from current
+-- A page can have most of the rows: without this, the others' counts would read them, too.
+set enable_seqscan = off
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
     with found as materialized (
         select p.id, p.facebook_page_id, p.name, p.status, p.status_reason, p.last_synced_at,
@@ -37,9 +41,11 @@ as $$
            exists (select from page_tokens t where t.page_id = p.facebook_page_id),
            p.last_synced_at, p.next_sync_at,
            extract(epoch from now() - p.last_synced_at)::double precision,
-           c.conversations, c.messages, c.conversations >= 100000,
-           (select count(*) from quarantined_records q
-            where q.page_id = p.facebook_page_id and q.resolved_at is null),
+           c.conversations, c.messages, c.conversations >= 10000,
+           (select count(*) from (
+                select from quarantined_records r
+                where r.page_id = p.facebook_page_id and r.resolved_at is null
+                limit 10000) q),
            array(select s.sync_session_id from sync_state s
                  where s.page_id = p.facebook_page_id and s.outcome is null
                  order by s.started_at desc),
@@ -49,6 +55,6 @@ as $$
     left join lateral (
         select count(*) as conversations, coalesce(sum(m.message_count), 0) as messages
         from (select message_count from messenger_conversations
-              where page_id = p.facebook_page_id limit 100000) m) c on true
+              where page_id = p.facebook_page_id limit 10000) m) c on true
     order by p.status <> 'needs_reauthorization', lower(p.name), p.facebook_page_id
 $$;

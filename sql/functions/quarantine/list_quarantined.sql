@@ -17,12 +17,28 @@ as $$
     select q.id, q.page_id, q.source, q.kind, q.identity, q.thread_id, t.sender_id, q.reason,
            q.record, q.first_seen_at, q.last_seen_at, q.seen_count, q.discarded_by,
            q.discard_reason, q.resolved_at
-    from quarantined_records q
-    left join messenger_threads t on t.page_id = q.page_id and t.thread_id = q.thread_id
-    where case when p_discarded then q.discarded_by is not null else q.resolved_at is null end
-      and q.id > p_after
-      and (p_page_id is null or q.page_id = p_page_id)
-      and (p_ids is null or q.id = any (p_ids))
+    from (
+        -- Each reads an index in its order, and at most one of them is executed.
+        (select * from quarantined_records r
+         where not p_discarded and p_page_id is null and p_ids is null
+           and r.resolved_at is null and r.id > p_after
+         order by r.id limit p_limit)
+        union all
+        (select * from quarantined_records r
+         where not p_discarded and p_ids is null
+           and r.page_id = p_page_id and r.resolved_at is null and r.id > p_after
+         order by r.page_id, r.id limit p_limit)
+        union all
+        (select * from quarantined_records r
+         where (p_discarded or p_ids is not null)
+           and case when p_discarded then r.discarded_by is not null else r.resolved_at is null end
+           and (p_page_id is null or r.page_id = p_page_id)
+           and (p_ids is null or r.id = any (p_ids)) and r.id > p_after
+         order by r.id limit p_limit)
+    ) q
+    left join lateral (
+        select m.sender_id from messenger_threads m
+        where m.page_id = q.page_id and m.thread_id = q.thread_id limit 1) t on true
     order by q.id
     limit p_limit
 $$;

@@ -1,7 +1,8 @@
 -- Returns the figures that the person on call looks at first.
 --
 -- pages: the number of pages of each status.
--- deliveries_a_minute: deliveries settled in the last minute.
+-- inbox_waiting, quarantined: at most 10,000 are counted; inbox_oldest is the oldest of them.
+-- deliveries_a_minute: deliveries settled in the last minute, at most 100,000.
 -- dagster_seen_at: the last heartbeat of Dagster's daemon; NULL if it never sent one.
 create or replace function :own.get_overview()
 returns table (
@@ -12,19 +13,22 @@ returns table (
 )
 language sql stable
 set search_path from current
+set jit = off  -- compiling takes longer than running it
 as $$
     select (select coalesce(jsonb_object_agg(status, pages), '{}')
             from (select status, count(*) as pages from facebook_pages group by status) p),
            (select count(*) from sync_state where outcome is null),
            (select count(*) from sync_locks l where l.expires_at > clock_timestamp()),
            r.requests, r.oldest, a.open, a.errors, i.waiting, i.oldest,
-           (select count(*) from webhook_inbox where settled_at > now() - interval '1 minute'),
-           (select count(*) from quarantined_records where resolved_at is null),
+           f.done + f.ignored + f.failed,
+           (select count(*) from (
+                select from quarantined_records where resolved_at is null
+                order by id limit 10000) q),
            (select at from heartbeats where name = 'dagster')
     from (select count(*) as requests, min(requested_at) as oldest
           from sync_requests where ended_at is null) r,
          (select count(*) as open, count(*) filter (where severity = 'error') as errors
           from alerts where closed_at is null) a,
-         (select count(*) as waiting, min(received_at) as oldest
-          from webhook_inbox where state = 'pending' and not_before <= now()) i
+         (select deliveries as waiting, oldest from count_waiting_deliveries()) i,
+         (select done, ignored, failed from get_inbox_figures(interval '1 minute')) f
 $$;

@@ -7,6 +7,8 @@ returns table (
 )
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- a lookup per page, not all sessions
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
     with pages as (
         select p.facebook_page_id as page_id, sum(s.read) as read, sum(s.quarantined) as quarantined

@@ -8,18 +8,21 @@ returns table (
 )
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- a lookup per page, not all sessions
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
     with last as (
         select s.page_id, s.outcome = 'truncated' as truncated,
                coalesce(s.truncated, s.warning) as warning, s.mode, s.ended_at
-        from sync_state s
-        join facebook_pages p on p.facebook_page_id = s.page_id and p.status <> 'removed'
-        where s.outcome in ('completed', 'truncated')
-          and (s.truncated is not null or s.warning is not null)
-          and not exists (
-              select from sync_state later
-              where later.page_id = s.page_id and later.mode = s.mode
-                and later.outcome in ('completed', 'truncated') and later.started_at > s.started_at)
+        from facebook_pages p
+        cross join (values ('full'), ('incremental')) as m (mode)
+        cross join lateral (
+            select * from sync_state o
+            where o.page_id = p.facebook_page_id and o.mode = m.mode
+              and o.outcome in ('completed', 'truncated')
+            order by o.ended_at desc limit 1
+        ) s
+        where p.status <> 'removed' and (s.truncated is not null or s.warning is not null)
     )
     select page_id, truncated, warning, mode, ended_at,
            count(*) filter (where truncated) over (), count(*) filter (where not truncated) over ()

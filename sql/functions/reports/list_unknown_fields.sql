@@ -4,13 +4,19 @@ create or replace function :own.list_unknown_fields(p_span interval, p_limit int
 returns table (field text, seen bigint, pages bigint, example text, all_fields bigint)
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- a lookup per page, not all sessions
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
     with last as (
-        select distinct on (s.page_id) s.page_id, s.unknown_fields
-        from sync_state s
-        join facebook_pages p on p.facebook_page_id = s.page_id and p.status <> 'removed'
-        where s.unknown_fields <> '{}' and s.started_at > now() - p_span
-        order by s.page_id, s.started_at desc
+        select s.page_id, s.unknown_fields
+        from facebook_pages p
+        cross join lateral (
+            select o.page_id, o.unknown_fields from sync_state o
+            where o.page_id = p.facebook_page_id and o.unknown_fields <> '{}'
+              and o.started_at > now() - p_span
+            order by o.started_at desc limit 1
+        ) s
+        where p.status <> 'removed'
     )
     select f.key, sum(f.value::bigint)::bigint, count(*), min(last.page_id), count(*) over ()
     from last

@@ -27,6 +27,9 @@ create or replace function :own.choose_sync_session(p_page_id text, p_mode text,
 returns uuid
 language plpgsql
 set search_path from current
+-- An average session or page has many gaps, so that reading all may look cheaper than an index.
+set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_page facebook_pages;

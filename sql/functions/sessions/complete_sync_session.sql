@@ -20,9 +20,11 @@ begin
         ended_at = now(), updated_at = now(),
         last_error = null, waiting_until = null, waiting_for = null, changes = changes + 1
     where s.sync_session_id = p_session and s.outcome is null and s.listed_at is not null
-      and not exists (
-          select from thread_gaps g
-          where g.sync_session_id = p_session and not g.unreadable and g.last_error is null)
+      and (
+          select true from thread_gaps g
+          where g.sync_session_id = p_session and not g.unreadable and g.last_error is null
+          -- In the order of thread_gaps_own: the planner expects many, and would read others'.
+          order by g.newest_time desc, g.id limit 1) is null
     returning s.* into v_session;
     if not found then
         return false;

@@ -4,7 +4,15 @@ returns table (sync_session_id uuid)
 language sql stable
 set search_path from current
 as $$
-    select s.sync_session_id from sync_state s
+    -- One that has ended changes no more: two indexes find them.
+    select s.sync_session_id
+    from (
+        select * from sync_state where outcome is null
+        union all
+        select * from sync_state
+        where outcome is not null
+          and ended_at at time zone 'UTC' >= p_since at time zone 'UTC'
+    ) s
     where s.updated_at >= p_since and (p_page_id is null or s.page_id = p_page_id)
     order by s.started_at
 $$;

@@ -4,6 +4,9 @@ create or replace function :own.start_full_sync(p_page_id text, p_restores boole
 returns uuid
 language plpgsql
 set search_path from current
+-- An average session or page has many gaps, so that reading all may look cheaper than an index.
+set enable_seqscan = off
+set jit = off
 as $$
 declare
     v_session uuid;

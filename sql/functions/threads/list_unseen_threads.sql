@@ -7,23 +7,36 @@
 --     it), and those that have been left alone for as long as they had been idle then, and
 --     for at least 10 minutes: an idle thread, and one that cannot be read, is requested more and
 --     more rarely.
+--
+-- Reads all of the page's threads, hence p_limit should be large.
 create or replace function :own.list_unseen_threads(p_session uuid, p_limit integer)
 returns setof text
 language sql stable
 set search_path from current
+set enable_seqscan = off  -- the threads and sessions of one page, not those of all
+set jit = off
 as $$
     select t.thread_id
     from sync_state s
-    join messenger_threads t on t.page_id = s.page_id
-    left join messenger_conversations c on c.id = t.conversation_id
-    left join sync_state last on last.sync_session_id = t.last_session_id
+    cross join lateral (
+        select * from messenger_threads m
+        where m.page_id = s.page_id and m.last_session_id is distinct from p_session
+          and m.gone_at is null
+        offset 0
+    ) t
+    left join lateral (
+        select o.last_message_time from messenger_conversations o
+        where o.id = t.conversation_id limit 1
+    ) c on true
+    left join lateral (
+        select o.list_refused, o.started_at from sync_state o
+        where o.sync_session_id = t.last_session_id limit 1
+    ) last on true
     cross join lateral (
         select greatest(t.updated_time, c.last_message_time) as active_at,
                -- Meta's answer, or the session that asked without one.
                greatest(t.answered_at, last.started_at) as asked_at) a
     where s.sync_session_id = p_session
-      and t.last_session_id is distinct from p_session
-      and t.gone_at is null
       and case
           when s.mode = 'full' then true
           when not coalesce(last.list_refused, false)

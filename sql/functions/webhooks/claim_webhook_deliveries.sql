@@ -17,36 +17,34 @@ declare
     v_claimed bigint[] := array(
         select d from webhook_claims c cross join unnest(c.deliveries) as d);
     v_suspect record;
+    v_locked bigint[];
 begin
     select i.id, s.claims, i.not_before + s.claims * interval '30 seconds' as due_at into v_suspect
-    from (select d as id, count(*)::integer as claims from unnest(v_claimed) as d group by d) s
+    from (select d as id, count(*)::integer as claims from unnest(v_claimed) as d
+          where p_ids is null or d = any (p_ids) group by d) s
     join webhook_inbox i on i.id = s.id
     where i.state = 'pending' and i.not_before <= now()
-      and (p_ids is null or i.id = any (p_ids))
       and (p_with_lost or s.claims < 3)
     order by due_at, i.id
     limit 1
     for update of i skip locked;
 
+    v_locked := array(
+        select l.id
+        from lock_due_deliveries(p_limit, least(now(), v_suspect.due_at), p_ids, v_claimed) l
+        order by l.not_before, l.id);
     return query
-    with locked as materialized (
-        select i.id, i.not_before, octet_length(i.body) as size
-        from webhook_inbox i
-        where i.state = 'pending' and i.not_before <= least(now(), v_suspect.due_at)
-          and (p_ids is null or i.id = any (p_ids))
-          -- Not an anti-join: the plan must stay a scan of webhook_inbox_due that ends early.
-          and i.id <> all (v_claimed)
-        order by i.not_before, i.id
-        limit p_limit
-        for update skip locked
-    ), counted as (
-        select l.id, sum(l.size) over (order by l.not_before, l.id) - l.size as before from locked l
+    with counted as (
+        select k.id, k.place, sum(d.size) over (order by k.place) - d.size as before
+        from unnest(v_locked) with ordinality as k (id, place)
+        cross join lateral (
+            select octet_length(i.body) as size from webhook_inbox i where i.id = k.id limit 1) d
     )
     select i.id, i.body, i.received_at, i.attempts, 0
     from counted c
-    join webhook_inbox i on i.id = c.id
+    cross join lateral (select * from webhook_inbox o where o.id = c.id limit 1) i
     where c.before < 8 * 1024 * 1024
-    order by i.not_before, i.id;
+    order by c.place;
 
     if not found and v_suspect.id is not null then
         return query

@@ -5,6 +5,7 @@ returns void
 language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
+set jit = off
 as $$
 begin
     -- Rare, and much faster than the rest.

@@ -11,10 +11,10 @@ declare
     v_deleted integer;
 begin
     delete from webhook_inbox
-    where id in (
+    where id = any (array(  -- not a join, which may read the whole inbox
         select id from webhook_inbox
-        where settled_at < now() - p_keep and state in ('done', 'ignored')
-        order by settled_at limit p_limit for update skip locked);
+        where settled_at < now() - p_keep and state in ('done', 'ignored')  -- as in its index
+        order by settled_at limit p_limit for update skip locked));
     get diagnostics v_deleted = row_count;
     -- What nobody will settle, such as claims of deliveries that were deleted by hand.
     delete from webhook_claims c

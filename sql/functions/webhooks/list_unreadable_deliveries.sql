@@ -9,12 +9,8 @@ as $$
 #variable_conflict use_column
 begin
     for id, received_at, attempts in
-        select i.id, i.received_at, i.attempts from webhook_inbox i
-        where i.state = 'pending' and i.not_before <= now()
-          and (p_ids is null or i.id = any (p_ids))
-        order by i.not_before, i.id
-        limit p_limit
-        for update skip locked
+        select l.id, l.received_at, l.attempts
+        from lock_due_deliveries(p_limit, now(), p_ids) l
     loop
         begin
             perform sha256(i.body) from webhook_inbox i where i.id = list_unreadable_deliveries.id;
