@@ -214,9 +214,9 @@ def test_the_drain_counts_each_item_once_in_the_hour_of_its_receipt(
     noon = eleven + timedelta(hours=1)
     rows = query(database, "select * from webhook_hourly_counts order by page_id, hour")
     assert rows == [
-        (one, eleven, 2, received, received, 2, 0),
-        (one, noon, 1, noon + timedelta(minutes=1), noon + timedelta(minutes=1), 1, 0),
-        (other, eleven, 1, received, received, 0, 0),
+        (one, eleven, 2, received, received, 2, 0, 0),
+        (one, noon, 1, noon + timedelta(minutes=1), noon + timedelta(minutes=1), 1, 0, 0),
+        (other, eleven, 1, received, received, 0, 0, 0),
     ]
     # A retried delivery was counted at its first attempt.
     query(database, "update webhook_inbox set state = 'pending', attempts = 1 returning 1")

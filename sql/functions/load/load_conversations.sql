@@ -2,7 +2,7 @@
 -- those and returns them in `refused` as [{reason, record}], each record a conversation with one
 -- event. Only errors of the SQLSTATE classes in p_classes, which are about the data itself or come
 -- from the owner's triggers and policies, are handled like this; any other error is raised. NULL:
--- every error is handled like this, except a deadlock, a serialization failure and a lock time-out.
+-- every error is handled like this, except a deadlock, a lock time-out and MPR01.
 -- The other arguments are those of merge_conversations.
 --
 -- changed: [{conversation_id, sender_id, inserted}], the conversations that changed; empty if
@@ -43,7 +43,7 @@ begin
         return;
     exception when others or query_canceled or assert_failure then
         -- What another transaction holds or does is never the row's fault.
-        if left(sqlstate, 2) <> all (p_classes) or sqlstate in ('40001', '40P01', '55P03') then
+        if left(sqlstate, 2) <> all (p_classes) or sqlstate in ('MPR01', '40P01', '55P03') then
             raise;
         end if;
         v_reason := format('%s: %s', sqlstate, sqlerrm);
