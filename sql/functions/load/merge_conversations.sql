@@ -8,7 +8,7 @@
 --
 -- Locks conversations in order of sender_id, new ones first, then events. Calls with overlapping
 -- batches wait for each other but do not deadlock, with one exception: if sources state one message
--- for two contacts, a call can fail with 40P01 or 40001 and must be retried. Rows that other callers write
+-- for two contacts, a call can fail with 40P01 and must be retried. Rows that other callers write
 -- are locked in one statement and read in a later one.
 create or replace function :own.merge_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
