@@ -39,7 +39,6 @@ _KINDS: dict[str, type[DatabaseError]] = {
     "MPC01": VerificationError,
     "MPQ01": MostlyRefused,
     "MPG01": PageRemoved,
-    "MPR01": DatabaseConflict,
     "MPX01": UpgradeRefused,
     "2BP01": UpgradeRefused,  # dependent objects still exist
     "3F000": SchemaError,  # undefined schema

@@ -161,6 +161,35 @@ def test_an_edit_counts_that_arrives_after_its_message_was_stated_again(
     assert query(database, texts + " and event_type <> 'edit'") == [("edited",)]
 
 
+def test_several_statements_of_one_call_are_merged_as_one_by_one(database: Database) -> None:
+    """With contents that return, attachments in both forms and twins."""
+
+    def stated(second: int, time: float, **metadata: Any) -> EventRow:
+        return {**message("mid.1", time, **metadata), "as_of": at(second)}
+
+    share = {"type": "share", "payload": POST}
+    events = [
+        stated(1, 0.5, text="A", attachments=[PICTURE]),
+        stated(2, 0, text="B", attachments=[listed(1), listed(2)], nlp="b"),
+        stated(3, 0.25, text="A", attachments=[OTHER_PICTURE, share], nlp="a"),
+        stated(4, 0, text="A", attachments=[{"type": "ig_post", "payload": SIGNED_POST}]),
+        stated(2, 1, attachments=[listed(3)], sent_by="unknown"),
+        stated(2, 0, text="C", attachments=[{"type": "video", "payload": {"url": f"{CDN}/3.mp4"}}]),
+    ]
+    found = []
+    for first in permutations(events, 2):
+        order = [*first, *(event for event in events if event not in first)]
+        for calls in ([order], [[event] for event in order]):
+            query(database, "delete from messenger_conversations returning 1")
+            for call in calls:
+                upsert(database, conversation("20", 1, *call))
+            late = conversation("20", 3, message("mid.1", text="between"))
+            assert not any(row[3] for row in upsert(database, late)), "stated again at 4"
+            found.append((conversation_facts(database), event_facts(database)))
+    assert all(one == found[0] for one in found)
+    assert len(attachments(database)) == 4
+
+
 # -- Messages without an id ---------------------------------------------------------------------
 
 

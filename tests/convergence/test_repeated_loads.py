@@ -60,11 +60,14 @@ def test_a_message_stated_a_thousand_times_in_one_call_takes_three_turns(
     database: Database,
 ) -> None:
     """As a webhook states it that has an item, with a time of its own, for each attachment."""
+
+    def picture(number: int) -> dict[str, object]:
+        url = f"https://scontent.xx.fbcdn.net/v/{number}.jpg?oh=1"
+        return {"type": "image", "payload": {"url": url}}
+
     events = [
         {
-            **message(
-                "mid.1", number / 1000, attachments=[{"type": "file", "payload": {"id": number}}]
-            ),
+            **message("mid.1", number / 1000, attachments=[picture(number)]),
             "as_of": at(number // 100),
         }
         for number in range(1000)

@@ -8,12 +8,12 @@
 --
 -- Locks conversations in order of sender_id, new ones first, then events. Calls with overlapping
 -- batches wait for each other but do not deadlock, with one exception: if sources state one message
--- for two contacts, a call can fail with 40P01 or MPR01 and must be retried. Rows that other callers write
+-- for two contacts, a call can fail with 40P01 and must be retried. Rows that other callers write
 -- are locked in one statement and read in a later one.
 create or replace function :own.merge_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
-    sender_id text, conversation_id :conversation_id_type, inserted boolean, updated boolean,
+    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
     version integer, events_created integer
 )
 language plpgsql
@@ -21,20 +21,19 @@ set search_path from current
 -- A plan cached while the tables were empty must not scan them when they are full. (Planning each
 -- call again would help too, but would also replan the foreign key's check of each event.)
 set enable_seqscan = off
-set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
 declare
-    v_new :conversation_id_type[];
+    v_new uuid[];
     v_senders text[];
-    v_ids :conversation_id_type[];  -- of v_senders, in the same order
+    v_ids uuid[];  -- of v_senders, in the same order
     v_created jsonb;
     v_any_stored boolean;
     v_moved record;
     v_edited text[];
     v_claimed jsonb;
-    v_names :conversation_id_type[] := '{}';
+    v_names uuid[] := '{}';
     v_names_as_of timestamptz[] := '{}';
-    v_changed :conversation_id_type[] := '{}';
+    v_changed uuid[] := '{}';
     v_changed_as_of timestamptz[] := '{}';
 begin
     if p_fence is not null then
@@ -64,7 +63,7 @@ begin
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
     elsif v_names <> '{}' then
-        perform record_restatements(v_names, :name_ids(v_names), v_names_as_of);
+        perform record_restatements(v_names, v_names, v_names_as_of);
     end if;
 
     for v_moved in

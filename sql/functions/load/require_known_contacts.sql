@@ -1,6 +1,6 @@
--- MPR01 if another transaction has stored, since find_thread_contacts looked, a message that
--- shows the contact of a thread without one. The caller has waited for that transaction when it
--- inserted the same message; repeated, the call finds the contact.
+-- Raises 40P01 if another transaction has stored, since find_thread_contacts looked, a message that
+-- shows the contact of a thread without one. As after a deadlock, every caller repeats the call: it
+-- has waited for that transaction when it inserted the same message, and then finds the contact.
 create or replace function :own.require_known_contacts(p_page_id text, p_conversations jsonb)
 returns void
 language plpgsql
@@ -13,7 +13,7 @@ begin
        and exists (select from find_identified_threads(p_page_id, p_conversations))
     then
         raise exception 'another transaction stored a message of a thread whose contact was not known'
-            using errcode = 'MPR01', hint = 'Retry.';
+            using errcode = '40P01', hint = 'Retry.';
     end if;
 end
 $$;

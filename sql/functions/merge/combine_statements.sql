@@ -83,10 +83,16 @@ as $$
             union all
             select message_id, kind, discriminator, 2, attachment, row_number() over ()
             from (
-                select distinct on (message_id, kind, discriminator, stable_json(attachment))
-                       message_id, kind, discriminator, attachment
-                from listed where not of_answer
-                order by message_id, kind, discriminator, stable_json(attachment), as_of desc
+                -- Of two addresses of one attachment the fresher.
+                select distinct on (l.message_id, l.kind, l.discriminator, k.key, k.content)
+                       l.message_id, l.kind, l.discriminator, l.attachment
+                from listed l
+                cross join lateral (
+                    select attachment_key(l.attachment) as key,
+                           stable_json(l.attachment) as content
+                ) k
+                where not l.of_answer
+                order by l.message_id, l.kind, l.discriminator, k.key, k.content, l.as_of desc
             ) delivered
         ) joined
         group by message_id, kind, discriminator
