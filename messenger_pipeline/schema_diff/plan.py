@@ -111,29 +111,44 @@ def _outdated(key: Key, context: Context) -> str | None:
 
 
 def _possible(steps: list[Step], context: Context) -> list[Step]:
-    """Refuse what is built on an object that is missing here, and that no step makes."""
+    """Refuse what is built on an object that is missing here, or is another one, and that no step
+    makes."""
     while True:
-        made = {step.key for step in steps if step.reason is None}
-        absent = {
-            key: one
-            for key, one in context.differences.items()
-            if one.here is None and key not in made and one.within not in made
-        }
-        oids = {one.entry.oid: key for key, one in absent.items() if one.entry.oid}
-        after = [_unless_impossible(step, absent, oids, context) for step in steps]
+        lacking = _lacking(steps, context)
+        oids = {one.entry.oid: key for key, one in lacking.items() if one.entry.oid}
+        after = [_unless_impossible(step, lacking, oids, context) for step in steps]
         if after == steps:
             return steps
         steps = after
 
 
+_OTHER = {"type", "collation", "generated", "identity"}
+"""Facts of a column that make it another one for what is built on it."""
+
+
+def _lacking(steps: list[Step], context: Context) -> dict[Key, Difference]:
+    """The differences that no step removes, of objects that others are built on."""
+    made = {step.key for step in steps if step.reason is None}
+    left = {step.key for step in steps if step.reason is not None}
+    return {
+        key: one
+        for key, one in context.differences.items()
+        if (one.here is None and key not in made and one.within not in made)
+        or (
+            one.change == "changed" and key in left
+            and (key.kind in ("type", "function", "view") or _OTHER & {*one.facts})
+        )
+    }  # fmt: skip
+
+
 def _unless_impossible(
-    step: Step, absent: Mapping[Key, Difference], oids: Mapping[Oid, Key], context: Context
+    step: Step, lacking: Mapping[Key, Difference], oids: Mapping[Oid, Key], context: Context
 ) -> Step:
     if step.reason is not None:
         return step
     one = context.differences[step.key]
     needed = {oids[oid] for oid in _needs(step, context) if oid in oids} - {step.key}
-    if one.within and one.within in absent:
+    if one.within and one.within in lacking:
         needed.add(one.within)
     if not needed:
         return step

@@ -174,13 +174,16 @@ def test_data_schemas_may_have_different_names(run: Run, url: str, server: str) 
 
 def test_a_url_with_a_password_is_never_printed(run: Run, url: str) -> None:
     parts = urlsplit("postgresql://somebody:hunter2-canary@127.0.0.1:1/nowhere")
-    for address in (urlunsplit(parts), urlunsplit(parts._replace(query="sslmodee=1")),
-                    "hunter2-canary", "postgresql://a:hunter2-canary%@x/y"):  # fmt: skip
-        for command in (["diff"], ["align", "--plan"]):
-            done = run("db", *command, address)
-            assert done.returncode in (1, 2), done.stdout
-            assert "canary" not in done.stdout + done.stderr
-            assert "Traceback" not in done.stderr
+    for command, address in (
+        ("diff", urlunsplit(parts)),
+        ("align", urlunsplit(parts._replace(query="sslmodee=1"))),
+        ("diff", "hunter2-canary"),
+        ("diff", "postgresql://a:hunter2-canary%@x/y"),
+    ):
+        done = run("db", command, address, *(["--plan"] if command == "align" else []))
+        assert done.returncode in (1, 2), done.stdout
+        assert "canary" not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_align_without_plan_is_wrong_usage(run: Run, other_url: str) -> None:

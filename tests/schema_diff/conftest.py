@@ -1,6 +1,8 @@
 """A database with some of everything, and clones of it."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -16,20 +18,17 @@ Clone = Callable[[], str]
 @pytest.fixture(scope="session")
 def world(server: str) -> str:
     """The name of a database with some of everything."""
-    url = database_url(server, "align_world")
+    name = f"align_world_{os.getpid()}"
+    url = database_url(server, name)
     with psycopg.connect(url, autocommit=True) as connection:
         for role in ROLES:
-            with connection.transaction():
-                found = connection.execute("select from pg_roles where rolname = %s", [role])
-                if not found.rowcount:
-                    connection.execute(SQL("create role {}").format(Identifier(role)))
-        if connection.execute("select to_regclass('chats')").fetchone() == (None,):
-            connection.execute(BASE.encode())
-            connection.execute(FACTS.encode())
-            connection.execute(
-                "create function stamp2() returns integer language sql as 'select 1'"
-            )
-    return "align_world"
+            # Another process of the tests may have made it.
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                connection.execute(SQL("create role {}").format(Identifier(role)))
+        connection.execute(BASE.encode())
+        connection.execute(FACTS.encode())
+        connection.execute("create function stamp2() returns integer language sql as 'select 1'")
+    return name
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def clone(server: str, world: str) -> Iterator[Clone]:
     made: list[str] = []
 
     def make() -> str:
-        name = f"align_{len(made)}"
+        name = f"align_{os.getpid()}_{len(made)}"
         made.append(name)
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"drop database if exists {name} with (force)")

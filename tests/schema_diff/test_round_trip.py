@@ -76,13 +76,13 @@ def test_each_change_is_seen_and_aligned_or_listed(clone: Clone, name: str, dire
     assert check_round_trip(here, there)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
     check_many(clone, seed)
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("seed", range(4, 44))
+@pytest.mark.parametrize("seed", range(3, 43))
 def test_more_changes_on_both_sides_are_aligned_or_listed(clone: Clone, seed: int) -> None:
     check_many(clone, seed)
 
