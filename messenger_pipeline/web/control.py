@@ -76,14 +76,8 @@ _OPTIMIZED = _PLAIN | {"responses": describe_requests(WaitedOptimized)}
 
 
 @control_routes.post(SYNC, summary="Request a sync of a page", **_PLAIN)
-async def create_sync(
-    sync: SyncRequest, request: Request, database: DatabaseDependency, waits: WaitsDependency
-) -> Response:
-    return await _create(sync, request, database, waits, answer_plain)
-
-
 @control_routes.post(SYNC + "-fixed", summary="The same, under its other name", **_PLAIN)
-async def create_sync_fixed(
+async def create_sync(
     sync: SyncRequest, request: Request, database: DatabaseDependency, waits: WaitsDependency
 ) -> Response:
     return await _create(sync, request, database, waits, answer_plain)
