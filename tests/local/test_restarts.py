@@ -1,6 +1,7 @@
 """When a process of the local stack is restarted, and how its end is reported."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from messenger_pipeline.errors import PipelineError
 from messenger_pipeline.local.child import Child, child
 from messenger_pipeline.local.restarts import HEALTHY_AFTER, PAUSES, Restarts
+from tests.server_folder import server_folder
 
 
 def test_a_process_is_restarted_a_few_times_with_growing_pauses() -> None:
@@ -35,14 +37,16 @@ def test_a_process_that_ran_for_long_has_all_its_restarts_again() -> None:
 
 
 @pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    return tmp_path / "lock"
+def home() -> Iterator[Path]:
+    """A folder that the system user of its embedded server can enter; pytest's may be closed."""
+    with server_folder() as folder:
+        yield folder
 
 
-def run(code: str, home: Path, lock: Path) -> Child:
+def run(code: str, home: Path) -> Child:
     """A process that has ended."""
-    with child("receiver", [sys.executable, "-c", code], {}, home, lock) as one:
-        one._process.wait(60)
+    with child("receiver", [sys.executable, "-c", code], {}, home, home / "lock") as one:
+        one._process.wait(300)
         return one
 
 
@@ -59,12 +63,9 @@ def run(code: str, home: Path, lock: Path) -> Child:
     ],
 )
 def test_the_end_of_a_process_names_it_and_its_signal_or_exit_code(
-    code: str,
-    ending: str,
-    tmp_path: Path,
-    lock: Path,
+    code: str, ending: str, home: Path
 ) -> None:
-    one = run(code, tmp_path, lock)
+    one = run(code, home)
     assert one.how_it_ended() == ending
     with pytest.raises(PipelineError, match=ending):
         one.check()
