@@ -17,8 +17,8 @@ from bench.rounds import parse_names, rotate, show
 @click.option("--only", default=",".join(CONTESTANTS), callback=parse_names(CONTESTANTS),
               show_default=True, help="Contestants, separated by commas.")  # fmt: skip
 @click.option("--stored", type=click.IntRange(min=0), default=10_000_000, show_default=True,
-              help="Events of other pages, in the scenario of full tables; 0 skips it. 10 million"
-                   " take a quarter of an hour and 10 GB.")  # fmt: skip
+              help="Events of other pages, in the scenario of full tables; 0 skips it. Filling"
+                   " them takes long, and gigabytes.")  # fmt: skip
 @click.option("--latency-ms", type=click.IntRange(min=0), default=300, show_default=True,
               help="Of each call, in the scenario with latency; 0 skips it.")  # fmt: skip
 def main(

@@ -224,7 +224,7 @@ def _alerts() -> Iterator[Call]:
         ("find_quarantine_conditions()", 25_000, 25_000),
         ("find_token_conditions()", 2000, 4000),
         ("find_dagster_conditions()", 10, 10),
-        ("update_alerts()", 40_000, 60_000),
+        ("update_alerts()", 40_000, 80_000),
         ("claim_alert_message()", 100, 200),
         (f"record_page_check('{BIG}', 'sealed {BIG}', {check})", 50, 100),
     ):

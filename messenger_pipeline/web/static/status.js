@@ -15,7 +15,7 @@ function element(tag, attributes = {}, ...children) {
 
 const number = (value) => value.toLocaleString("en");
 // Beyond this the database does not count on.
-const counted = (value) => number(value) + (value >= 10000 ? "+" : "");
+const upToLimit = (value) => number(value) + (value >= 10000 ? "+" : "");
 const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 const stateText = (state) => STATE_TEXT[state] || state.replaceAll("_", " ");
 
@@ -92,9 +92,9 @@ function showOverview(overview) {
       pages.map(([name, count]) => `${number(count)} ${stateText(name)}`).join(", "), owners ? "warn" : ""],
     ["Open syncs", number(overview.openSessions), `${number(overview.running)} running, ${number(overview.waitingRequests)} requested`, ""],
     ["Open alerts", number(overview.openAlerts), counted(overview.openErrors, "error"), overview.openErrors ? "bad" : overview.openAlerts ? "warn" : "good"],
-    ["Deliveries in the inbox", counted(overview.inboxWaiting), overview.inboxOldest ? `oldest ${ago(seconds(overview.inboxOldest))}` : "", seconds(overview.inboxOldest) > 120 ? "bad" : ""],
+    ["Deliveries in the inbox", upToLimit(overview.inboxWaiting), overview.inboxOldest ? `oldest ${ago(seconds(overview.inboxOldest))}` : "", seconds(overview.inboxOldest) > 120 ? "bad" : ""],
     ["Deliveries per minute", number(overview.deliveriesAMinute), "", ""],
-    ["Quarantined", counted(overview.quarantined), "", overview.quarantined ? "warn" : ""],
+    ["Quarantined", upToLimit(overview.quarantined), "", overview.quarantined ? "warn" : ""],
     ["Dagster", alive === null ? "unknown" : alive ? "alive" : "no heartbeat",
       overview.dagsterSeenAt ? `last heartbeat ${ago(seconds(overview.dagsterSeenAt))}` : "", alive === false ? "bad" : alive ? "good" : ""],
   ];
@@ -138,7 +138,7 @@ function row(page) {
     element("td", { "data-name": "Last sync" }, ago(page.lagSeconds), element("small", {}, page.lastSyncedAt ? new Date(page.lastSyncedAt).toLocaleString() : "")),
     element("td", { class: "number", "data-name": "Conversations" }, number(page.conversations) + (page.more ? "+" : "")),
     element("td", { class: "number", "data-name": "Messages" }, number(page.messages) + (page.more ? "+" : ""),
-      page.quarantined ? element("small", { class: "warn" }, `${counted(page.quarantined)} quarantined`) : null),
+      page.quarantined ? element("small", { class: "warn" }, `${upToLimit(page.quarantined)} quarantined`) : null),
     element("td", { class: "sync" }, sessions,
       page.status === "removed" ? null : element("div", { class: "actions", role: "group", "aria-label": `Sync ${page.pageName || page.pageId}` },
         button("incremental", "Sync new"), button("full", "Sync all")), outcome));
