@@ -2,8 +2,8 @@
 
 python -m tests.crash.adoption_run URL STATEMENT
 
-It prints how many statements it sent, if it gets so far. At an odd STATEMENT it is killed before it
-sends it, at an even one while the server works on it.
+It prints how many statements it sent since its first step, if it gets so far. At an odd STATEMENT
+it is killed before it sends it, at an even one while the server works on it.
 """
 
 import os
@@ -14,22 +14,28 @@ from typing import Any
 
 import psycopg
 
-from messenger_pipeline.db import migrate
+from messenger_pipeline.db import adoption, migrate
 
 
 def main(url: str, last: int) -> None:
-    sent = 0
-    execute = psycopg.Cursor.execute
+    sent, begun = 0, False
+    execute, prepare = psycopg.Cursor.execute, adoption.Adoption.prepare
+
+    def prepared(self: Any) -> None:
+        nonlocal begun
+        begun = True
+        prepare(self)
 
     def counted(self: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal sent
-        sent += 1
-        if sent == last:
+        sent += begun
+        if begun and sent == last:
             if last % 2:
                 os.kill(os.getpid(), signal.SIGKILL)
             threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return execute(self, *arguments, **options)
 
+    adoption.Adoption.prepare = prepared  # type: ignore[method-assign]
     psycopg.Cursor.execute = counted  # type: ignore[method-assign]
     migrate.upgrade(url, "public", lambda token: f"encrypted {token}")
     sys.stdout.write(f"{sent}\n")
