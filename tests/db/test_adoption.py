@@ -5,6 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.pool import Database
@@ -12,6 +13,7 @@ from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import UpgradeRefused
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault
+from tests.db.test_guest import create_role
 from tests.walking import Simulate, stored, truth, walk
 from tools.replaced_application import (
     Generated,
@@ -345,3 +347,33 @@ def test_an_adopted_database_is_upgraded_like_any_other(empty_url: str) -> None:
     assert not adoption.is_needed(empty_url, "public")
     assert migrate.upgrade(empty_url, "public") == []
     assert describe_schema(empty_url) == before
+
+
+def test_a_role_that_owns_the_tables_is_enough_and_any_schema_does(empty_url: str) -> None:
+    """The triggers of the owner's fire then, which the plan says."""
+    schema = "apart"
+    role = "adopting_owner"
+    query(empty_url, f"create schema {schema}")
+    build(empty_url, SHAPES[2], Generated(100, 1_000), schema)
+    create_role(empty_url, role)
+    database = conninfo_to_dict(empty_url)["dbname"]
+    query(
+        empty_url,
+        f"alter role {role} login password 'x'; grant create on database {database} to {role};"
+        f" alter schema {schema} owner to {role};"
+        " do $$ declare r record; begin"
+        f" for r in select oid::regclass as name from pg_class where relnamespace = '{schema}'"
+        f"::regnamespace and relkind in ('r', 'v') loop execute format('alter table %%s owner to"
+        f" {role}', r.name); end loop;"
+        f" for r in select oid::regprocedure as name from pg_proc where pronamespace = '{schema}'"
+        f"::regnamespace loop execute format('alter function %%s owner to {role}', r.name);"
+        " end loop; end $$",
+    )
+    url = make_conninfo(empty_url, user=role, password="x")
+    named = "The trigger set_updated_at of apart.messenger_conversations fires for each row"
+    assert any(named in one for one in adoption.plan(url, schema).sentences)
+    migrate.upgrade(url, schema, lambda token: f"encrypted {token}")
+    with Database(url, schema=schema) as opened:
+        assert set(migrate.verify(opened).values()) == {None}
+    query(empty_url, f"drop owned by {role}")
+    query(empty_url, f"drop role {role}")
