@@ -370,7 +370,7 @@ def test_a_role_that_owns_the_tables_is_enough_and_any_schema_does(empty_url: st
         " end loop; end $$",
     )
     url = make_conninfo(empty_url, user=role, password="x")
-    named = "The trigger set_updated_at of apart.messenger_conversations fires for each row"
+    named = "The trigger set_updated_at of messenger_conversations fires for each row"
     assert any(named in one for one in adoption.plan(url, schema).sentences)
     migrate.upgrade(url, schema, lambda token: f"encrypted {token}")
     with Database(url, schema=schema) as opened:
