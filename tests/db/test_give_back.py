@@ -175,7 +175,7 @@ def test_an_owner_who_is_no_superuser_can_adopt_and_roll_back(empty_url: str) ->
     execute(
         empty_url,
         "alter schema public owner to small_owner",
-        "grant create on database " + conninfo_to_dict(empty_url)["dbname"] + " to small_owner",
+        f"grant create on database {conninfo_to_dict(empty_url)['dbname']} to small_owner",
     )
     url = make_conninfo(empty_url, options="-c role=small_owner")
     build(url, Shape(age="after", page_id="number"), SMALL)
