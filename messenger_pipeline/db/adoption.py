@@ -427,6 +427,7 @@ def _connected(url: str, schema: str) -> Iterator[Connection]:
             ("check_function_bodies", "off"),
             ("client_min_messages", "warning"),
             ("client_connection_check_interval", "2s"),
+            ("jit", "off"),  # compiling takes longer than running a batch
         ):
             connection.execute("select set_config(%s, %s, false)", [name, value])
         yield connection

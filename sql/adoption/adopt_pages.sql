@@ -7,7 +7,7 @@ set search_path from current
 as $$
     insert into adopted_pages (page_id, adopted_at)
     select p.page_id, s.began_at
-    from (select facebook_page_id as page_id from facebook_pages
+    from (select facebook_page_id as page_id from facebook_pages where facebook_page_id <> ''
           union
           select page_id from messenger_conversations where page_id is not null) p
     cross join adoption_steps s where s.step = 'adoption'

@@ -56,6 +56,12 @@ begin
     where c.table_name = 'contact_interaction_events'
       and c.column_name in ('page_id', 'discriminator', 'as_of');
     return query
+    select format('%s is not there. An adoption needs the three tables facebook_pages,'
+                  ' messenger_conversations and contact_interaction_events.', t.name)
+    from unnest(array['facebook_pages', 'messenger_conversations', 'contact_interaction_events'])
+        as t (name)
+    where to_regclass(format(':data.%I', t.name)) is null;
+    return query
     select format('%s.id has no primary key or unique constraint. Add one.', t.name)
     from unnest(array['messenger_conversations', 'contact_interaction_events']) as t (name)
     where to_regclass(format(':data.%I', t.name)) is not null and not exists (
@@ -122,8 +128,28 @@ begin
                 ' value than active, paused, needs_reauthorization or removed. Rename it.', v_count);
         end if;
     end if;
+    if to_regclass(':data.facebook_pages') is not null then
+        execute 'select count(*) from :data.facebook_pages where (facebook_page_id::text <> '''')'
+            ' is not true' into v_count;
+        if v_count > 0 then
+            return next format('%s rows of facebook_pages have no facebook_page_id. Correct or delete'
+                ' them.', v_count);
+        end if;
+    end if;
     if to_regclass(':data.messenger_conversations') is null then
         return;
+    end if;
+    if exists (select from list_table_columns() c
+               where c.table_name = 'messenger_conversations'
+                 and c.column_name = 'last_message_time'
+                 and c.type = 'timestamp with time zone')
+    then
+        execute 'select count(*) from :data.messenger_conversations where not (last_message_time'
+            ' between ''0002-01-01 UTC'' and ''9999-01-01 UTC'')' into v_count;
+        if v_count > 0 then
+            return next format('%s conversations have a last_message_time before year 2 or after'
+                ' 9998. Correct them.', v_count);
+        end if;
     end if;
     select * into v_pages from describe_page_ids();
     if v_pages.type not in ('text', 'uuid', 'integer', 'bigint') then
@@ -156,10 +182,12 @@ begin
     if to_regclass(':data.contact_interaction_events') is null then
         return;
     end if;
-    execute 'select count(*) from :data.contact_interaction_events where not (event_timestamp'
-        ' between ''0002-01-01 UTC'' and ''9999-01-01 UTC'')' into v_count;
+    execute 'select count(*) from :data.contact_interaction_events where event_type is null'
+        ' or (event_timestamp between ''0002-01-01 UTC'' and ''9999-01-01 UTC'') is not true'
+        into v_count;
     if v_count > 0 then
-        return next format('%s events have a time before year 2 or after 9998. Correct them.', v_count);
+        return next format('%s events have no type, no time, or one before year 2 or after 9998.'
+            ' Correct them.', v_count);
     end if;
 end
 $$;

@@ -33,6 +33,12 @@ begin
         return cardinality(v_found);
     end if;
 
+    -- A downgrade does not move them back: `adopted` does not name the column.
+    insert into adopted_values as a (table_name, id, old, adopted)
+    select 'contact_interaction_events', e.id::text,
+           jsonb_build_object('conversation_id', e.conversation_id), '{}'
+    from contact_interaction_events e where e.conversation_id = any (v_merged)
+    on conflict (table_name, id) do update set old = excluded.old || a.old;
     update contact_interaction_events e set conversation_id = w.survivor
     from unnest(v_merged, v_survivors) w (merged, survivor)
     where e.conversation_id = w.merged;

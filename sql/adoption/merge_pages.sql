@@ -19,7 +19,7 @@ begin
                    partition by f.facebook_page_id
                    order by f.updated_at desc nulls last, f.created_at desc nulls last, f.id::text desc
                ) as survivor
-        from facebook_pages f
+        from facebook_pages f where f.facebook_page_id <> ''
     ) d
     where d.id <> d.survivor;
     if v_merged is null then

@@ -5,13 +5,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from messenger_pipeline.commands.schema import db_upgrade
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import UpgradeRefused
+from messenger_pipeline.errors import ConfigurationError, UpgradeRefused
 from messenger_pipeline.graph.client import GraphApi
-from messenger_pipeline.vault import TokenVault
+from messenger_pipeline.vault import TokenVault, new_key
+from tests.db.test_guest import create_role
+from tests.db.test_migrate import REVISIONS
 from tests.walking import Simulate, stored, truth, walk
 from tools.replaced_application import (
     Generated,
@@ -167,6 +172,10 @@ def test_the_plan_says_what_comes_and_changes_nothing(empty_url: str) -> None:
          "contact_interaction_events.metadata is json, not jsonb"),
         (Shape(), "alter table facebook_pages add status text default 'connected'",
          "4 rows have another value"),
+        (Shape(), "update facebook_pages set facebook_page_id = '' where facebook_page_id ="
+         " '100000000000001'", "1 rows of facebook_pages have no facebook_page_id"),
+        (Shape(), "update contact_interaction_events set event_timestamp = 'infinity' where id ="
+         " (select min(id::text)::uuid from contact_interaction_events)", "1 events have no type"),
         (Shape(), "create view locked as select * from sync_locks", "view public.locked"),
         (Shape(age="before"), "create function acquire_sync_lock(p uuid) returns text language sql"
          " as 'select null::text'", "acquire_sync_lock(uuid) is not the replaced application's"),
@@ -345,3 +354,65 @@ def test_an_adopted_database_is_upgraded_like_any_other(empty_url: str) -> None:
     assert not adoption.is_needed(empty_url, "public")
     assert migrate.upgrade(empty_url, "public") == []
     assert describe_schema(empty_url) == before
+
+
+def test_a_role_that_owns_the_tables_is_enough_and_any_schema_does(empty_url: str) -> None:
+    """The triggers of the owner's fire then, which the plan says."""
+    schema = "apart"
+    role = "adopting_owner"
+    query(empty_url, f"create schema {schema}")
+    build(empty_url, SHAPES[2], Generated(100, 1_000), schema)
+    create_role(empty_url, role)
+    database = conninfo_to_dict(empty_url)["dbname"]
+    query(
+        empty_url,
+        f"alter role {role} login password 'x'; grant create on database {database} to {role};"
+        f" alter schema {schema} owner to {role};"
+        " do $$ declare r record; begin"
+        f" for r in select oid::regclass as name from pg_class where relnamespace = '{schema}'"
+        f"::regnamespace and relkind in ('r', 'v') loop execute format('alter table %%s owner to"
+        f" {role}', r.name); end loop;"
+        f" for r in select oid::regprocedure as name from pg_proc where pronamespace = '{schema}'"
+        f"::regnamespace loop execute format('alter function %%s owner to {role}', r.name);"
+        " end loop; end $$",
+    )
+    url = make_conninfo(empty_url, user=role, password="x")
+    named = "The trigger set_updated_at of messenger_conversations fires for each row"
+    assert any(named in one for one in adoption.plan(url, schema).sentences)
+    migrate.upgrade(url, schema, lambda token: f"encrypted {token}")
+    with Database(url, schema=schema) as opened:
+        assert set(migrate.verify(opened).values()) == {None}
+    query(empty_url, f"drop owned by {role}")
+    query(empty_url, f"drop role {role}")
+
+
+def test_some_of_its_tables_are_not_enough(empty_url: str) -> None:
+    build(empty_url, Shape())
+    query(empty_url, "drop table contact_interaction_events, notes cascade")
+    with pytest.raises(UpgradeRefused, match="contact_interaction_events is not there"):
+        adopt(empty_url)
+
+
+def test_the_command_prints_the_plan_and_refuses_what_it_doubts(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(empty_url, Shape(age="before"))
+    monkeypatch.setenv("MESSENGER_DATABASE_URL", empty_url)
+    run = CliRunner()
+    planned = run.invoke(db_upgrade, ["--plan"])
+    assert (planned.exit_code, planned.exception) == (0, None)
+    assert planned.output.startswith(f"Migrations: {', '.join(REVISIONS)}.\n- The tables of")
+    # No key, and tokens to encrypt.
+    refused = run.invoke(db_upgrade)
+    assert isinstance(refused.exception, ConfigurationError)
+    monkeypatch.setenv("MESSENGER_TOKEN_KEY", new_key())
+    assert not query(empty_url, "select from pg_namespace where nspname = 'messenger_pipeline'")
+    query(empty_url, "alter table facebook_pages add status text default 'connected'")
+    doubted = run.invoke(db_upgrade, ["--plan"])
+    assert isinstance(doubted.exception, UpgradeRefused)
+    query(empty_url, "alter table facebook_pages drop column status")
+    assert run.invoke(db_upgrade).exit_code == 0
+    assert "Emptied 4 plain tokens." in run.invoke(
+        db_upgrade, ["--blank-plain-tokens", "--yes"]
+    ).output  # fmt: skip
+    assert run.invoke(db_upgrade, ["--plan"]).output == "Migrations: nothing to apply.\n"

@@ -7,12 +7,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import UpgradeRefused, UsageError
-from tests.db.test_guest import execute
+from tests.db.test_guest import create_role, execute
 from tests.db.test_load import conversation, event, upsert
 from tests.db.test_rollback import roll_back_by_hand
 from tools.replaced_application import (
@@ -165,6 +166,27 @@ def test_an_adoption_that_was_interrupted_is_rolled_back(empty_url: str) -> None
     assert dumped(empty_url) == before
     nothing: dict[str, list[str]] = {table: [] for table in TABLES}
     assert find_unexplained(empty_url, nothing) == nothing
+
+
+def test_an_owner_who_is_no_superuser_can_adopt_and_roll_back(empty_url: str) -> None:
+    """Triggers of the owner's fire for what the adoption changes, and not for the way back."""
+    create_role(empty_url, "small_owner")
+    create_role(empty_url, "replaced_application")
+    execute(
+        empty_url,
+        "alter schema public owner to small_owner",
+        f"grant create on database {conninfo_to_dict(empty_url)['dbname']} to small_owner",
+    )
+    url = make_conninfo(empty_url, options="-c role=small_owner")
+    build(url, Shape(age="after", page_id="number"), SMALL)
+    keep_checksums(url)
+    before = dumped(empty_url)
+    adopt(url)
+    migrate.downgrade(url, "public")
+    assert dumped(empty_url) == before
+    # The trigger set updated_at.
+    assert len(compare_rows(url)["messenger_conversations"].changed) > 50
+    execute(empty_url, "drop owned by small_owner cascade")
 
 
 def test_an_adopted_database_goes_back_to_base_only(empty_url: str) -> None:

@@ -16,7 +16,7 @@ _SQL = Path(__file__).parent / "sql"
 _STEP = 100_000_000  # apart from each other in every type, within an integer's range
 _ROLE = """
 do $$ begin create role replaced_application nologin;
-exception when duplicate_object or unique_violation then null; end $$;
+exception when duplicate_object or unique_violation or insufficient_privilege then null; end $$;
 """
 
 
@@ -35,7 +35,7 @@ class Generated:
 
 def build(url: str, shape: Shape, source: Source | None = None, schema: str = "public") -> None:
     """Build the database of `shape` in an empty schema. A role `replaced_application` gets the
-    application's grants; it is created if the server has none."""
+    application's grants; it is created if the server has none, and the user of `url` may."""
     words = shape.words() | {
         "other_owner": shape.owner("page_n", other=True),
         "other_page_owner": shape.owner("n", other=True),
