@@ -53,6 +53,10 @@ class DatabaseUnavailable(DatabaseError):
     """PostgreSQL cannot be reached: a later retry helps."""
 
 
+class UnfitServer(DatabaseError):
+    """The server cannot keep our data: it is too old, read only, or in another encoding."""
+
+
 class DatabaseConflict(DatabaseError):
     """The transaction lost a deadlock or a serialization conflict: a retry helps."""
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import sqlalchemy
 from alembic import command, context, op
 from alembic.config import Config
@@ -21,6 +20,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from messenger_pipeline.db.pool import Database, own_schema, translated
+from messenger_pipeline.db.server import Connection, local_settings, require_fit
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
 
@@ -219,19 +219,23 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
     """Open one transaction in our schemas. A concurrent upgrade waits for it."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, client_encoding="utf8"),
+        creator=lambda: _connect(url),
         poolclass=sqlalchemy.NullPool,
     )
     with translated(remedy=_MISSING):
         try:
             with engine.begin() as connection:
                 connection.execute(sqlalchemy.func.pg_advisory_xact_lock(_LOCK).select())
-                for name, value in (
-                    ("search_path", _search_path(schema)),
-                    ("check_function_bodies", "off"),  # see validate_functions
-                    ("lock_timeout", _LOCK_TIMEOUT),
-                ):
-                    connection.execute(sqlalchemy.func.set_config(name, value, True).select())
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, Connection)
+                settings = local_settings(
+                    driver,
+                    search_path=_search_path(schema),
+                    check_function_bodies="off",  # see validate_functions
+                    lock_timeout=_LOCK_TIMEOUT,
+                    synchronous_commit="on",
+                )
+                driver.execute(settings)
                 yield connection
         except sqlalchemy.exc.DBAPIError as error:
             # The driver's error is enough; SQLAlchemy's adds the whole statement.
@@ -242,6 +246,17 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
             raise SchemaError(
                 f"{error}. The schema was made by another version of messenger-pipeline."
             ) from error
+
+
+def _connect(url: str) -> Connection:
+    connection = Connection.connect(url)
+    try:
+        require_fit(connection.facts)
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:

@@ -10,9 +10,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from messenger_pipeline.db.server import Connection, local_settings, require_fit, settled
 from messenger_pipeline.errors import (
     ConfigurationError,
     DatabaseConflict,
@@ -28,8 +28,6 @@ from messenger_pipeline.errors import (
     VerificationError,
     VersionConflict,
 )
-
-Connection = psycopg.Connection[TupleRow]
 
 _KINDS: dict[str, type[DatabaseError]] = {
     "MPL01": LeaseLost,
@@ -107,9 +105,7 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
         return ConfigurationError(
             f"PostgreSQL refuses the connection: {_words(error)}. Correct {setting}."
         )
-    if isinstance(error, psycopg.OperationalError) and (
-        state is None or state.startswith(("08", "53", "57P"))
-    ):
+    if _is_away(error):
         text = f"PostgreSQL cannot be reached: {_words(error)}"
         # Retried all the same: a password may be changing at this moment.
         return DatabaseUnavailable(
@@ -136,6 +132,16 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     return kind(text)
 
 
+def _is_away(error: psycopg.Error) -> bool:
+    state = error.sqlstate
+    # A read-only transaction: the server has become a replica.
+    return (
+        state == "25006"
+        or (isinstance(error, psycopg.OperationalError)
+        and (state is None or state.startswith(("08", "53", "57P"))))
+    )
+
+
 def _kind(state: str, remedy: str) -> type[DatabaseError]:
     if state.startswith("40"):
         return DatabaseConflict
@@ -156,10 +162,9 @@ def _words(error: Exception) -> str:
 
 
 def check_reachable(url: str, setting: str) -> None:
-    """Raise DatabaseUnavailable or ConfigurationError, which names the URL's setting, unless the
-    database accepts a connection."""
-    with translated(setting=setting):
-        psycopg.connect(url, connect_timeout=10).close()
+    """Raise PipelineError, which names the URL's setting, unless the database can be written."""
+    with translated(setting=setting), Connection.connect(url, connect_timeout=10) as connection:
+        require_fit(connection.facts, setting)
 
 
 def own_schema(data_schema: str) -> str:
@@ -188,7 +193,9 @@ class Database:
         # The pool would retry a refused connection until its timeout; a wrong password or host
         # should fail at once.
         with translated():
-            psycopg.connect(self._url, connect_timeout=max(2, int(self._timeout))).close()
+            seconds = max(2, int(self._timeout))
+            with Connection.connect(self._url, connect_timeout=seconds) as connection:
+                require_fit(connection.facts)
             self._pool.open()
             self._loading.open()
         return self
@@ -207,7 +214,7 @@ class Database:
         """Open a transaction in our schemas. It commits at the end and rolls back on an error."""
         with translated(), self._pool.connection() as connection, connection.transaction():
             # Per transaction, not per session: a pooler may share connections.
-            connection.execute("select set_config('search_path', %s, true)", [self._search_path])
+            connection.execute(local_settings(connection, search_path=self._search_path))
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
@@ -224,7 +231,7 @@ class Database:
         conflicts, patient_until = 0, time.monotonic() + self._timeout
         while True:
             try:
-                with translated(), pool.connection() as connection:
+                with translated(), pool.connection() as connection, settled(connection):
                     schema = self.schema if function in _CONTRACT else self._own
                     name = sql.Identifier(schema, function)
                     return _call(connection, name, row, arguments)
@@ -238,22 +245,17 @@ class Database:
                 time.sleep(_PAUSE)
                 pool.check()
 
-    def _new_pool(self, size: int) -> ConnectionPool:
+    def _new_pool(self, size: int) -> ConnectionPool[Connection]:
         with translated():
             return ConnectionPool(
                 self._url,
+                connection_class=Connection,
                 min_size=0,
                 max_size=size,
                 timeout=self._timeout,
                 open=False,
                 reconnect_timeout=self._timeout,
-                kwargs={
-                    "autocommit": True,  # each call is a transaction: one round trip, not four
-                    # Prepared statements fail behind a transaction pooler.
-                    "prepare_threshold": None,
-                    "application_name": "messenger-pipeline",
-                    "client_encoding": "utf8",
-                },
+                kwargs={"application_name": "messenger-pipeline"},
             )
 
     def rows(self, view: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.alerts'));
     update alerts
     set sent_at = coalesce(sent_at, clock_timestamp()),

@@ -10,6 +10,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     delete from sync_locks where page_id = p_page_id and locked_by = p_locked_by;
     if not found then
         return false;

@@ -9,6 +9,8 @@ as $$
 declare
     v_token bigint;
 begin
+    -- A crash must not take the sequence back: two holders would have one token.
+    perform commit_durably();
     -- A load holds the row "for key share" (see check_fence), which conflicts with "for update"
     -- alone; the update below would not wait for it, since token is no key. So no load straddles a
     -- change of holder.

@@ -13,6 +13,7 @@ as $$
 declare
     v_token page_tokens;
 begin
+    perform commit_durably();
     perform check_fence(p_page_id, p_fence);
     select t.* into v_token
     from page_tokens t

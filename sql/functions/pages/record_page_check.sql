@@ -14,6 +14,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     perform from facebook_pages p
     join page_tokens t on t.page_id = p.facebook_page_id
     where p.facebook_page_id = p_page_id and p.status = 'active'

@@ -9,6 +9,7 @@ as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     update quarantined_records
     set resolved_at = now(), discarded_by = null, discard_reason = null
     where id = p_id and (resolved_at is null or discarded_by is not null)

@@ -10,6 +10,7 @@ declare
     v_session sync_state;
     v_full uuid;
 begin
+    perform commit_durably();
     -- Every function that locks both locks the page before its session.
     perform from facebook_pages p
     where p.facebook_page_id = (

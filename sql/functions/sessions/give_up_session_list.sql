@@ -11,6 +11,7 @@ as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     update sync_state
     set list_refused = true, next_watermark = null, listed_at = now(), updated_at = now(),
         changes = changes + 1,

@@ -13,6 +13,7 @@ as $$
 declare
     v_session uuid;
 begin
+    perform commit_durably();
     update facebook_pages
     set next_sync_at = greatest(next_sync_at, p_cancelled_at + sync_interval)
     where facebook_page_id = p_page_id;

@@ -14,6 +14,7 @@ as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     if p_parked then
         -- Every function that locks both locks the page before its session.
         update facebook_pages p

@@ -10,9 +10,7 @@ declare
     v_id bigint;
 begin
     -- It must outlive the server, too: a delivery may be what ends that.
-    if current_setting('synchronous_commit') = 'off' then
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
+    perform commit_durably();
     insert into webhook_claims (deliveries) values (p_deliveries) returning id into v_id;
     return v_id;
 end

@@ -4,5 +4,6 @@ returns setof bigint
 language sql
 set search_path from current
 as $$
+    select commit_durably();
     insert into webhook_inbox (body) select body from unnest(p_bodies) as b (body) returning id
 $$;
