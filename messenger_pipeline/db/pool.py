@@ -12,7 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from messenger_pipeline.db.server import Connection, local_settings, require_fit, settled
+from messenger_pipeline.db import server
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.errors import (
     ConfigurationError,
     DatabaseConflict,
@@ -85,10 +86,8 @@ _UPGRADE = "Run `messenger-pipeline db upgrade`."
 def translated(
     *, setting: str = "MESSENGER_DATABASE_URL", remedy: str = _UPGRADE
 ) -> Iterator[None]:
-    """Translate psycopg's errors into ours. None of them repeats a password.
-
-    `setting` names the URL of the database. `remedy` says what to do if an object is missing.
-    """
+    """Translate psycopg's errors into ours, without passwords. `setting` names the URL of the
+    database; `remedy` says what to do if an object is missing."""
     try:
         yield
     except PoolTimeout as error:
@@ -135,10 +134,9 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
 def _is_away(error: psycopg.Error) -> bool:
     state = error.sqlstate
     # A read-only transaction: the server has become a replica.
-    return (
-        state == "25006"
-        or (isinstance(error, psycopg.OperationalError)
-        and (state is None or state.startswith(("08", "53", "57P"))))
+    return state == "25006" or (
+        isinstance(error, psycopg.OperationalError)
+        and (state is None or state.startswith(("08", "53", "57P")))
     )
 
 
@@ -164,7 +162,7 @@ def _words(error: Exception) -> str:
 def check_reachable(url: str, setting: str) -> None:
     """Raise PipelineError, which names the URL's setting, unless the database can be written."""
     with translated(setting=setting), Connection.connect(url, connect_timeout=10) as connection:
-        require_fit(connection.facts, setting)
+        server.require_fit(connection.facts, setting)
 
 
 def own_schema(data_schema: str) -> str:
@@ -195,7 +193,7 @@ class Database:
         with translated():
             seconds = max(2, int(self._timeout))
             with Connection.connect(self._url, connect_timeout=seconds) as connection:
-                require_fit(connection.facts)
+                server.require_fit(connection.facts)
             self._pool.open()
             self._loading.open()
         return self
@@ -214,7 +212,7 @@ class Database:
         """Open a transaction in our schemas. It commits at the end and rolls back on an error."""
         with translated(), self._pool.connection() as connection, connection.transaction():
             # Per transaction, not per session: a pooler may share connections.
-            connection.execute(local_settings(connection, search_path=self._search_path))
+            connection.execute(server.local_settings(connection, search_path=self._search_path))
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
@@ -231,7 +229,7 @@ class Database:
         conflicts, patient_until = 0, time.monotonic() + self._timeout
         while True:
             try:
-                with translated(), pool.connection() as connection, settled(connection):
+                with translated(), pool.connection() as connection, server.settled(connection):
                     schema = self.schema if function in _CONTRACT else self._own
                     name = sql.Identifier(schema, function)
                     return _call(connection, name, row, arguments)
@@ -263,7 +261,7 @@ class Database:
         statement = sql.SQL("select * from {} order by page_id").format(sql.Identifier(view))
         with (
             self.transaction() as connection,
-            connection.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+            server.open_cursor(connection, psycopg.rows.dict_row) as cursor,
         ):
             return cursor.execute(statement).fetchall()
 
@@ -298,5 +296,5 @@ def _call(
         ),
     )
     factory = psycopg.rows.class_row(row) if row else psycopg.rows.tuple_row
-    with connection.cursor(row_factory=factory) as cursor:
+    with server.open_cursor(connection, factory) as cursor:
         return cursor.execute(statement, arguments).fetchall()

@@ -8,12 +8,15 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import psycopg
 from psycopg import IsolationLevel, pq, sql
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
+from psycopg.rows import Row, RowFactory, TupleRow
+from psycopg.types.datetime import TimestamptzBinaryLoader
 
 from messenger_pipeline.errors import UnfitServer
 
@@ -88,6 +91,8 @@ class Connection(psycopg.Connection[TupleRow]):
             connection.close()
             raise
         connection.facts = _facts(connection.info.server_version, found)
+        if not connection.facts.pinned:
+            connection.adapters.register_loader("timestamptz", _UtcLoader)
         connection.isolation_level = IsolationLevel.READ_COMMITTED  # of explicit transactions
         return connection
 
@@ -116,6 +121,11 @@ class AsyncConnection(psycopg.AsyncConnection[TupleRow]):
         return connection
 
 
+class _UtcLoader(TimestamptzBinaryLoader):
+    def load(self, data: Buffer) -> datetime:
+        return super().load(data).astimezone(UTC)
+
+
 @contextmanager
 def settled(connection: Connection) -> Iterator[None]:
     """Run one call with our settings. Behind a pooler it is a transaction."""
@@ -125,6 +135,12 @@ def settled(connection: Connection) -> Iterator[None]:
     with connection.pipeline(), connection.transaction():
         connection.execute(local_settings(connection))
         yield
+
+
+def open_cursor(connection: Connection, row_factory: RowFactory[Row]) -> psycopg.Cursor[Row]:
+    """Return a cursor that reads values by no setting of the session: behind a pooler the session's
+    are not the transaction's, and the driver reads text by them."""
+    return connection.cursor(row_factory=row_factory, binary=not connection.facts.pinned)
 
 
 @asynccontextmanager

@@ -1,0 +1,150 @@
+"""Everything through PgBouncer in transaction mode, with three connections to the server."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from messenger_pipeline.db import inbox, migrate, notifications
+from messenger_pipeline.db.notifications import listen
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.engine import Engine
+from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.vault import TokenVault
+from messenger_pipeline.webhook.drain import drain_batch
+from tests.commands.test_pages import invoke
+from tests.conftest import register
+from tests.db.test_guest import execute
+from tests.db.test_load import query
+from tests.db.test_server import set_odd
+from tests.poolers import Pooler, connections_of_servers, needs_pgbouncer, pooler
+from tests.walking import Simulate, stored, truth, walk
+from tests.web.conftest import serve_receiver
+from tests.webhook.bodies import body, text
+
+__all__ = ["invoke"]
+pytestmark = needs_pgbouncer
+
+STEPS = "select sum(step) from public.sync_state"
+
+
+@pytest.fixture
+def pooled(empty_url: str) -> Iterator[Pooler]:
+    """Before a database without the schema, on which odd settings are set."""
+    set_odd(empty_url)
+    with pooler(empty_url) as running:
+        yield running
+
+
+def test_syncs_deliveries_and_the_status_page_share_three_connections(
+    empty_url: str, pooled: Pooler, simulate: Simulate, vault: TokenVault
+) -> None:
+    url = pooled.url()
+    migrate.upgrade(url, "public")
+    assert migrate.upgrade(url, "public") == []
+    simulated = simulate(conversations=40, pages=3)
+    with Database(url, timeout=60) as database, serve_receiver(url) as receiver:
+        register(database, vault, simulated)
+        engine = Engine(database, GraphApi(simulated.url, "v26.0"), vault, 10_000)
+        with ThreadPoolExecutor(20) as pool:
+            walks = [pool.submit(walk, engine, page.id) for page in simulated.pages]
+            posts = [
+                pool.submit(receiver.post, body(text(n, f"wh-{n}", "hi"), page=simulated.page.id))
+                for n in range(60)
+            ]
+            looks = [
+                pool.submit(receiver.request, "GET", path)
+                for path in ("/", "/readyz", "/metrics") * 7
+            ]
+            assert {post.result().status_code for post in posts} == {200}
+            assert {look.result().status_code for look in looks} == {200}
+            assert [one.result().outcome for one in walks] == ["completed"] * 3
+        assert connections_of_servers(empty_url) <= 3
+        while drain_batch(database).deliveries:
+            pass
+        assert inbox.count_due(database).deliveries == 0
+        webhooks = "select count(*) from contact_interaction_events where message_id like 'wh-%'"
+        assert query(database, webhooks) == [(60,)]
+        execute(empty_url, "set search_path = public; set statement_timeout = 0;"
+                " delete from contact_interaction_events where message_id like 'wh-%'")  # fmt: skip
+        assert stored(database) == truth(simulated)
+
+
+def test_nothing_of_a_transaction_is_left_on_the_servers_connection(
+    empty_url: str, pooled: Pooler
+) -> None:
+    """Another client of the pool gets the connection with the database's own settings."""
+    migrate.upgrade(pooled.url(), "public")
+    with Database(pooled.url(), timeout=10) as database:
+        database.call("list_pages")
+        with database.transaction() as connection:
+            [(pid,)] = connection.execute("select pg_backend_pid()").fetchall()
+    found = execute(
+        pooled.url(),
+        "select pg_backend_pid(), current_setting('timezone'), current_setting('search_path'),"
+        " current_setting('statement_timeout'), current_setting('datestyle'),"
+        " (select count(*) from pg_prepared_statements), (select count(*) from pg_locks where"
+        " locktype = 'advisory'), (select count(*) from pg_listening_channels())",
+    )
+    assert found == [(pid, "Asia/Kathmandu", "pg_catalog", "20s", "SQL, DMY", 0, 0, 0)]
+
+
+def test_a_pooler_that_restarts_in_mid_walk_ends_no_walk(
+    empty_url: str, pooled: Pooler, simulate: Simulate, vault: TokenVault
+) -> None:
+    migrate.upgrade(pooled.url(), "public")
+    simulated = simulate(conversations=120, latency=0.05)
+    with Database(pooled.url(), timeout=60) as database:
+        register(database, vault, simulated)
+        engine = Engine(database, GraphApi(simulated.url, "v26.0"), vault, 10_000)
+        with ThreadPoolExecutor(1) as pool:
+            walking = pool.submit(walk, engine, simulated.page.id)
+            for how in (signal.SIGKILL, signal.SIGTERM):
+                while not execute(empty_url, STEPS)[0][0] and not walking.done():
+                    pass
+                pooled.stop(how)
+                pooled.start()
+            assert walking.result().outcome == "completed"
+        assert stored(database) == truth(simulated)
+
+
+def test_a_listener_says_once_that_a_transaction_pooler_passes_no_notifications(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "_HEARING_SECONDS", 0.5)
+
+    async def first(address: str, seconds: float) -> Any:
+        async with aclosing(listen(address, "a_channel")) as heard, asyncio.timeout(seconds):
+            return await anext(heard)
+
+    with pooler(url) as running:
+        with pytest.raises(TimeoutError):
+            asyncio.run(first(running.url(), 3))
+        assert [record.getMessage() for record in caplog.records] == [
+            "Notifications do not pass the pooler of MESSENGER_LISTEN_URL, or"
+            " MESSENGER_DATABASE_URL if that is unset, so progress is read every few seconds: set"
+            " MESSENGER_LISTEN_URL to the database's own address."
+        ]
+    for settings in ({"pool_mode": "session"}, None):
+        if settings is None:
+            assert asyncio.run(first(url, 60)) is None
+            continue
+        with pooler(url, **settings) as running:
+            assert asyncio.run(first(running.url(), 60)) is None
+
+
+@pytest.mark.parametrize("parameter", ["options=-c%20geqo=off", "options=-csearch_path=x"])
+def test_options_that_a_pooler_refuses_are_named(url: str, parameter: str) -> None:
+    from messenger_pipeline.errors import ConfigurationError
+
+    with pooler(url) as running:
+        address = f"{running.url()}?{parameter}"
+        with (
+            pytest.raises(ConfigurationError, match=r"options.*Correct MESSENGER_DATABASE_URL"),
+            Database(address, timeout=5),
+        ):
+            pass
