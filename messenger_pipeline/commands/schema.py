@@ -74,6 +74,20 @@ def db_verify() -> None:
         _report(migrate.verify(database))
 
 
+@db.command("grant-read")
+@click.argument("role")
+def db_grant_read(role: str) -> None:
+    """Let a role read conversations, events, pages and syncs.
+
+    ROLE exists already. It sees no token, no raw delivery and nothing of the internal schema, and
+    changes nothing. Each upgrade lets it read what is new. sql/roles.sql makes roles for syncs and
+    the receiver, too.
+    """
+    with open_registry() as database:
+        migrate.grant_role(database, role, "reader")
+    click.echo(f"The role {role} may read the tables and views.")
+
+
 @db.command("status")
 def db_status() -> None:
     """Show the database's schema revision and pending migrations."""

@@ -127,6 +127,12 @@ def run_check(database: Database, name: str) -> str | None:
     return None
 
 
+def grant_role(database: Database, role: str, purpose: str) -> None:
+    """Give a role what a `sync`, a `receiver` or a `reader` needs. Raises UpgradeRefused if there is
+    no such role."""
+    database.call("grant_role", role=role, purpose=purpose)
+
+
 def require_current(database: Database) -> None:
     """Raise SchemaError unless this version works with the database's schema."""
     newest = _script().get_current_head()
@@ -174,6 +180,7 @@ def _definition_statements(schema: str) -> Iterator[str]:
         )
     yield f"select drop_undefined(array{names})"
     yield "select validate_functions()"
+    yield "select restore_role_grants()"
 
 
 def _require_known(revision: str) -> list[str]:

@@ -2,7 +2,7 @@
 -- alerts that waited for it become due.
 create or replace function :own.settle_alert_message(p_ids bigint[], p_phase text)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

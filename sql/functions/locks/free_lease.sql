@@ -6,7 +6,7 @@
 create or replace function :own.free_lease(
     p_page_id text, p_locked_by text, p_run_status text, p_run_ended_at timestamptz
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

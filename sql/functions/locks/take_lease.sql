@@ -3,7 +3,7 @@
 -- one: work that started with it can no longer write.
 create or replace function :own.take_lease(p_page_id text, p_locked_by text, p_seconds integer)
 returns bigint
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

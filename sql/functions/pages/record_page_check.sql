@@ -10,7 +10,7 @@
 create or replace function :own.record_page_check(
     p_page_id text, p_token_encrypted text, p_check jsonb, p_dead text default null
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

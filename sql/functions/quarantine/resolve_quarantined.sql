@@ -3,7 +3,7 @@
 -- PostgreSQL rejects the rows, raises its error and keeps the record.
 create or replace function :own.resolve_quarantined(p_id bigint, p_conversations jsonb)
 returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -2,7 +2,7 @@
 -- scans.
 create or replace function :own.count_page_rows(p_page_id text)
 returns table (conversations bigint, events bigint)
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select

@@ -10,7 +10,7 @@ returns table (
     inbox_oldest timestamptz, deliveries_a_minute bigint, quarantined bigint,
     dagster_seen_at timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select (select coalesce(jsonb_object_agg(status, pages), '{}')

@@ -13,7 +13,7 @@ create or replace function :own.request_sync(
 ) returns table (
     outcome text, sync_session_id uuid, locked_by text, locked_at timestamptz
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

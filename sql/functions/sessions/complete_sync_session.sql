@@ -3,7 +3,7 @@
 -- and changes nothing. MPL01 if the lease is lost.
 create or replace function :own.complete_sync_session(p_session uuid, p_fence bigint)
 returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

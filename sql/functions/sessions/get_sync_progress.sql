@@ -11,7 +11,7 @@ returns table (
     waiting_for text, run_id text, outcome text, last_error text, warning text,
     started_at timestamptz, updated_at timestamptz, ended_at timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select s.sync_session_id, s.page_id, p.name, s.mode,

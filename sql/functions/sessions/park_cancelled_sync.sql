@@ -7,7 +7,7 @@
 create or replace function :own.park_cancelled_sync(
     p_page_id text, p_run_id text, p_session uuid, p_cancelled_at timestamptz
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

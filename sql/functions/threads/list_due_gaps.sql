@@ -7,7 +7,7 @@ create or replace function :own.list_due_gaps(
     id bigint, thread_id text, sender_id text, resume_cursor text, newest_time timestamptz,
     until_time timestamptz, dead_cursor_time timestamptz, attempts integer, last_error text
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select g.id, g.thread_id, t.sender_id, g.resume_cursor, g.newest_time, g.until_time,

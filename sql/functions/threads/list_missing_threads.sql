@@ -9,7 +9,7 @@
 create or replace function :own.list_missing_threads(
     p_session uuid, p_fence bigint, p_final boolean
 ) returns table (thread_id text, probe_thread_id text)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

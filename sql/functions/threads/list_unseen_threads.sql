@@ -9,7 +9,7 @@
 --     more rarely.
 create or replace function :own.list_unseen_threads(p_session uuid, p_limit integer)
 returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select t.thread_id

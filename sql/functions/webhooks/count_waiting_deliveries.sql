@@ -2,7 +2,7 @@
 -- oldest was received.
 create or replace function :own.count_waiting_deliveries(p_older_than interval default '0')
 returns table (deliveries bigint, oldest timestamptz)
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select count(*), min(received_at)

@@ -3,7 +3,7 @@
 -- it outlives the process, while settle_webhook_deliveries deletes it with the settlement.
 create or replace function :own.count_webhook_claim(p_deliveries bigint[])
 returns bigint
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
