@@ -22,7 +22,7 @@ from alembic.util import CommandError
 from messenger_pipeline.db.pool import Database, own_schema, translated
 from messenger_pipeline.db.server import Connection, local_settings, require_fit
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
-from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
+from messenger_pipeline.errors import BlindRole, SchemaError, UsageError, VerificationError
 
 _VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
 _LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
@@ -128,16 +128,18 @@ def run_check(database: Database, name: str) -> str | None:
 
 
 def grant_role(database: Database, role: str, purpose: str) -> None:
-    """Give a role what a `sync`, a `receiver` or a `reader` needs. Raises UpgradeRefused if there is
-    no such role."""
+    """Give a role what a `sync`, a `receiver` or a `reader` needs. Raises UpgradeRefused if it does
+    not exist."""
     database.call("grant_role", role=role, purpose=purpose)
 
 
 def require_current(database: Database) -> None:
-    """Raise SchemaError unless this version works with the database's schema."""
+    """Raise SchemaError unless this version works with the database's schema, BlindRole if row
+    level security hides rows from it."""
     newest = _script().get_current_head()
     try:
         if database.value("serves_revision", revision=newest):
+            require_sight(database)
             return
     except SchemaError:
         raise SchemaError(
@@ -147,6 +149,13 @@ def require_current(database: Database) -> None:
         f"The database's schema does not serve this version, which needs {newest}."
         " Run `messenger-pipeline db upgrade` of the newest version in use."
     )
+
+
+def require_sight(database: Database) -> None:
+    """Raise BlindRole if row level security hides rows of ours."""
+    blindness = database.value("describe_blindness")
+    if blindness:
+        raise BlindRole(blindness)
 
 
 def run_beside(migration: str, direction: str) -> None:

@@ -123,7 +123,7 @@ def test_the_receiver_role_does_what_serve_does(
         assert asked.status_code == 202
         paths = [
             "/", "/readyz", "/metrics", "/api/overview", asked.json()["links"]["self"],
-            f"/api/pages/{page.id}/syncs",
+            f"/api/conversations/sync?pageId={page.id}", "/api/pages",
         ]  # fmt: skip
         got = {path: receiver.request("GET", path) for path in paths}
         assert {path: answer.status_code for path, answer in got.items()} == dict.fromkeys(
@@ -172,7 +172,7 @@ def test_each_function_that_a_process_calls_is_a_roles_or_the_owners(url: str) -
     owners = {
         "register_page", "set_page_status", "discard_quarantined", "reopen_webhook_deliveries",
         "get_webhook_deliveries", "resolve_replayed_deliveries", "retry_gaps",
-        "list_set_aside_gaps", "grant_role",
+        "list_set_aside_gaps", "grant_role", "describe_blindness",
     }  # fmt: skip
     package = Path(migrate.__file__).parent.parent
     text = "\n".join(path.read_text() for path in package.rglob("*.py"))
