@@ -126,6 +126,12 @@ class _UtcLoader(TimestamptzBinaryLoader):
         return super().load(data).astimezone(UTC)
 
 
+def accepts_options(url: str) -> bool:
+    """Return whether `options` reach the server. Raises psycopg.Error."""
+    with Connection.connect(url, connect_timeout=10) as connection:
+        return connection.facts.pinned
+
+
 @contextmanager
 def settled(connection: Connection) -> Iterator[None]:
     """Run one call with our settings. Behind a pooler it is a transaction."""
