@@ -4,7 +4,7 @@ import click
 
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import open_registry, require_consent
-from messenger_pipeline.db import migrate
+from messenger_pipeline.db import migrate, roles
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.settings import load_settings
@@ -84,7 +84,7 @@ def db_grant_read(role: str) -> None:
     the receiver, too.
     """
     with open_registry() as database:
-        migrate.grant_role(database, role, "reader")
+        roles.grant_role(database, role, "reader")
     click.echo(f"The role {role} may read the tables and views.")
 
 

@@ -20,9 +20,10 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from messenger_pipeline.db.pool import Database, own_schema, translated
+from messenger_pipeline.db.roles import require_sight
 from messenger_pipeline.db.server import Connection, local_settings, require_fit
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
-from messenger_pipeline.errors import BlindRole, SchemaError, UsageError, VerificationError
+from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
 
 _VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
 _LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
@@ -127,12 +128,6 @@ def run_check(database: Database, name: str) -> str | None:
     return None
 
 
-def grant_role(database: Database, role: str, purpose: str) -> None:
-    """Give a role what a `sync`, a `receiver` or a `reader` needs. Raises UpgradeRefused if it does
-    not exist."""
-    database.call("grant_role", role=role, purpose=purpose)
-
-
 def require_current(database: Database) -> None:
     """Raise SchemaError unless this version works with the database's schema, BlindRole if row
     level security hides rows from it."""
@@ -149,13 +144,6 @@ def require_current(database: Database) -> None:
         f"The database's schema does not serve this version, which needs {newest}."
         " Run `messenger-pipeline db upgrade` of the newest version in use."
     )
-
-
-def require_sight(database: Database) -> None:
-    """Raise BlindRole if row level security hides rows of ours."""
-    blindness = database.value("describe_blindness")
-    if blindness:
-        raise BlindRole(blindness)
 
 
 def run_beside(migration: str, direction: str) -> None:

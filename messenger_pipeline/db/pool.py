@@ -72,9 +72,8 @@ _CONTRACT = frozenset(
 """Functions in the data schema: clients of the replaced application call them too."""
 
 _LOADS = frozenset({"load_sync_response", "count_webhook_claim"})
-"""Functions with a pool of their own. In a shared pool each connection would plan the loads again;
-a claim is counted while its caller holds a connection of the other pool, and must not wait for
-one that another such caller holds."""
+"""Functions with a pool of their own. In a shared one each connection would plan the loads again; a
+claim, whose caller holds a connection of the other pool, would wait for another such caller's."""
 _CONFLICTS = 4  # retries of a call that conflicts with another before it fails
 _PAUSE = 0.2  # seconds between attempts to reach a lost server
 
@@ -105,7 +104,8 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
             f"PostgreSQL refuses the connection: {_words(error)}. Correct {setting}."
         )
     if _is_away(error):
-        text = f"PostgreSQL cannot be reached: {_words(error)}"
+        done = "written" if state == "25006" else "reached"
+        text = f"PostgreSQL cannot be {done}: {_words(error)}"
         # Retried all the same: a password may be changing at this moment.
         return DatabaseUnavailable(
             f"{text}. Correct {setting}." if re.search(_REFUSED, text) else text
@@ -162,7 +162,7 @@ def _words(error: Exception) -> str:
 def check_reachable(url: str, setting: str) -> None:
     """Raise PipelineError, which names the URL's setting, unless the database can be written."""
     with translated(setting=setting), Connection.connect(url, connect_timeout=10) as connection:
-        server.require_fit(connection.facts, setting)
+        server.require_writable(connection.facts, setting)
 
 
 def own_schema(data_schema: str) -> str:

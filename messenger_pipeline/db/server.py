@@ -173,18 +173,23 @@ def local_settings(connection: Connection | AsyncConnection, **further: str) -> 
     return sql.SQL("select {}").format(sql.SQL(", ").join(calls))
 
 
-def require_fit(facts: Facts, setting: str = "MESSENGER_DATABASE_URL") -> None:
-    """Raise UnfitServer, in one sentence with the remedy, unless our data can be kept there.
-
-    `setting` names the URL of the database.
-    """
-    fault = describe_fault(facts, setting)
+def require_fit(facts: Facts) -> None:
+    """Raise UnfitServer, in one sentence with the remedy, unless our data can be kept there."""
+    fault = describe_fault(facts)
     if fault:
         raise UnfitServer(fault)
 
 
-def describe_fault(facts: Facts, setting: str = "MESSENGER_DATABASE_URL") -> str | None:
+def require_writable(facts: Facts, setting: str) -> None:
+    """Raise UnfitServer, in one sentence, unless the database of this setting can be written."""
+    fault = _describe_unwritable(facts, setting)
+    if fault:
+        raise UnfitServer(fault)
+
+
+def describe_fault(facts: Facts) -> str | None:
     """Return why a server cannot keep our data, with the remedy."""
+    setting = "MESSENGER_DATABASE_URL"
     if facts.version < OLDEST * 10_000:
         return (
             f"The server is PostgreSQL {_major(facts.version)}, and messenger-pipeline needs"
@@ -196,6 +201,10 @@ def describe_fault(facts: Facts, setting: str = "MESSENGER_DATABASE_URL") -> str
             " one with `create database … encoding 'UTF8' template template0`, and name it in"
             f" {setting}."
         )
+    return _describe_unwritable(facts, setting)
+
+
+def _describe_unwritable(facts: Facts, setting: str) -> str | None:
     if facts.is_replica:
         return f"The server is a replica, which cannot be written: name the primary in {setting}."
     if facts.is_read_only:

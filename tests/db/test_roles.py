@@ -13,6 +13,7 @@ from messenger_pipeline.alerting.watch import watch
 from messenger_pipeline.db import alerts, inbox, migrate
 from messenger_pipeline.db.metrics import SampleReader
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.roles import grant_role
 from messenger_pipeline.db.sql_files import SQL
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import UpgradeRefused
@@ -267,7 +268,7 @@ def test_the_reader_reads_rows_but_no_token_and_no_raw_body(
         f"alter table facebook_pages add column access_token text default '{SECRET}'",
         "create view messenger_pipeline.mine as select * from messenger_pipeline.page_tokens",
     )
-    migrate.grant_role(database, "analyst", "reader")
+    grant_role(database, "analyst", "reader")
     simulated = simulate(conversations=5)
     register(database, vault, simulated)
     inbox.receive(
@@ -300,7 +301,7 @@ def test_an_upgrade_lets_a_reader_read_what_is_new_unless_somebody_took_that_bac
     create_role(url, "analyst")
     create_role(url, "former")
     for role in ("analyst", "former"):
-        migrate.grant_role(database, role, "reader")
+        grant_role(database, role, "reader")
     execute(url, "drop owned by former", "revoke select on sync_state from analyst")
     migrate.upgrade(url, "public")
     assert execute(
@@ -313,7 +314,7 @@ def test_an_upgrade_lets_a_reader_read_what_is_new_unless_somebody_took_that_bac
     assert readable(as_role(url, "analyst")) == ""
     assert execute(url, "select polname::text from pg_policy where polname like '%reads'") == []
     with pytest.raises(UpgradeRefused, match=r"there is no role nobody.*create role nobody login"):
-        migrate.grant_role(database, "nobody", "reader")
+        grant_role(database, "nobody", "reader")
 
 
 SUPABASE = [
