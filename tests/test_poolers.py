@@ -20,7 +20,12 @@ from messenger_pipeline.db import inbox, migrate, notifications
 from messenger_pipeline.db.notifications import listen
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import ConfigurationError, PipelineError
+from messenger_pipeline.errors import (
+    ConfigurationError,
+    PipelineError,
+    UnfitServer,
+    VersionConflict,
+)
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.postgres_url import clean_postgres_url
 from messenger_pipeline.project import PROJECT
@@ -89,6 +94,15 @@ def test_nothing_of_a_transaction_is_left_on_the_servers_connection(
     migrate.upgrade(pooled.url(), "public")
     with Database(pooled.url(), timeout=10) as database:
         database.call("list_pages")
+        # An error of a function is the one that the caller gets.
+        with pytest.raises(VersionConflict, match="is at version 0, not 5"):
+            database.call(
+                "upsert_conversation_with_events",
+                page_id="10",
+                conversation='{"sender_id": "20"}',
+                events="[]",
+                expected_version=5,
+            )
         with database.transaction() as connection:
             [(pid,)] = connection.execute("select pg_backend_pid()").fetchall()
     found = execute(
@@ -143,6 +157,16 @@ def test_a_listener_says_once_that_a_transaction_pooler_passes_no_notifications(
             continue
         with pooler(url, **settings) as running:
             assert asyncio.run(first(running.url(), 60)) is None
+
+
+def test_a_pooler_without_transactions_is_named(url: str) -> None:
+    with pooler(url, pool_mode="statement") as running:
+        for attempt in (
+            Database(running.url(), timeout=5).__enter__,
+            lambda: migrate.upgrade(running.url(), "public"),
+        ):
+            with pytest.raises(UnfitServer, match="set its pool_mode to transaction"):
+                attempt()
 
 
 @pytest.mark.parametrize("parameter", ["options=-c%20geqo=off", "options=-csearch_path=x"])

@@ -21,7 +21,7 @@ from alembic.util import CommandError
 
 from messenger_pipeline.db.pool import Database, own_schema, translated
 from messenger_pipeline.db.roles import require_sight
-from messenger_pipeline.db.server import Connection, local_settings, require_fit
+from messenger_pipeline.db.server import Connection, local_settings, require_usable
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import SchemaError, UsageError, VerificationError
 
@@ -255,7 +255,7 @@ def _connected(url: str, schema: str) -> Iterator[sqlalchemy.Connection]:
 def _connect(url: str) -> Connection:
     connection = Connection.connect(url)
     try:
-        require_fit(connection.facts)
+        require_usable(connection)
         connection.autocommit = False
     except BaseException:
         connection.close()

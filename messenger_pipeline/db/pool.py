@@ -193,7 +193,7 @@ class Database:
         with translated():
             seconds = max(2, int(self._timeout))
             with Connection.connect(self._url, connect_timeout=seconds) as connection:
-                server.require_fit(connection.facts)
+                server.require_usable(connection)
             self._pool.open()
             self._loading.open()
         return self

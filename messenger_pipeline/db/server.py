@@ -180,6 +180,23 @@ def require_fit(facts: Facts) -> None:
         raise UnfitServer(fault)
 
 
+def require_usable(connection: Connection) -> None:
+    """As require_fit, and unless a pooler in between lets us have transactions."""
+    require_fit(connection.facts)
+    if connection.facts.pinned:
+        return
+    try:
+        with connection.transaction():
+            connection.execute("select 1")
+    except psycopg.OperationalError as error:
+        if "statement pooling" not in str(error):
+            raise
+        raise UnfitServer(
+            "The pooler of MESSENGER_DATABASE_URL has the mode statement, which knows no"
+            " transactions: set its pool_mode to transaction or session."
+        ) from None
+
+
 def require_writable(facts: Facts, setting: str) -> None:
     """Raise UnfitServer, in one sentence, unless the database of this setting can be written."""
     fault = _describe_unwritable(facts, setting)
