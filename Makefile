@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The tests start hundreds of processes, each of which would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo dev test test-large bench bench-webhook rehearsal runthrough format lint types check-imports lock
+.PHONY: setup demo dev test test-oldest test-large bench bench-webhook rehearsal runthrough format lint types check-imports lock
 
 setup: $(VENV)/.ready
 
@@ -30,6 +30,16 @@ test: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# On the oldest server that is supported: .ci/with-postgresql-15 make test-oldest
+# All tests of the database, and the files of syncs and webhooks whose SQL is the most; ALL=1 for all
+# of them, which takes as long again as `make test` does for those.
+OLDEST = tests/db $(if $(ALL),tests/sync tests/webhook, \
+  $(addprefix tests/sync/test_,run.py gaps.py full_syncs.py set_aside.py accounts.py) \
+  $(addprefix tests/webhook/test_,drain.py drain_failures.py accounts.py names.py))
+test-oldest: setup
+	@test -n "$$MESSENGER_TEST_DATABASE_URL" || { echo "Set MESSENGER_TEST_DATABASE_URL."; exit 1; }
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(OLDEST)
 
 # What takes minutes: whole stacks, their backfills and restarts, every fault, secrets, and more of
 # what `make test` samples: CRASH kills, ROUNDS of faults in pairs, a backfill of BACKFILL pages.

@@ -53,6 +53,14 @@ class DatabaseUnavailable(DatabaseError):
     """PostgreSQL cannot be reached: a later retry helps."""
 
 
+class UnfitServer(DatabaseError):
+    """The server cannot keep our data: it is too old, read only, or in another encoding."""
+
+
+class BlindRole(DatabaseError):
+    """Row level security hides rows from the role that we connect as."""
+
+
 class DatabaseConflict(DatabaseError):
     """The transaction lost a deadlock or a serialization conflict: a retry helps."""
 

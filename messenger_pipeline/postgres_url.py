@@ -30,14 +30,18 @@ _WITHOUT_EFFECT = frozenset(
         # Supabase, node-postgres
         "supa", "uselibpqcompat", "workaround",
         # SQLAlchemy, Rails, Django
-        "conn_max_age", "encoding", "pool", "prepared_statement_cache_size", "prepared_statements",
-        # JDBC, pgx
-        "default_query_exec_mode", "pool_max_conns", "preparethreshold",
+        "conn_max_age", "encoding", "max_overflow", "pool", "pool_pre_ping", "pool_recycle",
+        "pool_size", "prepared_statement_cache_size", "prepared_statements",
+        # JDBC, pgx, postgres.js
+        "default_query_exec_mode", "idle_timeout", "max", "max_lifetime", "pool_max_conn_idle_time",
+        "pool_max_conn_lifetime", "pool_max_conns", "pool_min_conns", "prepare", "preparethreshold",
         "statement_cache_capacity",
+        # node-postgres: each of our calls has a limit of its own where it needs one
+        "idle_in_transaction_session_timeout", "lock_timeout", "query_timeout", "statement_timeout",
     }
 )  # fmt: skip
-"""Parameters of other drivers about pools and prepared statements. We have a pool of our own, and
-prepare no statement."""
+"""Parameters of other drivers about pools, prepared statements and time-outs. We have a pool of our
+own, and prepare no statement."""
 
 _SCHEMAS = frozenset({"schema", "currentschema", "search_path", "schema_search_path"})
 

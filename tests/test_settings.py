@@ -115,6 +115,8 @@ def test_origins_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> 
         ("postgresql://h1:5432,h2:5433/d?target_session_attrs=read-write",
          "postgresql://h1:5432,h2:5433/d?target_session_attrs=read-write"),
         ("postgresql://u@h/d?", "postgresql://u@h/d"),
+        ("postgres://u@h/d?statement_timeout=5000&pool_size=3&max=4&prepare=false",
+         "postgresql://u@h/d"),
         ("postgresql://u@h?connect_timeout=3", "postgresql://u@h?connect_timeout=3"),
     ],
 )  # fmt: skip

@@ -10,8 +10,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import click
 
 from messenger_pipeline import runtime
+from messenger_pipeline.commands.console import print_error
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
-from messenger_pipeline.db.pool import own_schema
+from messenger_pipeline.db.pool import own_schema, translated
+from messenger_pipeline.db.server import accepts_options
 from messenger_pipeline.errors import PipelineError, UsageError
 from messenger_pipeline.local.simulation import simulated_settings
 from messenger_pipeline.settings import load_settings
@@ -34,8 +36,16 @@ def psql(demo: bool, arguments: tuple[str, ...]) -> None:
     program = _find_psql(prefer_bundled=settings.embedded)
     with runtime.data_url(settings) as url:
         address, environment = _without_password(url)
-        schemas = f"{settings.database_schema},{own_schema(settings.database_schema)}"
-        environment["PGOPTIONS"] = f"-c search_path={schemas}"
+        with translated():
+            has_search_path = accepts_options(url)
+        if has_search_path:
+            schemas = f"{settings.database_schema},{own_schema(settings.database_schema)}"
+            environment["PGOPTIONS"] = f"-c search_path={schemas}"
+        else:
+            print_error(
+                "A pooler is in between: write the schema before each name that is in"
+                f" {own_schema(settings.database_schema)}."
+            )
         # Ctrl-C cancels a query in psql; it must not end this process before psql ends.
         signal.signal(signal.SIGINT, lambda *_: None)
         done = subprocess.run(

@@ -4,7 +4,7 @@ import click
 
 from messenger_pipeline import runtime
 from messenger_pipeline.commands.console import counted, open_registry, require_consent
-from messenger_pipeline.db import adoption, checks, migrate
+from messenger_pipeline.db import adoption, checks, migrate, roles
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, UpgradeRefused, UsageError
 from messenger_pipeline.settings import Settings, load_settings
@@ -137,6 +137,20 @@ def db_verify() -> None:
         passed = None if one.violations is None else not one.violations
         _line(passed, one.name, one.shown, one.says)
     _report(found, failed=len(failed), checked=len(guides))
+
+
+@db.command("grant-read")
+@click.argument("role")
+def db_grant_read(role: str) -> None:
+    """Let a role read conversations, events, pages and syncs.
+
+    ROLE exists already. It sees no token, no raw delivery and nothing of the internal schema, and
+    changes nothing. Each upgrade lets it read what is new. sql/roles.sql makes roles for syncs and
+    the receiver, too.
+    """
+    with open_registry() as database:
+        roles.grant_role(database, role, "reader")
+    click.echo(f"The role {role} may read the tables and views.")
 
 
 @db.command("status")

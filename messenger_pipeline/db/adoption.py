@@ -24,7 +24,8 @@ from psycopg import sql
 
 from messenger_pipeline.db.adopted_migrations import Parted, part_migrations
 from messenger_pipeline.db.id_types import IdTypes
-from messenger_pipeline.db.pool import Connection, own_schema, translated
+from messenger_pipeline.db.pool import own_schema, translated
+from messenger_pipeline.db.server import Connection, require_usable
 from messenger_pipeline.db.sql_files import SQL, render, setup
 from messenger_pipeline.errors import (
     DatabaseBusy,
@@ -64,7 +65,7 @@ class AdoptionPlan:
 def is_needed(url: str, schema: str) -> bool:
     """Whether the database has tables of the replaced application that are not adopted yet, not to
     the end, or no longer protected from being written twice."""
-    with translated(), psycopg.connect(url, client_encoding="utf8") as connection:
+    with translated(), Connection.connect(url) as connection:
         own = own_schema(schema)
         if _exists(connection, own, "adoption_steps"):
             steps = sql.Identifier(own, "adoption_steps")
@@ -85,7 +86,7 @@ def is_needed(url: str, schema: str) -> bool:
 
 def is_adopted(url: str, schema: str) -> bool:
     """Whether an adoption of the database's tables has begun."""
-    with translated(), psycopg.connect(url, client_encoding="utf8") as connection:
+    with translated(), Connection.connect(url) as connection:
         own = own_schema(schema)
         if not _exists(connection, own, "adoption_steps"):
             return False
@@ -414,14 +415,15 @@ def _without_triggers(connection: Connection) -> None:
 def _connected(url: str, schema: str) -> Iterator[Connection]:
     with (
         translated(),
-        psycopg.connect(
-            url,
-            autocommit=True,
-            client_encoding="utf8",
-            prepare_threshold=None,
-            application_name="messenger-pipeline adoption",
-        ) as connection,
+        Connection.connect(url, application_name="messenger-pipeline adoption") as connection,
     ):
+        require_usable(connection)
+        if not connection.facts.pinned:
+            raise UpgradeRefused(
+                "Nothing was changed. An adoption needs a session of its own, and"
+                " MESSENGER_DATABASE_URL leads to a pooler: name the server itself there for this"
+                " command."
+            )
         for name, value in (
             ("search_path", f'"{own_schema(schema)}", "{schema}", pg_temp'),
             ("check_function_bodies", "off"),

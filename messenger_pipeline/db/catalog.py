@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from messenger_pipeline.db.pool import Connection, own_schema, translated
+from messenger_pipeline.db.pool import own_schema, translated
 from messenger_pipeline.db.sql_files import SQL, definitions, render
 from messenger_pipeline.schema_diff.model import Catalog, Entry, Key, Oid, Server
 from messenger_pipeline.schema_diff.names import Renaming
@@ -57,7 +57,7 @@ class CatalogReader:
 
     def __enter__(self) -> "CatalogReader":
         with translated(setting=self._setting):
-            self._connection: Connection = psycopg.connect(
+            self._connection = psycopg.connect(
                 self._url,
                 connect_timeout=10,
                 prepare_threshold=None,  # prepared statements fail behind a transaction pooler

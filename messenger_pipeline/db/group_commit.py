@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-import psycopg
 from psycopg import sql
 
 from messenger_pipeline.db.pool import own_schema, translated
+from messenger_pipeline.db.server import AsyncConnection, require_fit, settled_async
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError, reason_of
 from messenger_pipeline.payload_redaction import redact_payload
 
@@ -44,7 +44,7 @@ class GroupCommit:
         self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
-        self._connection: psycopg.AsyncConnection | None = None
+        self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._inserts: set[asyncio.Task[None]] = set()
 
@@ -78,15 +78,15 @@ class GroupCommit:
         await future
 
     async def check(self) -> None:
-        """Raise DatabaseUnavailable or SchemaError unless a commit is possible now."""
+        """Raise DatabaseUnavailable, UnfitServer or SchemaError unless a commit is possible now."""
         self._require_running()
         with translated():
-            connection = await psycopg.AsyncConnection.connect(
-                self.url, autocommit=True, client_encoding="utf8", connect_timeout=_CONNECT_TIMEOUT
-            )
+            connection = await AsyncConnection.connect(self.url, connect_timeout=_CONNECT_TIMEOUT)
             async with connection:
+                require_fit(connection.facts)
                 # Stores nothing, but proves that the function exists and may be called.
-                await connection.execute(self._statement, [[]])
+                async with settled_async(connection):
+                    await connection.execute(self._statement, [[]])
 
     def _require_running(self) -> None:
         if self._task is None or self._task.done():
@@ -156,16 +156,14 @@ class GroupCommit:
         connection, self._connection = self._connection, None
         with translated():
             if connection is None:
-                connection = await psycopg.AsyncConnection.connect(
+                connection = await AsyncConnection.connect(
                     self.url,
-                    autocommit=True,
-                    client_encoding="utf8",
-                    prepare_threshold=None,
                     connect_timeout=_CONNECT_TIMEOUT,
                     application_name="messenger-pipeline receiver",
                 )
             try:
-                await connection.execute(self._statement, [bodies])
+                async with settled_async(connection):
+                    await connection.execute(self._statement, [bodies])
                 self._connection = connection
             finally:
                 if self._connection is not connection:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from messenger_pipeline.db.load import encode
-from messenger_pipeline.db.pool import Connection, Database, call, translated
+from messenger_pipeline.db.pool import Database, call, translated
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.payload_redaction import redact_payload
 
 ANNOUNCEMENTS = "messenger_changes"

@@ -3,11 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
 from messenger_pipeline.db.pool import own_schema, translated
+from messenger_pipeline.db.server import AsyncConnection, settled_async
 from messenger_pipeline.errors import DatabaseUnavailable, PipelineError
 
 _READ_TIMEOUT = 5.0  # seconds: Prometheus waits ten for a scrape
@@ -63,15 +63,16 @@ class SampleReader:
     async def _read(self) -> list[Sample] | PipelineError:
         try:
             with translated():
-                connection = await psycopg.AsyncConnection.connect(
+                connection = await AsyncConnection.connect(
                     self._url,
-                    autocommit=True,
-                    client_encoding="utf8",
-                    prepare_threshold=None,
                     connect_timeout=_CONNECT_TIMEOUT,
                     application_name="messenger-pipeline metrics",
                 )
-                async with connection, connection.cursor(row_factory=class_row(Sample)) as cursor:
+                async with (
+                    connection,
+                    settled_async(connection),
+                    connection.cursor(row_factory=class_row(Sample)) as cursor,
+                ):
                     await cursor.execute(self._statement)
                     return await cursor.fetchall()
         except PipelineError as error:

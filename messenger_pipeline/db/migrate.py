@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import sqlalchemy
 from alembic import command, context, op
 from alembic.config import Config
@@ -25,6 +24,8 @@ from messenger_pipeline.db import adoption
 from messenger_pipeline.db.adopted_migrations import part
 from messenger_pipeline.db.id_types import IdTypes
 from messenger_pipeline.db.pool import Database, own_schema, translated
+from messenger_pipeline.db.roles import require_sight
+from messenger_pipeline.db.server import Connection, local_settings, require_usable
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import (
     DatabaseError,
@@ -222,10 +223,12 @@ def run_check(database: Database, name: str) -> str | None:
 
 
 def require_current(database: Database) -> None:
-    """Raise SchemaError unless this version works with the database's schema."""
+    """Raise SchemaError unless this version works with the database's schema, BlindRole if row
+    level security hides rows from it."""
     newest = _script().get_current_head()
     try:
         if database.value("serves_revision", revision=newest):
+            require_sight(database)
             return
     except SchemaError:
         raise SchemaError(
@@ -287,6 +290,7 @@ def _definition_statements(
     yield f"select drop_undefined(array{names})"
     yield "select validate_functions()"
     yield "select record_definitions()"
+    yield "select restore_role_grants()"
 
 
 def _index_names() -> list[str]:
@@ -348,19 +352,23 @@ def _connected(
     """Open one transaction in our schemas. A concurrent upgrade waits for it."""
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(url, client_encoding="utf8"),
+        creator=lambda: _connect(url),
         poolclass=sqlalchemy.NullPool,
     )
     with translated(remedy=_MISSING):
         try:
             with engine.begin() as connection:
                 connection.execute(sqlalchemy.func.pg_advisory_xact_lock(_LOCK).select())
-                for name, value in (
-                    ("search_path", _search_path(schema)),
-                    ("check_function_bodies", "off"),  # see validate_functions
-                    ("lock_timeout", lock_timeout),
-                ):
-                    connection.execute(sqlalchemy.func.set_config(name, value, True).select())
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, Connection)
+                settings = local_settings(
+                    driver,
+                    search_path=_search_path(schema),
+                    check_function_bodies="off",  # see validate_functions
+                    lock_timeout=lock_timeout,
+                    synchronous_commit="on",
+                )
+                driver.execute(settings)
                 yield connection
         except sqlalchemy.exc.DBAPIError as error:
             # The driver's error is enough; SQLAlchemy's adds the whole statement.
@@ -371,6 +379,17 @@ def _connected(
             raise SchemaError(
                 f"{error}. The schema was made by another version of messenger-pipeline."
             ) from error
+
+
+def _connect(url: str) -> Connection:
+    connection = Connection.connect(url)
+    try:
+        require_usable(connection)
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:

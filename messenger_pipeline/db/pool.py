@@ -10,9 +10,10 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from messenger_pipeline.db import server
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.errors import (
     ConfigurationError,
     DatabaseBusy,
@@ -29,8 +30,6 @@ from messenger_pipeline.errors import (
     VerificationError,
     VersionConflict,
 )
-
-Connection = psycopg.Connection[TupleRow]
 
 _KINDS: dict[str, type[DatabaseError]] = {
     "MPL01": LeaseLost,
@@ -75,9 +74,8 @@ _CONTRACT = frozenset(
 """Functions in the data schema: clients of the replaced application call them too."""
 
 _LOADS = frozenset({"load_sync_response", "count_webhook_claim"})
-"""Functions with a pool of their own. In a shared pool each connection would plan the loads again;
-a claim is counted while its caller holds a connection of the other pool, and must not wait for
-one that another such caller holds."""
+"""Functions with a pool of their own. In a shared one each connection would plan the loads again; a
+claim, whose caller holds a connection of the other pool, would wait for another such caller's."""
 _CONFLICTS = 4  # retries of a call that conflicts with another before it fails
 _PAUSE = 0.2  # seconds between attempts to reach a lost server
 
@@ -89,10 +87,8 @@ _UPGRADE = "Run `messenger-pipeline db upgrade`."
 def translated(
     *, setting: str = "MESSENGER_DATABASE_URL", remedy: str = _UPGRADE
 ) -> Iterator[None]:
-    """Translate psycopg's errors into ours. None of them repeats a password.
-
-    `setting` names the URL of the database. `remedy` says what to do if an object is missing.
-    """
+    """Translate psycopg's errors into ours, without passwords. `setting` names the URL of the
+    database; `remedy` says what to do if an object is missing."""
     try:
         yield
     except PoolTimeout as error:
@@ -109,10 +105,9 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
         return ConfigurationError(
             f"PostgreSQL refuses the connection: {_words(error)}. Correct {setting}."
         )
-    if isinstance(error, psycopg.OperationalError) and (
-        state is None or state.startswith(("08", "53", "57P"))
-    ):
-        text = f"PostgreSQL cannot be reached: {_words(error)}"
+    if _is_away(error):
+        done = "written" if state == "25006" else "reached"
+        text = f"PostgreSQL cannot be {done}: {_words(error)}"
         # Retried all the same: a password may be changing at this moment.
         return DatabaseUnavailable(
             f"{text}. Correct {setting}." if re.search(_REFUSED, text) else text
@@ -122,7 +117,7 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     kind = _kind(state, remedy)
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
-        text += ". Connect as the owner of the schema, or have the owner grant the privilege"
+        text += ". Connect as the owner of the schema, or have it grant this, as sql/roles.sql does"
     if state == "55P03":  # lock not available
         text += ". Another transaction holds a lock: retry when it has ended"
     # Our own details, and those that name objects: PostgreSQL's others quote the rejected row.
@@ -136,6 +131,15 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     if kind is SchemaError:
         text += f". {remedy}"
     return kind(text)
+
+
+def _is_away(error: psycopg.Error) -> bool:
+    state = error.sqlstate
+    # A read-only transaction: the server has become a replica.
+    return state == "25006" or (
+        isinstance(error, psycopg.OperationalError)
+        and (state is None or state.startswith(("08", "53", "57P")))
+    )
 
 
 def _kind(state: str, remedy: str) -> type[DatabaseError]:
@@ -158,10 +162,9 @@ def _words(error: Exception) -> str:
 
 
 def check_reachable(url: str, setting: str) -> None:
-    """Raise DatabaseUnavailable or ConfigurationError, which names the URL's setting, unless the
-    database accepts a connection."""
-    with translated(setting=setting):
-        psycopg.connect(url, connect_timeout=10).close()
+    """Raise PipelineError, which names the URL's setting, unless the database can be written."""
+    with translated(setting=setting), Connection.connect(url, connect_timeout=10) as connection:
+        server.require_writable(connection.facts, setting)
 
 
 def own_schema(data_schema: str) -> str:
@@ -190,7 +193,9 @@ class Database:
         # The pool would retry a refused connection until its timeout; a wrong password or host
         # should fail at once.
         with translated():
-            psycopg.connect(self._url, connect_timeout=max(2, int(self._timeout))).close()
+            seconds = max(2, int(self._timeout))
+            with Connection.connect(self._url, connect_timeout=seconds) as connection:
+                server.require_usable(connection)
             self._pool.open()
             self._loading.open()
         return self
@@ -209,7 +214,7 @@ class Database:
         """Open a transaction in our schemas. It commits at the end and rolls back on an error."""
         with translated(), self._pool.connection() as connection, connection.transaction():
             # Per transaction, not per session: a pooler may share connections.
-            connection.execute("select set_config('search_path', %s, true)", [self._search_path])
+            connection.execute(server.local_settings(connection, search_path=self._search_path))
             yield connection
 
     def call(self, function: str, row: type[Any] | None = None, **arguments: Any) -> list[Any]:
@@ -226,7 +231,7 @@ class Database:
         conflicts, patient_until = 0, time.monotonic() + self._timeout
         while True:
             try:
-                with translated(), pool.connection() as connection:
+                with translated(), pool.connection() as connection, server.settled(connection):
                     schema = self.schema if function in _CONTRACT else self._own
                     name = sql.Identifier(schema, function)
                     return _call(connection, name, row, arguments)
@@ -240,22 +245,17 @@ class Database:
                 time.sleep(_PAUSE)
                 pool.check()
 
-    def _new_pool(self, size: int) -> ConnectionPool:
+    def _new_pool(self, size: int) -> ConnectionPool[Connection]:
         with translated():
             return ConnectionPool(
                 self._url,
+                connection_class=Connection,
                 min_size=0,
                 max_size=size,
                 timeout=self._timeout,
                 open=False,
                 reconnect_timeout=self._timeout,
-                kwargs={
-                    "autocommit": True,  # each call is a transaction: one round trip, not four
-                    # Prepared statements fail behind a transaction pooler.
-                    "prepare_threshold": None,
-                    "application_name": "messenger-pipeline",
-                    "client_encoding": "utf8",
-                },
+                kwargs={"application_name": "messenger-pipeline"},
             )
 
     def rows(self, view: str) -> list[dict[str, Any]]:
@@ -263,7 +263,7 @@ class Database:
         statement = sql.SQL("select * from {} order by page_id").format(sql.Identifier(view))
         with (
             self.transaction() as connection,
-            connection.cursor(row_factory=psycopg.rows.dict_row) as cursor,
+            server.open_cursor(connection, psycopg.rows.dict_row) as cursor,
         ):
             return cursor.execute(statement).fetchall()
 
@@ -298,5 +298,5 @@ def _call(
         ),
     )
     factory = psycopg.rows.class_row(row) if row else psycopg.rows.tuple_row
-    with connection.cursor(row_factory=factory) as cursor:
+    with server.open_cursor(connection, factory) as cursor:
         return cursor.execute(statement, arguments).fetchall()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.roles import require_sight
 from messenger_pipeline.defs.patience import wait_for_dagster
 from messenger_pipeline.defs.tags import record_cause
 from messenger_pipeline.engine import Engine
@@ -25,9 +26,12 @@ class Pipeline(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         with open_engine(load_settings()) as engine:
+            require_sight(engine.database)
             yield engine
 
     @contextmanager
     def database(self) -> Iterator[Database]:
         with open_database(load_settings()) as database:
+            # A sensor that sees no page would delete every partition.
+            require_sight(database)
             yield database

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from messenger_pipeline.db import inbox
+from messenger_pipeline.db import inbox, roles
 from messenger_pipeline.db.group_commit import GroupCommit
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import PipelineError, reason_of
@@ -60,6 +60,10 @@ def _find_problems(database: Database) -> list[str]:
         " `messenger-pipeline alerts` shows the reason."
         for one in inbox.list_failing_drains(database)
     ]
+    if roles.find_blindness(database):
+        problems.append(
+            "Row level security hides rows: `messenger-pipeline status` names the table."
+        )
     due = inbox.count_due(database, _OVERDUE)
     if due.deliveries and due.oldest:
         problems.append(

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.inbox import Delivery, NamedAccount
-from messenger_pipeline.db.pool import Connection
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.merge import message_key
 from messenger_pipeline.webhook.items import (
     Account,

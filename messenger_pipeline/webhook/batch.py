@@ -7,7 +7,7 @@ from typing import Any
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.inbox import Delivery, LoadedEvents
-from messenger_pipeline.db.pool import Connection
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.errors import DatabaseConflict, DatabaseUnavailable
 from messenger_pipeline.webhook.accounts import ParsedDelivery, place_items
 from messenger_pipeline.webhook.deliveries import parse_delivery

@@ -22,7 +22,8 @@ from functools import partial
 
 from messenger_pipeline.db import inbox
 from messenger_pipeline.db.inbox import Delivery
-from messenger_pipeline.db.pool import Connection, Database
+from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.errors import (
     DatabaseConflict,
     DatabaseError,

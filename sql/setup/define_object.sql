@@ -33,9 +33,7 @@ begin
     if v_recorded.definition_digest = md5(p_definition)
         and v_recorded.installed_digest = digest_object(p_kind, v_ours)
     then
-        if p_in_schema = 'data' then
-            perform close_to_public(p_kind, v_ours);
-        end if;
+        perform close_to_public(p_kind, v_ours);
         update owned_objects set object_oid = v_ours
         where in_schema = p_in_schema and kind = p_kind and name = p_name
           and object_oid is distinct from v_ours;
@@ -64,9 +62,7 @@ begin
         end if;
     end if;
     perform restore_additions(p_kind, v_after, v_additions);
-    if p_in_schema = 'data' then
-        perform close_to_public(p_kind, v_after);
-    end if;
+    perform close_to_public(p_kind, v_after);
     insert into owned_objects
         (in_schema, kind, name, definition_digest, installed_digest, replaced_oid, object_oid)
     values (p_in_schema, p_kind, p_name, md5(p_definition), digest_object(p_kind, v_after), null,

@@ -30,9 +30,9 @@ begin
     -- A restore without privileges opens new functions to everybody.
     select string_agg(p.oid::regprocedure::text, ', ' order by p.proname) into v_missing
     from owned_objects o
-    join pg_proc p on p.proname = o.name and p.pronamespace = ':data'::regnamespace
+    join pg_proc p on p.proname = o.name and p.pronamespace = find_schema(o.in_schema)
     cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) g
-    where o.in_schema = 'data' and o.kind = 'function' and g.grantee = 0;
+    where (o.in_schema = 'data' or p.prosecdef) and o.kind = 'function' and g.grantee = 0;
     if v_missing is not null then
         raise exception 'functions that everybody may execute: %', v_missing using errcode = 'MPC01';
     end if;

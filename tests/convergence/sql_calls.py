@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from messenger_pipeline.db import load, migrate, sessions
-from messenger_pipeline.db.pool import Connection, Database, call
+from messenger_pipeline.db.pool import Database, call
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.rows import ConversationRow, EventRow
 
 PAGE = "10"

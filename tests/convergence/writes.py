@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from messenger_pipeline.db import load
-from messenger_pipeline.db.pool import Connection, Database, call
+from messenger_pipeline.db.pool import Database, call
+from messenger_pipeline.db.server import Connection
 from messenger_pipeline.rows import ConversationRow
 from tests.convergence.sql_calls import PAGE, open_session, query
 

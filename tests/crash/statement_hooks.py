@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import psycopg
 from psycopg.abc import PQGen
-from psycopg.rows import TupleRow
 from psycopg.waiting import READY_NONE, READY_R, READY_RW, READY_W, WAIT_R, WAIT_W
 
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.server import Connection
 from tests.crash.interruption_points import Moment, Point
 
 Value = TypeVar("Value")
@@ -95,7 +94,7 @@ def _within(call: _Call) -> Iterator[None]:
         _current.call = None
 
 
-class _HookedConnection(psycopg.Connection[TupleRow]):
+class _HookedConnection(Connection):
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
         call = _current.call
         if call is None:

@@ -319,21 +319,3 @@ def test_the_data_schema_holds_the_contract_and_nothing_else(url: str) -> None:
         "release_sync_lock(text,text)",
         "upsert_conversation_with_events(text,jsonb,jsonb,integer)",
     ]
-
-
-def test_a_reader_with_the_documented_grants_reads_and_another_does_not(database: Database) -> None:
-    upsert(database, "10", conversation("20", event("m_1")))
-    text = (SQL.parent / "docs" / "tables.md").read_text()
-    granted = text[text.index("create role analyst login") :].partition("```")[0]
-    count = (
-        "select count(*) from messenger_conversations c join contact_interaction_events e on true"
-    )
-    with database.transaction() as connection:
-        connection.execute("do $$ begin drop role if exists analyst; end $$")
-        connection.execute(granted)
-        connection.execute("set local role analyst")
-        assert connection.execute(count).fetchone() == (1,)
-        connection.execute("reset role; drop policy analyst_reads on messenger_conversations")
-        connection.execute("set local role analyst")
-        assert connection.execute(count).fetchone() == (0,)
-        connection.execute("reset role; drop owned by analyst; drop role analyst")

@@ -11,7 +11,7 @@ create or replace function :own.claim_alert_message(
     id bigint, phase text, kind text, page_id text, severity text, summary text,
     opened_at timestamptz, closed_at timestamptz, attempts integer
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

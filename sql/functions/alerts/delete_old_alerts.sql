@@ -4,7 +4,7 @@
 create or replace function :own.delete_old_alerts(
     p_hourly_counts interval default '30 days', p_alerts interval default '90 days'
 ) returns table (hourly_counts integer, alerts integer)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

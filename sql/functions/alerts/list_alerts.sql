@@ -7,7 +7,7 @@ create or replace function :own.list_alerts(
     opened_at timestamptz, last_seen_at timestamptz, closed_at timestamptz, sent_at timestamptz,
     closing_sent_at timestamptz, attempts integer, last_error text
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select a.id, a.kind, a.page_id, p.name, a.severity, a.summary, a.details, a.opened_at,

@@ -5,7 +5,7 @@
 create or replace function :own.postpone_alert_message(
     p_ids bigint[], p_error text, p_seconds double precision, p_notifier_down boolean
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

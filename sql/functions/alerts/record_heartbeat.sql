@@ -3,7 +3,7 @@
 create or replace function :own.record_heartbeat(
     p_name text, p_silence interval default '3 minutes'
 ) returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     insert into heartbeats as h (name, at, since)

@@ -2,10 +2,11 @@
 -- alerts that waited for it become due.
 create or replace function :own.settle_alert_message(p_ids bigint[], p_phase text)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.alerts'));
     update alerts
     set sent_at = coalesce(sent_at, clock_timestamp()),

@@ -5,7 +5,7 @@
 -- condition fails.
 create or replace function :own.update_alerts()
 returns table (opened integer, closed integer, still_open integer)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

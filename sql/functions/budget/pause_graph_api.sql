@@ -6,7 +6,7 @@
 --   hours. Of simultaneous refusals only the first lengthens the pause.
 create or replace function :own.pause_graph_api(p_scope text, p_seconds double precision)
 returns double precision
-language sql
+language sql security definer
 set search_path from current
 as $$
     insert into graph_api_budget as b (scope, blocked_until, strikes)

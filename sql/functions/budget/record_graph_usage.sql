@@ -1,7 +1,7 @@
 -- Records the percentage of Meta's quota that is used up in each scope, from the latest response.
 create or replace function :own.record_graph_usage(p_scopes text[], p_percents integer[])
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     insert into graph_api_budget as b (scope, used_percent, used_at)

@@ -4,7 +4,7 @@
 -- A restriction of sending stays: Meta answers for such a page.
 create or replace function :own.record_page_answer(p_page_id text, p_app_id text)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

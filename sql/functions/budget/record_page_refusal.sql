@@ -11,7 +11,7 @@
 create or replace function :own.record_page_refusal(
     p_page_id text, p_app_id text, p_error text, p_reason text
 ) returns double precision
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -17,7 +17,7 @@ create or replace function :own.reserve_graph_call(
     p_scopes text[], p_calls_per_second double precision, p_reserve_percent integer default 0,
     p_patience double precision default 30
 ) returns table (seconds double precision, paused_scope text)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -4,7 +4,7 @@ create or replace function :own.save_request_size(
     p_page_id text, p_request text, p_size_limit integer default null,
     p_nested_limit integer default null, p_patience integer default null
 ) returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     delete from request_sizes

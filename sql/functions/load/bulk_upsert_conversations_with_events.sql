@@ -10,6 +10,7 @@ create or replace function :data.bulk_upsert_conversations_with_events(
 language sql security definer
 set search_path from current
 as $$
+    select commit_durably();
     select m.sender_id, m.conversation_id, m.inserted, m.updated, m.version, m.events_created
     from merge_conversations(p_page_id, p_conversations, p_fence) m
 $$;

@@ -1,7 +1,7 @@
 -- Returns the contacts in whose conversations these messages are stored, by message key.
 create or replace function :own.find_message_contacts(p_page_id text, p_message_ids text[])
 returns table (message_key text, sender_id text)
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 set jit = off

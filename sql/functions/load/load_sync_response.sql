@@ -32,7 +32,7 @@ create or replace function :own.load_sync_response(
 ) returns table (
     inserted integer, updated integer, unchanged integer, events_created integer, refused integer
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 set jit = off

@@ -5,7 +5,7 @@
 create or replace function :own.recount_conversations(
     p_page_id text, p_fence bigint, p_after text, p_limit integer
 ) returns text
-language plpgsql
+language plpgsql security definer
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 set jit = off

@@ -18,6 +18,7 @@ declare
     v_row record;
     v_before integer;
 begin
+    perform commit_durably();
     select * into v_row from merge_conversations(
         p_page_id, jsonb_build_array(p_conversation || jsonb_build_object('events', p_events))) m
     where m.sender_id = p_conversation ->> 'sender_id';

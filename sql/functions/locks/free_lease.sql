@@ -6,10 +6,11 @@
 create or replace function :own.free_lease(
     p_page_id text, p_locked_by text, p_run_status text, p_run_ended_at timestamptz
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     delete from sync_locks where page_id = p_page_id and locked_by = p_locked_by;
     if not found then
         return false;

@@ -6,7 +6,7 @@ create or replace function :own.list_leases()
 returns table (
     page_id text, locked_by text, expires_at timestamptz, idle_since timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select l.page_id, l.locked_by, l.expires_at,

@@ -5,6 +5,7 @@ language plpgsql security definer
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     delete from sync_locks where page_id = p_page_id and locked_by = p_locked_by;
     return found;
 end

@@ -3,12 +3,14 @@
 -- one: work that started with it can no longer write.
 create or replace function :own.take_lease(p_page_id text, p_locked_by text, p_seconds integer)
 returns bigint
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_token bigint;
 begin
+    -- A crash must not take the sequence back: two holders would have one token.
+    perform commit_durably();
     -- A load holds the row "for key share" (see check_fence), which conflicts with "for update"
     -- alone; the update below would not wait for it, since token is no key. So no load straddles a
     -- change of holder.

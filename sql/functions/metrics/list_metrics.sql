@@ -5,7 +5,7 @@
 -- messenger_metrics_group_up.
 create or replace function :own.list_metrics(p_limit bigint default 100000)
 returns table (metric text, labels text[], value double precision)
-language plpgsql stable
+language plpgsql stable security definer
 set search_path from current
 set jit = off  -- compiling takes longer than running it
 as $$

@@ -2,7 +2,7 @@
 -- leaves waiting for an id, they will see.
 create or replace function :own.block_registration()
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     select pg_advisory_xact_lock_shared(hashtext('messenger_pipeline.register_page'))

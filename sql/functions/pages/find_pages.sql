@@ -2,7 +2,7 @@
 -- the page's inbox and for that of its Instagram account.
 create or replace function :own.find_pages(p_id text)
 returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select p.facebook_page_id from facebook_pages p

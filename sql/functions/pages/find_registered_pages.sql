@@ -5,7 +5,7 @@
 create or replace function :own.find_registered_pages(p_ids text[])
 returns table (id text, platform text, page_id text, graph_id text, other_ids text[],
                is_page boolean)
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select requested.id, p.platform, p.facebook_page_id,

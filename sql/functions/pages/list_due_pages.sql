@@ -2,7 +2,7 @@
 -- later than in twice its interval got that time before the clock was set back.
 create or replace function :own.list_due_pages()
 returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select facebook_page_id from facebook_pages

@@ -17,7 +17,7 @@ create or replace function :own.list_page_states(
     conversations bigint, messages bigint, conversations_more boolean, quarantined bigint,
     open_sessions uuid[], found bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 -- A page can have most of the rows: without this, the others' counts would read them, too.
 set enable_seqscan = off

@@ -7,7 +7,7 @@ returns table (
     created_at timestamptz, updated_at timestamptz, failed_starts integer, graph_id text,
     username text, other_ids text[]
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select p.id::text, p.facebook_page_id, p.platform, p.user_id::text, p.name, p.time_zone,

@@ -2,7 +2,7 @@
 -- nobody may ever resume it.
 create or replace function :own.list_pages_for_full_sync()
 returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select p.facebook_page_id from facebook_pages p

@@ -5,7 +5,7 @@
 create or replace function :own.list_pages_to_check(
     p_page_id text default null, p_limit integer default 200
 ) returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select p.facebook_page_id

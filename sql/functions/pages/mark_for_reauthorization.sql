@@ -7,12 +7,13 @@ create or replace function :own.mark_for_reauthorization(
     p_page_id text, p_fence bigint, p_token_encrypted text, p_class text, p_reason text,
     p_seconds double precision
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_token page_tokens;
 begin
+    perform commit_durably();
     perform check_fence(p_page_id, p_fence);
     select t.* into v_token
     from page_tokens t

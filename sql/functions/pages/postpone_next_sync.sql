@@ -3,7 +3,7 @@
 -- no session of the page has moved.
 create or replace function :own.postpone_next_sync(p_page_id text)
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     update facebook_pages

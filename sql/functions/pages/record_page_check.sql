@@ -10,10 +10,11 @@
 create or replace function :own.record_page_check(
     p_page_id text, p_token_encrypted text, p_check jsonb, p_dead text default null
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     perform from facebook_pages p
     join page_tokens t on t.page_id = p.facebook_page_id
     where p.facebook_page_id = p_page_id and p.status = 'active'

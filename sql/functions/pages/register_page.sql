@@ -13,6 +13,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     -- Waits for every transaction that found the page missing: its deliveries must be visible.
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.register_page'));
     insert into facebook_pages as p

@@ -8,6 +8,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     update facebook_pages
     set status = p_status, status_reason = p_reason, updated_at = now()
     where facebook_page_id = p_page_id;

@@ -3,7 +3,7 @@
 -- each time up to a day. Put off first, so that one that kills its process is not met at once again.
 create or replace function :own.claim_due_records(p_limit integer)
 returns setof bigint
-language sql
+language sql security definer
 set search_path from current
 as $$
     update quarantined_records q

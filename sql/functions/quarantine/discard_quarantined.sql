@@ -6,6 +6,7 @@ create or replace function :own.discard_quarantined(
 language sql
 set search_path from current
 as $$
+    select commit_durably();
     with discarded as (
         update quarantined_records
         set resolved_at = now(), discarded_by = p_discarded_by, discard_reason = p_reason

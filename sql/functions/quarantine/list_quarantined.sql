@@ -11,7 +11,7 @@ create or replace function :own.list_quarantined(
     last_seen_at timestamptz, seen_count integer, discarded_by text, discard_reason text,
     resolved_at timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select q.id, q.page_id, q.source, q.kind, q.identity, q.thread_id, t.sender_id, q.reason,

@@ -6,7 +6,7 @@
 --   answer signs again do not count, or each sync would add a record.
 create or replace function :own.quarantine(p_page_id text, p_records jsonb)
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     insert into quarantined_records as q

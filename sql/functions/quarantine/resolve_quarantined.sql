@@ -3,12 +3,13 @@
 -- PostgreSQL rejects the rows, raises its error and keeps the record.
 create or replace function :own.resolve_quarantined(p_id bigint, p_conversations jsonb)
 returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     update quarantined_records
     set resolved_at = now(), discarded_by = null, discard_reason = null
     where id = p_id and (resolved_at is null or discarded_by is not null)

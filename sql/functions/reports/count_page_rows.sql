@@ -2,7 +2,7 @@
 -- index-only scans; events without a message id in up to 20,000 conversations. A larger number is an estimate by PostgreSQL's statistics, and at least 100,000.
 create or replace function :own.count_page_rows(p_page_id text)
 returns table (conversations bigint, events bigint)
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- the page can have most of the rows
 set jit = off

@@ -11,7 +11,7 @@ returns table (
     inbox_oldest timestamptz, deliveries_a_minute bigint, quarantined bigint,
     dagster_seen_at timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 set jit = off  -- compiling takes longer than running it
 as $$

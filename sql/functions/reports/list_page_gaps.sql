@@ -7,7 +7,7 @@ returns table (
     page_id text, old bigint, open bigint, unreadable bigint, oldest timestamptz, attempts integer,
     all_old bigint, all_open bigint, all_unreadable bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     with pages as (

@@ -11,7 +11,7 @@ create or replace function :own.list_page_lags(
     page_id text, name text, lag_seconds double precision, interval_seconds double precision,
     stale boolean, last_error text, all_stale bigint, pages bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     with lags as (

@@ -5,7 +5,7 @@ create or replace function :own.list_quarantine_rates(p_span interval, p_limit i
 returns table (
     page_id text, read bigint, quarantined bigint, all_read bigint, all_quarantined bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- a lookup per page, not all sessions
 set jit = off  -- a plan without what is off looks too expensive not to be compiled

@@ -6,7 +6,7 @@ returns table (
     page_id text, truncated boolean, warning text, mode text, ended_at timestamptz,
     all_truncated bigint, all_warned bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- a lookup per page, not all sessions
 set jit = off  -- a plan without what is off looks too expensive not to be compiled

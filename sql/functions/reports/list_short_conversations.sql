@@ -8,7 +8,7 @@ create or replace function :own.list_short_conversations(
     page_id text, conversations bigint, stored bigint, of_meta bigint, example text,
     all_short bigint, all_compared bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     -- A contact may have several threads: together they are one conversation.

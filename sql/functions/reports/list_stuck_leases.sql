@@ -8,7 +8,7 @@ create or replace function :own.list_stuck_leases(
     page_id text, locked_by text, locked_at timestamptz, expires_at timestamptz, reason text,
     all_stuck bigint
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     with judged as (

@@ -2,7 +2,7 @@
 -- page's last session within p_span that met any. all_fields is the number of all such fields.
 create or replace function :own.list_unknown_fields(p_span interval, p_limit integer default 50)
 returns table (field text, seen bigint, pages bigint, example text, all_fields bigint)
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- a lookup per page, not all sessions
 set jit = off  -- a plan without what is off looks too expensive not to be compiled

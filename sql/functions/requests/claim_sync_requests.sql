@@ -8,7 +8,7 @@ create or replace function :own.claim_sync_requests(p_busy text[])
 returns table (
     id bigint, page_id text, sync_session_id uuid, max_conversations integer, attempt integer
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

@@ -13,7 +13,7 @@ create or replace function :own.request_sync(
 ) returns table (
     outcome text, sync_session_id uuid, locked_by text, locked_at timestamptz
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column
@@ -23,6 +23,7 @@ declare
     v_request uuid;
     v_outcome text;
 begin
+    perform commit_durably();
     -- Serializes concurrent requests for the page, and a run that is starting.
     perform from facebook_pages where facebook_page_id = p_page_id for no key update;
     select r.sync_session_id, r.request_id into v_session, v_request from sync_requests r

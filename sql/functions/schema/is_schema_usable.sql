@@ -3,7 +3,7 @@
 -- of the owner's, which concerns one row.
 create or replace function :own.is_schema_usable()
 returns boolean
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select find_missing_objects() is null and (

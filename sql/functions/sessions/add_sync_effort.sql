@@ -5,7 +5,7 @@
 create or replace function :own.add_sync_effort(
     p_session uuid, p_effort jsonb, p_run_outcome text
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

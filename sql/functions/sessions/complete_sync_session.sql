@@ -3,13 +3,14 @@
 -- and changes nothing. MPL01 if the lease is lost.
 create or replace function :own.complete_sync_session(p_session uuid, p_fence bigint)
 returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_session sync_state;
     v_full uuid;
 begin
+    perform commit_durably();
     -- Every function that locks both locks the page before its session.
     perform from facebook_pages p
     where p.facebook_page_id = (

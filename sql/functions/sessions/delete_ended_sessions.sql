@@ -3,7 +3,7 @@
 create or replace function :own.delete_ended_sessions(
     p_keep interval, p_limit integer default 10000
 ) returns integer
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

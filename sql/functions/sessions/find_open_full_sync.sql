@@ -1,7 +1,7 @@
 -- Returns how the page's open full sync goes on: 'parked' or 'continued'; NULL if none is open.
 create or replace function :own.find_open_full_sync(p_page_id text)
 returns text
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select (

@@ -13,7 +13,7 @@ returns table (
     waiting_for text, run_id text, outcome text, last_error text, warning text,
     started_at timestamptz, updated_at timestamptz, ended_at timestamptz
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 -- An average session has many gaps, so that reading all may look cheaper than an index.
 set enable_seqscan = off

@@ -12,7 +12,7 @@ returns table (
     is_complete boolean, last_error text, started_at timestamptz, updated_at timestamptz,
     ended_at timestamptz, follows_adoption boolean
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select s.sync_session_id, s.page_id, s.mode, s.restores, s.run_id, s.step, s.last_cursor,

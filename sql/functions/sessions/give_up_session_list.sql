@@ -5,12 +5,13 @@
 create or replace function :own.give_up_session_list(
     p_session uuid, p_fence bigint, p_step integer, p_reason text
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     update sync_state
     set list_refused = true, next_watermark = null, listed_at = now(), updated_at = now(),
         changes = changes + 1,

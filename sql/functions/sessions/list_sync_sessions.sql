@@ -1,7 +1,7 @@
 -- Returns the sessions that changed since p_since, of one page or of all, oldest start first.
 create or replace function :own.list_sync_sessions(p_since timestamptz, p_page_id text default null)
 returns table (sync_session_id uuid)
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     -- One that has ended changes no more: two indexes find them.

@@ -7,7 +7,7 @@
 create or replace function :own.open_sync_session(
     p_page_id text, p_fence bigint, p_mode text, p_run_id text, p_session uuid default null
 ) returns uuid
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

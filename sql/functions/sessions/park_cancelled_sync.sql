@@ -7,12 +7,13 @@
 create or replace function :own.park_cancelled_sync(
     p_page_id text, p_run_id text, p_session uuid, p_cancelled_at timestamptz
 ) returns boolean
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_session uuid;
 begin
+    perform commit_durably();
     update facebook_pages
     set next_sync_at = greatest(next_sync_at, p_cancelled_at + sync_interval)
     where facebook_page_id = p_page_id;

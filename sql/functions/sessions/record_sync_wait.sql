@@ -2,7 +2,7 @@
 create or replace function :own.record_sync_wait(
     p_session uuid, p_seconds double precision, p_waiting_for text
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

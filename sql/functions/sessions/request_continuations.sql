@@ -6,7 +6,7 @@
 -- attempt: unique among the attempts of the session.
 create or replace function :own.request_continuations(p_busy text[])
 returns table (sync_session_id uuid, page_id text, attempt text)
-language sql
+language sql security definer
 set search_path from current
 as $$
     update sync_state s

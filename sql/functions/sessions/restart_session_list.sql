@@ -8,7 +8,7 @@
 create or replace function :own.restart_session_list(
     p_session uuid, p_fence bigint, p_step integer, p_reason text
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

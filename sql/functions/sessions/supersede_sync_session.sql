@@ -5,6 +5,7 @@ language plpgsql
 set search_path from current
 as $$
 begin
+    perform commit_durably();
     update sync_state
     set outcome = 'superseded', ended_at = now(), updated_at = now(), changes = changes + 1
     where sync_session_id = p_session;

@@ -8,12 +8,13 @@ create or replace function :own.suspend_sync_session(
     p_session uuid, p_fence bigint, p_seconds double precision, p_error text default null,
     p_waiting_for text default null, p_parked boolean default false
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_page_id text;
 begin
+    perform commit_durably();
     if p_parked then
         -- Every function that locks both locks the page before its session.
         update facebook_pages p

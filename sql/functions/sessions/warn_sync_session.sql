@@ -1,7 +1,7 @@
 -- Records a warning about a session, for the people who look after it. MPL01 if the lease is lost.
 create or replace function :own.warn_sync_session(p_session uuid, p_fence bigint, p_warning text)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -1,7 +1,7 @@
 -- Returns whether Meta refused the list of the page in the session that ended last.
 create or replace function :own.was_list_refused(p_page_id text)
 returns boolean
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select coalesce((

@@ -2,7 +2,7 @@
 -- that failed before also rests before it is due again, unless the attempt brings it on.
 create or replace function :own.begin_gap(p_id bigint)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

@@ -2,7 +2,7 @@
 -- many were begun before, since the thread was last loaded or set aside.
 create or replace function :own.begin_thread(p_page_id text, p_thread_id text)
 returns integer
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -10,7 +10,7 @@ create or replace function :own.list_due_gaps(
     id bigint, thread_id text, sender_id text, resume_cursor text, newest_time timestamptz,
     until_time timestamptz, dead_cursor_time timestamptz, attempts integer, last_error text
 )
-language plpgsql stable
+language plpgsql stable security definer
 set search_path from current
 -- An average session or page has many gaps, so that reading all may look cheaper than an index.
 set enable_seqscan = off

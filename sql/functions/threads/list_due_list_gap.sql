@@ -5,7 +5,7 @@ returns table (
     id bigint, newest_time timestamptz, until_time timestamptz, resume_cursor text,
     cursor_fingerprint text, attempts integer
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select id, newest_time, until_time, resume_cursor, cursor_fingerprint, attempts

@@ -14,7 +14,7 @@ create or replace function :own.list_missing_threads(
     p_session uuid, p_fence bigint, p_final boolean, p_after text default '',
     p_limit integer default 50
 ) returns table (thread_id text, probe_thread_id text)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 -- A page can have most of the threads: without this, the others' walks would read them, too.
 set enable_seqscan = off

@@ -14,7 +14,7 @@ create or replace function :own.list_thread_states(
     newest_loaded_message_id text, has_gap boolean,
     stored_count integer, tried_stored integer, tried_counted integer
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select t.thread_id, t.sender_id, t.updated_time, t.message_count,

@@ -11,7 +11,7 @@
 -- Reads all of the page's threads, hence p_limit should be large.
 create or replace function :own.list_unseen_threads(p_session uuid, p_limit integer)
 returns setof text
-language sql stable
+language sql stable security definer
 set search_path from current
 set enable_seqscan = off  -- the threads and sessions of one page, not those of all
 set jit = off

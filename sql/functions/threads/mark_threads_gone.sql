@@ -4,7 +4,7 @@
 create or replace function :own.mark_threads_gone(
     p_session uuid, p_fence bigint, p_thread_ids text[], p_gone_at timestamptz[]
 ) returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -2,7 +2,7 @@
 -- over at least 7 days it is unreadable. MPL01 if the lease is lost.
 create or replace function :own.put_off_list_gap(p_page_id text, p_fence bigint, p_error text)
 returns void
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 begin

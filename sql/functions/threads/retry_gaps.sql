@@ -6,6 +6,7 @@ returns integer
 language sql
 set search_path from current
 as $$
+    select commit_durably();
     with threads as (
         update thread_gaps
         set not_before = now(), attempts = 0, first_failed_at = null, unreadable = false

@@ -9,7 +9,7 @@
 create or replace function :own.claim_webhook_deliveries(
     p_limit integer, p_ids bigint[] default null, p_with_lost boolean default false
 ) returns table (id bigint, body bytea, received_at timestamptz, attempts integer, claims integer)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

@@ -3,7 +3,7 @@
 create or replace function :own.count_waiting_deliveries(
     p_older_than interval default '0', p_limit bigint default 10000
 ) returns table (deliveries bigint, oldest timestamptz)
-language sql stable
+language sql stable security definer
 set search_path from current
 -- See lock_due_deliveries: the scan of webhook_inbox_due must end early.
 set enable_sort = off

@@ -3,16 +3,14 @@
 -- it outlives the process, while settle_webhook_deliveries deletes it with the settlement.
 create or replace function :own.count_webhook_claim(p_deliveries bigint[])
 returns bigint
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare
     v_id bigint;
 begin
     -- It must outlive the server, too: a delivery may be what ends that.
-    if current_setting('synchronous_commit') = 'off' then
-        perform set_config('synchronous_commit', 'on', true);
-    end if;
+    perform commit_durably();
     insert into webhook_claims (deliveries) values (p_deliveries) returning id into v_id;
     return v_id;
 end

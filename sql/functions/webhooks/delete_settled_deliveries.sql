@@ -4,7 +4,7 @@
 create or replace function :own.delete_settled_deliveries(
     p_keep interval, p_limit integer default 10000
 ) returns integer
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

@@ -5,7 +5,7 @@ returns table (
     done bigint, ignored bigint, failed bigint,
     lag_median double precision, lag_max double precision
 )
-language sql stable
+language sql stable security definer
 set search_path from current
 as $$
     select count(*) filter (where state = 'done'), count(*) filter (where state = 'ignored'),

@@ -3,7 +3,7 @@
 create or replace function :own.list_unreadable_deliveries(
     p_limit integer, p_ids bigint[] default null
 ) returns table (id bigint, received_at timestamptz, attempts integer, error text)
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 #variable_conflict use_column

@@ -12,7 +12,7 @@ create or replace function :own.load_webhook_events(p_pages jsonb, p_received js
 returns table (
     events_created integer, inserted integer, updated integer, refused jsonb, new_contacts jsonb
 )
-language plpgsql
+language plpgsql security definer
 set search_path from current
 as $$
 declare

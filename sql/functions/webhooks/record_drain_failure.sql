@@ -3,7 +3,7 @@
 create or replace function :own.record_drain_failure(
     p_name text, p_error text, p_failures integer default null
 ) returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     insert into drain_failures as f (name, error, failures)

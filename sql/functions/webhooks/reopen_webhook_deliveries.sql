@@ -10,6 +10,7 @@ create or replace function :own.reopen_webhook_deliveries(
 language sql
 set search_path from current
 as $$
+    select commit_durably();
     update webhook_inbox i
     set state = 'pending', attempts = 0, not_before = now(), waiting_for = null, outcomes = null,
         last_error = null, settled_at = null

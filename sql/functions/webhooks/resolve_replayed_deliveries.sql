@@ -8,6 +8,7 @@ as $$
 declare
     v_resolved integer;
 begin
+    perform commit_durably();
     update quarantined_records q
     set resolved_at = now(), discarded_by = null, discard_reason = null
     from webhook_inbox i

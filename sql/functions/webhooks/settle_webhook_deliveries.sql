@@ -6,7 +6,7 @@
 --   as another attempt only if it has an error.
 create or replace function :own.settle_webhook_deliveries(p_settled jsonb)
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
     select settle_webhook_claims(
