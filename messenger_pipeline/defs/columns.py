@@ -32,6 +32,7 @@ event_timestamp timestamptz! When it happened; in whole seconds if only the API 
 message_id text Meta's message id as first received; empty for events without one.
 discriminator text! Separates events of one kind on the same message.
 as_of timestamptz! When the source stated the stored content; a later statement replaces it.
+first_as_of timestamptz When it first stated that content, if earlier than as_of.
 metadata jsonb! Source, text, attachments, reactions, unsent_at and the like.
 created_at timestamptz! When it was first stored.
 """

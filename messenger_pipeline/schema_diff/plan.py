@@ -102,7 +102,11 @@ def _outdated(key: Key, context: Context) -> str | None:
     """Why an upgrade, and not this plan, changes an object of ours."""
     mine, theirs = context.here.revision, context.there.revision
     ours = key.kind == "schema" and key.schema == context.here.server.own
-    if mine == theirs or not (ours or is_owned(key, context.here, context.there)):
+    owned = is_owned(key, context.here, context.there)
+    if mine and theirs:
+        # What stands on a table of ours may be ours, too: the older side does not know of it.
+        owned = owned or is_owned(key.table, context.here, context.there)
+    if mine == theirs or not (ours or owned):
         return None
     return (
         f"made by messenger-pipeline, whose schema is at {mine or 'no revision'} here and at"

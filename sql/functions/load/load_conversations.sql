@@ -2,8 +2,8 @@
 -- those and returns them in `refused` as [{reason, record}], each record a conversation with one
 -- event. Only errors of the SQLSTATE classes in p_classes, which are about the data itself or come
 -- from the owner's triggers and policies, are handled like this; any other error is raised. NULL:
--- every error is handled like this, except a deadlock and a lock time-out. The other arguments are
--- those of merge_conversations.
+-- every error is handled like this, except a deadlock and a lock time-out.
+-- The other arguments are those of merge_conversations.
 --
 -- changed: [{conversation_id, sender_id, inserted}], the conversations that changed; empty if
 --   p_fence is given, since no caller with a fence reads it.
@@ -27,7 +27,7 @@ begin
                count(*) filter (where b.updated) as updated,
                coalesce(sum(b.events_created), 0)::bigint as events_created,
                coalesce(jsonb_agg(jsonb_build_object(
-                   'conversation_id', b.conversation_id, 'sender_id', b.sender_id,
+                   'conversation_id', b.conversation_id::text, 'sender_id', b.sender_id,
                    'inserted', b.inserted)
                ) filter (where p_fence is null
                                and (b.inserted or b.updated or b.events_created > 0)), '[]')

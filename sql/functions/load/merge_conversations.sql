@@ -13,7 +13,7 @@
 create or replace function :own.merge_conversations(
     p_page_id text, p_conversations jsonb, p_fence bigint default null
 ) returns table (
-    sender_id text, conversation_id uuid, inserted boolean, updated boolean,
+    sender_id text, conversation_id :conversation_id_type, inserted boolean, updated boolean,
     version integer, events_created integer
 )
 language plpgsql
@@ -21,19 +21,20 @@ set search_path from current
 -- A plan cached while the tables were empty must not scan them when they are full. (Planning each
 -- call again would help too, but would also replan the foreign key's check of each event.)
 set enable_seqscan = off
+set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
 declare
-    v_new uuid[];
+    v_new :conversation_id_type[];
     v_senders text[];
-    v_ids uuid[];  -- of v_senders, in the same order
+    v_ids :conversation_id_type[];  -- of v_senders, in the same order
     v_created jsonb;
     v_any_stored boolean;
     v_moved record;
     v_edited text[];
     v_claimed jsonb;
-    v_names uuid[] := '{}';
+    v_names :conversation_id_type[] := '{}';
     v_names_as_of timestamptz[] := '{}';
-    v_changed uuid[] := '{}';
+    v_changed :conversation_id_type[] := '{}';
     v_changed_as_of timestamptz[] := '{}';
 begin
     if p_fence is not null then
@@ -63,7 +64,7 @@ begin
         delete from messenger_conversations c
         where c.id = any (v_new) and not v_created ? c.id::text;
     elsif v_names <> '{}' then
-        perform record_restatements(v_names, v_names, v_names_as_of);
+        perform record_restatements(v_names, :name_ids(v_names), v_names_as_of);
     end if;
 
     for v_moved in

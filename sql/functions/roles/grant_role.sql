@@ -20,7 +20,8 @@ begin
     perform grant_functions(p_role, list_role_functions(p_purpose));
     if p_purpose = 'sync' then
         execute format(
-            'grant select on :own.owned_objects, :own.messenger_schema_version,'
+            'grant select on :own.owned_objects, :own.owned_indexes, :own.messenger_schema_version,'
+            ' :own.adoption_steps, :own.adopted_pages, :own.adopted_conversations,'
             ' :own.webhook_backlog to %I', p_role);
     end if;
 end

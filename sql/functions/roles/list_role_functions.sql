@@ -10,13 +10,13 @@ set search_path from current
 as $$
     select case p_purpose
     when 'sync' then array[
-        'add_sync_effort', 'begin_gap', 'begin_thread', 'block_registration',
+        'accept_deletions', 'add_sync_effort', 'begin_gap', 'begin_thread', 'block_registration',
         'bulk_upsert_conversations_with_events', 'claim_alert_message', 'claim_due_records',
         'claim_sync_requests', 'claim_webhook_deliveries', 'complete_sync_session',
         'count_page_rows', 'count_waiting_deliveries', 'count_webhook_claim',
         'delete_ended_sessions', 'delete_old_alerts', 'delete_settled_deliveries',
         'extend_sync_lock', 'find_message_contacts', 'find_open_full_sync', 'find_pages',
-        'find_registered_pages', 'free_lease', 'get_inbox_figures', 'get_lease', 'get_page',
+        'find_registered_pages', 'free_lease', 'get_app_refusal', 'get_inbox_figures', 'get_lease', 'get_page',
         'get_sync_progress', 'get_sync_session', 'give_up_session_list', 'is_schema_usable',
         'list_alerts', 'list_due_gaps', 'list_due_list_gap', 'list_due_pages',
         'list_failing_drains', 'list_last_sessions', 'list_leases', 'list_missing_threads',
@@ -41,7 +41,7 @@ as $$
         'block_registration', 'bulk_upsert_conversations_with_events',
         'claim_alert_message', 'claim_due_records', 'claim_webhook_deliveries',
         'count_waiting_deliveries', 'count_webhook_claim', 'find_message_contacts',
-        'find_pages', 'find_registered_pages', 'get_overview', 'get_page',
+        'find_pages', 'find_registered_pages', 'get_app_refusal', 'get_overview', 'get_page',
         'get_sync_progress', 'list_alerts', 'list_failing_drains', 'list_last_sessions',
         'list_metrics', 'list_page_states', 'list_quarantined',
         'list_unreadable_deliveries', 'load_webhook_events', 'pause_graph_api',

@@ -16,8 +16,10 @@ begin
         where o.in_schema = 'data' and o.kind in ('table', 'view')
         union all
         select format('revoke all on %s from %I', relation, p_role)
-        from unnest(array[':own.owned_objects', ':own.messenger_schema_version',
-                          ':own.webhook_backlog']) as r (relation)
+        from unnest(array[':own.owned_objects', ':own.owned_indexes',
+                          ':own.messenger_schema_version', ':own.adoption_steps',
+                          ':own.adopted_pages',
+                          ':own.adopted_conversations', ':own.webhook_backlog']) as r (relation)
         union all
         select format('drop policy %I on %s', p.polname, p.polrelid::regclass)
         from owned_objects o

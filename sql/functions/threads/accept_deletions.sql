@@ -2,9 +2,10 @@
 -- It still asks Meta for each of them by its id. Without effect after a week.
 create or replace function :own.accept_deletions(p_page_id text)
 returns void
-language sql
+language sql security definer
 set search_path from current
 as $$
+    select commit_durably();
     insert into accepted_deletions as a (page_id) values (p_page_id)
     on conflict (page_id) do update set accepted_at = now()
 $$;
