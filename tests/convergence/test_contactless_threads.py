@@ -130,3 +130,27 @@ def test_an_event_for_a_thread_whose_contact_is_known_by_now_is_the_contacts(
     upsert(database, conversation("20", 1, message("mid.1", text="A")))
     upsert(database, conversation("t_1", 2, message("mid.2", 1, text="B")))
     assert [(row[0], row[4]) for row in conversation_facts(database)] == [("20", 2)]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        of_thread(1, message("mid.1", text="x")),
+        conversation("99", 3, changed("edit", 3, num_edit=1, text="y")),  # under an unknown id
+    ],
+)
+def test_what_the_owner_wrote_about_a_conversation_follows_it(
+    database: Database, first: ConversationRow
+) -> None:
+    with database.transaction() as connection:
+        connection.execute(
+            "create table public.notes (text text,"
+            " about uuid references messenger_conversations (id) on delete cascade)"
+        )
+    upsert(database, first)
+    query(database, "insert into notes select 'call back', id from messenger_conversations"
+                    " returning 1")  # fmt: skip
+    upsert(database, conversation("20", 1, message("mid.1", text="x")))
+    found = "select sender_id, text from notes join messenger_conversations on id = about"
+    assert query(database, found) == [("20", "call back")]
+    assert query(database, "select count(*) from messenger_conversations") == [(1,)]

@@ -58,6 +58,9 @@ begin
     perform move_restatements(v_moved, v_from.id, v_to);
     v_name_as_of := greatest(
         v_from.sender_name_as_of, restated_as_of(v_from.id, :name_id(v_from.id), v_from.sender_name_as_of));
+    -- What the owner has written about the conversation follows it.
+    perform repoint_references(
+        'messenger_conversations', array[v_from.id::text], array[v_to::text]);
     delete from messenger_conversations c where c.id = v_from.id;
     perform refresh_conversations(
         jsonb_build_array(jsonb_build_object(
