@@ -18,6 +18,7 @@ class PageState:
     id: str
     page_id: str
     page_name: str | None
+    platform: str
     status: str
     status_reason: str | None
     has_token: bool

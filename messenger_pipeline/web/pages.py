@@ -33,6 +33,7 @@ class PageShown(BaseModel):
     id: str
     pageId: str
     pageName: str | None
+    platform: str
     status: str
     statusReason: str | None
     hasToken: bool
@@ -160,6 +161,7 @@ def _shown(row: overview.PageState, sessions: list[StatusAnswer]) -> PageShown:
         id=row.id,
         pageId=row.page_id,
         pageName=row.page_name,
+        platform=row.platform,
         status=row.status,
         statusReason=row.status_reason,
         hasToken=row.has_token,

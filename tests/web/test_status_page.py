@@ -130,14 +130,14 @@ def test_ten_thousand_pages_can_be_searched_filtered_and_paged(
 
 
 @in_a_browser
-def test_names_and_reasons_are_shown_as_text_never_as_html(
+def test_names_reasons_and_platforms_are_shown_as_text_never_as_html(
     control: Receiver, database: Database
 ) -> None:
     register_many(database, 1)
     query(
         database,
-        "update facebook_pages set name = %s, status = 'needs_reauthorization',"
-        " status_reason = %s returning 1",
+        "update facebook_pages set name = %s, platform = 'instagram',"
+        " status = 'needs_reauthorization', status_reason = %s returning 1",
         HOSTILE,
         HOSTILE,
     )
@@ -150,6 +150,7 @@ def test_names_and_reasons_are_shown_as_text_never_as_html(
     )
     with open_browser(control) as browser:
         browser.log_in()
+        expect(row_of(browser, "1000001")).to_contain_text("1000001, instagram")
         expect(row_of(browser, "1000001").get_by_role("rowheader")).to_contain_text(HOSTILE)
         expect(browser.page.locator("#alert-list li")).to_contain_text(HOSTILE)
         row_of(browser, "1000001").get_by_role("button", name="Sync all").click()

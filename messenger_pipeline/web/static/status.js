@@ -132,7 +132,7 @@ function row(page) {
     return node;
   };
   const tr = element("tr", {},
-    element("th", { scope: "row" }, page.pageName || "(no name)", element("small", {}, page.pageId)),
+    element("th", { scope: "row" }, page.pageName || "(no name)", element("small", {}, page.platform === "messenger" ? page.pageId : `${page.pageId}, ${page.platform}`)),
     element("td", { class: page.status === "active" ? "" : "warn" }, stateText(page.status),
       element("small", {}, page.statusReason || "")),
     element("td", { "data-name": "Last sync" }, ago(page.lagSeconds), element("small", {}, page.lastSyncedAt ? new Date(page.lastSyncedAt).toLocaleString() : "")),

@@ -12,7 +12,8 @@
 create or replace function :own.list_page_states(
     p_search text, p_status text, p_offset integer, p_limit integer
 ) returns table (
-    id text, page_id text, page_name text, status text, status_reason text, has_token boolean,
+    id text, page_id text, page_name text, platform text, status text, status_reason text,
+    has_token boolean,
     last_synced_at timestamptz, next_sync_at timestamptz, lag_seconds double precision,
     conversations bigint, messages bigint, conversations_more boolean, quarantined bigint,
     open_sessions uuid[], found bigint
@@ -24,8 +25,8 @@ set enable_seqscan = off
 set jit = off  -- a plan without what is off looks too expensive not to be compiled
 as $$
     with found as materialized (
-        select p.id, p.facebook_page_id, p.name, p.status, p.status_reason, p.last_synced_at,
-               p.next_sync_at, count(*) over () as found
+        select p.id, p.facebook_page_id, p.name, p.platform, p.status, p.status_reason,
+               p.last_synced_at, p.next_sync_at, count(*) over () as found
         from facebook_pages p
         cross join (
             select replace(replace(replace(p_search, '\', '\\'), '%', '\%'), '_', '\_') as pattern
@@ -37,7 +38,7 @@ as $$
         order by p.status <> 'needs_reauthorization', lower(p.name), p.facebook_page_id
         offset p_offset limit p_limit
     )
-    select p.id::text, p.facebook_page_id, p.name, p.status, p.status_reason,
+    select p.id::text, p.facebook_page_id, p.name, p.platform, p.status, p.status_reason,
            exists (select from page_tokens t where t.page_id = p.facebook_page_id),
            p.last_synced_at, p.next_sync_at,
            extract(epoch from now() - p.last_synced_at)::double precision,
