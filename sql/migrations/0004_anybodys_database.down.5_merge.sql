@@ -30,6 +30,7 @@ where in_schema = 'own' and kind = 'table' and name in ('owned_indexes', 'accept
 alter table :data.sync_state drop column failed_runs;
 
 drop index :own.quarantined_records_message;
+drop index :own.quarantined_records_arriving;
 alter table :own.quarantined_records drop column message_key;
 
 alter table :own.webhook_hourly_counts drop column reactions;

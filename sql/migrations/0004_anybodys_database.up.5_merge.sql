@@ -71,6 +71,8 @@ set message_key = :own.message_key(case q.kind
 where q.resolved_at is null;
 create index quarantined_records_message on :own.quarantined_records (page_id, message_key)
     where resolved_at is null and message_key is not null;
+create index quarantined_records_arriving on :own.quarantined_records (page_id)
+    where resolved_at is null and kind <> 'delivery';
 
 -- Whether webhooks bring the reactions that syncs find.
 alter table :own.uncovered_messages

@@ -74,7 +74,7 @@ def _loads(page: str) -> Iterator[Call]:
     known = [_talk(page, n, *(_event(_message(page, n, k)) for k in range(1, 13))) for n in (2, 3)]
     fresh = [_talk(page, 10**8 + n, *(_event(f"m_{n}_{k}") for k in range(25))) for n in range(20)]
     threads = [_thread(page, n) for n in (2, 3)]
-    yield Call("load a response", _load(page, known + fresh, threads=threads), 4000, 32_000)
+    yield Call("load a response", _load(page, known + fresh, threads=threads), 5000, 32_000)
 
 
 def _walk_of_page(page: str, session: str) -> Iterator[Call]:

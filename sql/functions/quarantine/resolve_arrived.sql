@@ -8,6 +8,8 @@ language plpgsql
 set search_path from current
 set enable_seqscan = off  -- see merge_conversations
 as $$
+declare
+    v_keys text[];
 begin
     -- Most pages have none.
     if not exists (
@@ -19,9 +21,9 @@ begin
     update quarantined_records q set resolved_at = now()
     where q.page_id = p_page_id and q.source = 'sync' and q.identity = any (p_threads)
       and q.kind = 'thread' and q.resolved_at is null;
+    v_keys := list_message_keys(p_conversations);
     update quarantined_records q set resolved_at = now()
-    where q.page_id = p_page_id and q.resolved_at is null
-      and q.message_key = any (list_message_keys(p_conversations))
+    where q.page_id = p_page_id and q.resolved_at is null and q.message_key = any (v_keys)
       -- A replay of the record's own delivery resolves it: see resolve_replayed_deliveries.
       and not exists (
           select from jsonb_path_query(p_conversations, '$[*].events[*].items[*]') as i (item)
