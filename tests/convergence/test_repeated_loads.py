@@ -170,13 +170,12 @@ def test_after_a_lost_lease_new_and_repeated_loads_are_refused(
 def test_a_lock_time_out_fails_the_response_and_quarantines_nothing(database: Database) -> None:
     session = open_session(database)
     load_response(database, session, 0, "first", conversations(1), THREADS)
-    [(name,)] = query(database, "select current_database()")
     with database.transaction() as connection:
-        connection.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
-    with Database(database._url, timeout=5) as hurried, database.transaction() as other:
+        connection.execute("alter function load_sync_response set lock_timeout = '100ms'")
+    with database.transaction() as other:
         other.execute("select from messenger_conversations where sender_id = '20' for update")
         with pytest.raises(DatabaseError, match="holds a lock"):
-            load_response(hurried, session, 1, "second", conversations(2), THREADS)
+            load_response(database, session, 1, "second", conversations(2), THREADS)
     assert query(database, "select 1 from quarantined_records") == []
     load_response(database, session, 1, "second", conversations(2), THREADS)
     assert query(database, "select message_count from messenger_conversations") == [(2,), (2,)]

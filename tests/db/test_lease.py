@@ -113,10 +113,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 def test_a_lease_is_renewed_after_a_renewal_that_was_refused(database: Database, url: str) -> None:
-    """Here a lock_timeout of the database; a statement_timeout or a trigger would do the same."""
+    """Here by a lock_timeout; a cancelled statement or a trigger would do the same."""
     with psycopg.connect(url, autocommit=True) as admin:
-        name = admin.info.dbname
-        admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+        admin.execute("alter function extend_sync_lock set lock_timeout = '100ms'")
     with Database(url, timeout=5) as own, held_lease(own, "10", "run", seconds=2):
         with psycopg.connect(url) as other:
             other.execute("set search_path to messenger_pipeline, public")
@@ -151,8 +150,7 @@ def test_a_lease_that_cannot_be_released_does_not_fail_its_run(
     """It expires by itself."""
     with psycopg.connect(url) as other:
         with psycopg.connect(url, autocommit=True) as admin:
-            name = admin.info.dbname
-            admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+            admin.execute("alter function release_sync_lock set lock_timeout = '100ms'")
         with Database(url, timeout=5) as own, held_lease(own, "10", "run"):
             other.execute("select from sync_locks for update")
     assert query(database, "select locked_by from sync_locks") == [("run",)]
