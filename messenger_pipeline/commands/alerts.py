@@ -33,4 +33,4 @@ def alerts(everything: bool, limit: int, as_json: bool) -> None:
         table.add_column(name, no_wrap=name in ("severity", "kind"))
     for alert in found:
         table.add_row(*(shown(getattr(alert, name)) for name in columns))
-    out.print(table if found else "Nothing is wrong.")
+    out.print(table if found else "No alert is open.")

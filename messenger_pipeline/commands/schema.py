@@ -53,6 +53,10 @@ def db_upgrade(as_sql: bool, start: str, plan: bool, blanks: bool, yes: bool) ->
     settings = load_settings()
     if start != "base" and not as_sql:
         raise UsageError("--from needs --sql. Without --sql the database's own revision is used.")
+    if plan and blanks:
+        raise UsageError(
+            "--plan does not say what --blank-plain-tokens would do: give one of them."
+        )
     if as_sql:
         click.echo(migrate.script_of_upgrade(settings.database_schema, start), nl=False)
         return
@@ -113,14 +117,19 @@ def db_downgrade(to: str, yes: bool) -> None:
     """
     settings = load_settings()
     with runtime.data_url(settings) as url:
+        is_adopted = adoption.is_adopted(url, settings.database_schema)
         if not yes:
             question = f"Downgrade to {to}? The state of the syncs is deleted;"
-            if adoption.is_adopted(url, settings.database_schema):
+            if is_adopted:
                 require_consent(f"{question} the replaced application gets its tables back.")
             else:
                 require_consent(f"{question} the next sync is a full one.")
         undone = migrate.downgrade(url, settings.database_schema, to)
-    click.echo(f"Downgraded: {', '.join(undone) or 'nothing'}.")
+    # An adoption that was interrupted before the migrations has none of them to revert.
+    nothing = "what the interrupted upgrade changed" if is_adopted else "nothing"
+    click.echo(f"Downgraded: {', '.join(undone) or nothing}.")
+    if is_adopted:
+        click.echo("The replaced application has its tables back.")
 
 
 @db.command("verify")

@@ -117,7 +117,7 @@ def _ours(error: psycopg.Error, setting: str, remedy: str) -> PipelineError:
     kind = _kind(state, remedy)
     text = error.diag.message_primary or state
     if state == "42501":  # insufficient privilege
-        text += ". Connect as the owner of the schema, or have it grant this, as sql/roles.sql does"
+        text += ". Connect as its owner, or as a role to which the owner granted it (sql/roles.sql)"
     if state == "55P03":  # lock not available
         text += ". Another transaction holds a lock: retry when it has ended"
     # Our own details, and those that name objects: PostgreSQL's others quote the rejected row.

@@ -102,10 +102,15 @@ begin
             $q$, message_id_term(),
             column_or('contact_interaction_events', 'metadata', 'null::jsonb'), v_account)
             into v_count;
-        return next format('%s events are stored twice: the newest stays with what only the others'
-            ' have, the others are kept in merged_rows.', v_count.merged + v_count.merged_anonymous);
-        return next format('%s events have no message id. The first sync claims each of them for the'
-            ' message that it is.', v_count.anonymous);
+        if v_count.merged + v_count.merged_anonymous > 0 then
+            return next format('%s events are stored twice: the newest stays with what only the'
+                ' others have, the others are kept in merged_rows.',
+                v_count.merged + v_count.merged_anonymous);
+        end if;
+        if v_count.anonymous > 0 then
+            return next format('%s events have no message id. The first sync claims each of them for'
+                ' the message that it is.', v_count.anonymous);
+        end if;
         if v_count.orphans > 0 then
             return next format('%s events are of conversations that do not exist. They stay as they'
                 ' are, and are not read.', v_count.orphans);

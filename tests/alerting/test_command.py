@@ -21,7 +21,7 @@ def run(url: str, *arguments: str) -> str:
 def test_open_alerts_are_listed_and_closed_ones_too_with_all(
     url: str, database: Database, add_pages: Callable[..., list[str]]
 ) -> None:
-    assert run(url) == "Nothing is wrong.\n"
+    assert run(url) == "No alert is open.\n"
     add_pages(name="Flowers")
     expire_tokens(database)
     watch(database, None)
@@ -30,7 +30,7 @@ def test_open_alerts_are_listed_and_closed_ones_too_with_all(
     assert "Page 100 (Flowers)" in " ".join(shown.split())
     assert "closed_at" not in shown
     renew_tokens(database)
-    assert run(url) == "Nothing is wrong.\n"
+    assert run(url) == "No alert is open.\n"
     assert "page_needs_reauthorization" in run(url, "--all")
     [line] = run(url, "--all", "--json").splitlines()
     listed = json.loads(line)

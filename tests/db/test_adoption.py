@@ -12,7 +12,7 @@ from messenger_pipeline.commands.schema import db_upgrade
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import ConfigurationError, UpgradeRefused
+from messenger_pipeline.errors import ConfigurationError, UpgradeRefused, UsageError
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.db.test_guest import create_role
@@ -412,6 +412,8 @@ def test_the_command_prints_the_plan_and_refuses_what_it_doubts(
     assert isinstance(doubted.exception, UpgradeRefused)
     query(empty_url, "alter table facebook_pages drop column status")
     assert run.invoke(db_upgrade).exit_code == 0
+    both = run.invoke(db_upgrade, ["--plan", "--blank-plain-tokens"])
+    assert isinstance(both.exception, UsageError)
     assert "Emptied 4 plain tokens." in run.invoke(
         db_upgrade, ["--blank-plain-tokens", "--yes"]
     ).output  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from messenger_pipeline.commands.schema import db_downgrade
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.db.pool import Database
@@ -155,14 +157,21 @@ def test_what_was_given_back_can_be_adopted_again(empty_url: str) -> None:
     assert execute(empty_url, "select count(*) from messenger_pipeline.page_tokens") == [(3,)]
 
 
-def test_an_adoption_that_was_interrupted_is_rolled_back(empty_url: str) -> None:
+def test_an_adoption_that_was_interrupted_is_rolled_back(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(empty_url, Shape(ids="text", page_id="number"), SMALL)
     keep_checksums(empty_url)
     before = dumped(empty_url)
     with adoption.adopting(empty_url, "public") as begun:
         begun.prepare()
     assert dumped(empty_url) != before
-    assert migrate.downgrade(empty_url, "public") == []
+    monkeypatch.setenv("MESSENGER_DATABASE_URL", empty_url)
+    undone = CliRunner().invoke(db_downgrade, ["--yes"])
+    assert undone.output == (
+        "Downgraded: what the interrupted upgrade changed.\n"
+        "The replaced application has its tables back.\n"
+    )
     assert dumped(empty_url) == before
     nothing: dict[str, list[str]] = {table: [] for table in TABLES}
     assert find_unexplained(empty_url, nothing) == nothing

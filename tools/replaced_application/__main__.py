@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import click
+import psycopg
 
 from tools.replaced_application.build import Generated, build
 from tools.replaced_application.shape import CHOICES, Shape
@@ -33,7 +34,13 @@ def _options(command: Any) -> Any:
 @_options
 def main(url: str, schema: str, conversations: int, events: int, pages: int, **shape: Any) -> None:
     began = time.monotonic()
-    build(url, Shape(**shape), Generated(conversations, events, pages), schema)
+    try:
+        build(url, Shape(**shape), Generated(conversations, events, pages), schema)
+    except psycopg.Error as error:
+        raise click.ClickException(
+            f"{error}\nURL must be that of a database, such as"
+            f" postgresql://user:password@host:5432/database, and its schema {schema} empty."
+        ) from None
     click.echo(f"Built in {time.monotonic() - began:.0f} seconds.")
 
 
