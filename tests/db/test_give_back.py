@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.roles import grant_role
 from messenger_pipeline.errors import UpgradeRefused, UsageError
 from tests.db.test_guest import create_role, execute
 from tests.db.test_load import conversation, event, upsert
@@ -153,6 +154,29 @@ def test_what_was_given_back_can_be_adopted_again(empty_url: str) -> None:
         migrate.downgrade(empty_url, "public")
         assert dumped(empty_url) == before
     assert execute(empty_url, "select count(*) from messenger_pipeline.page_tokens") == [(3,)]
+
+
+def test_roles_that_may_read_or_sync_may_no_longer_and_the_owners_grants_stay(
+    empty_url: str,
+) -> None:
+    build(empty_url, Shape(ids="bigint", page_id="reference"), SMALL)
+    create_role(empty_url, "dashboard")
+    execute(
+        empty_url,
+        "grant select on messenger_conversations to dashboard",
+        "grant select (name) on facebook_pages to dashboard",
+    )
+    before = dumped(empty_url)
+    adopt(empty_url)
+    with Database(empty_url) as database:
+        for purpose in ("reader", "sync", "receiver"):
+            grant_role(database, "dashboard", purpose)
+    adopt(empty_url)
+    migrate.downgrade(empty_url, "public")
+    assert dumped(empty_url) == before
+    assert execute(
+        empty_url, "select has_schema_privilege('dashboard', 'messenger_pipeline', 'usage')"
+    ) == [(False,)]
 
 
 def test_an_adoption_that_was_interrupted_is_rolled_back(empty_url: str) -> None:
