@@ -15,7 +15,8 @@ as $$
 #variable_conflict use_column
 declare
     v_keys text[];
-    v_left :conversation_id_type[];
+    v_left :conversation_id_type[] := '{}';
+    v_to :conversation_id_type[] := '{}';  -- where the events of v_left are, in the same order
     v_moved record;
 begin
     -- Many pages have no such event, and most of those that have none in a wrong conversation.
@@ -33,13 +34,13 @@ begin
         return;
     end if;
     perform lock_conversations_of_messages(p_page_id, v_keys, p_held);
-    v_left := '{}';
     for v_moved in
         select array_agg(f.id) as ids, f.conversation_id, f.message_conversation_id
         from find_misplaced_events(p_page_id, v_keys) f
         group by f.conversation_id, f.message_conversation_id
     loop
         v_left := v_left || v_moved.conversation_id;
+        v_to := v_to || v_moved.message_conversation_id;
         perform move_restatements(
             v_moved.ids, v_moved.conversation_id, v_moved.message_conversation_id);
     end loop;
@@ -49,8 +50,14 @@ begin
     from find_misplaced_events(p_page_id, v_keys) f
     where e.id = f.id
     returning e.conversation_id, e.as_of, f.conversation_id;
-    delete from messenger_conversations c
-    where c.id = any (v_left)
-      and not exists (select from contact_interaction_events e where e.conversation_id = c.id);
+    select array_agg(k.id), array_agg(k.survivor) into v_left, v_to
+    from (select distinct on (l.id) l.id, l.survivor
+          from unnest(v_left, v_to) as l (id, survivor)
+          where not exists (select from contact_interaction_events e where e.conversation_id = l.id)
+          order by l.id, l.survivor) k;
+    if v_left is not null then
+        perform follow_merged_rows('messenger_conversations', v_left::text[], v_to::text[]);
+        delete from messenger_conversations c where c.id = any (v_left);
+    end if;
 end
 $$;
