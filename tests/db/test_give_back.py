@@ -311,7 +311,8 @@ def test_what_refers_to_a_conversation_that_becomes_anothers_refers_to_that_one(
             empty_url,
             "insert into tags select id, sender_id from messenger_conversations"
             " where sender_id in ('t_1', '77')",
-            "insert into notes (event_id, body) select e.id, 'mine' from contact_interaction_events e"
+            "insert into notes (event_id, body)"
+            " select e.id, 'mine' from contact_interaction_events e"
             " join messenger_conversations c on c.id = e.conversation_id"
             " where c.sender_id = 't_1' and e.message_id is null",
         )
