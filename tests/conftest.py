@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from graph_simulator import World, create_app
 from graph_simulator.world import CursorKind
 from messenger_pipeline.db import migrate, pages
+from messenger_pipeline.db import server as database_server
 from messenger_pipeline.db.embedded import database_url, embedded_server
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
@@ -101,6 +102,12 @@ def empty_url(server: str) -> Iterator[str]:
 def database(url: str) -> Iterator[Database]:
     with Database(url, timeout=10) as database:
         yield database
+
+
+def give_locks_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have connections that are opened from now on wait for a lock for a tenth of a second."""
+    options = f"{database_server._OPTIONS} -c lock_timeout=100ms"
+    monkeypatch.setattr(database_server, "_OPTIONS", options)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from messenger_pipeline.db import load, sessions
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import DatabaseError, LeaseLost, SessionMoved
 from messenger_pipeline.rows import ConversationRow
+from tests.conftest import give_locks_up
 from tests.convergence.concurrency import run_concurrently
 from tests.convergence.sql_calls import (
     PAGE,
@@ -167,12 +168,12 @@ def test_after_a_lost_lease_new_and_repeated_loads_are_refused(
     assert rows(database) == before
 
 
-def test_a_lock_time_out_fails_the_response_and_quarantines_nothing(database: Database) -> None:
+def test_a_lock_time_out_fails_the_response_and_quarantines_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = open_session(database)
     load_response(database, session, 0, "first", conversations(1), THREADS)
-    [(name,)] = query(database, "select current_database()")
-    with database.transaction() as connection:
-        connection.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+    give_locks_up(monkeypatch)
     with Database(database._url, timeout=5) as hurried, database.transaction() as other:
         other.execute("select from messenger_conversations where sender_id = '20' for update")
         with pytest.raises(DatabaseError, match="holds a lock"):

@@ -14,6 +14,7 @@ from messenger_pipeline.db import lease
 from messenger_pipeline.db.lease import held_lease
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.errors import LeaseLost, SyncInProgress
+from tests.conftest import give_locks_up
 from tests.db.test_load import conversation, event, query, upsert
 
 
@@ -112,11 +113,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_lease_is_renewed_after_a_renewal_that_was_refused(database: Database, url: str) -> None:
-    """Here a lock_timeout of the database; a statement_timeout or a trigger would do the same."""
-    with psycopg.connect(url, autocommit=True) as admin:
-        name = admin.info.dbname
-        admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
+def test_a_lease_is_renewed_after_a_renewal_that_was_refused(
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here by a lock_timeout; a trigger would do the same."""
+    give_locks_up(monkeypatch)
     with Database(url, timeout=5) as own, held_lease(own, "10", "run", seconds=2):
         with psycopg.connect(url) as other:
             other.execute("set search_path to messenger_pipeline, public")
@@ -146,15 +147,16 @@ def test_a_lease_is_renewed_after_any_error(
 
 
 def test_a_lease_that_cannot_be_released_does_not_fail_its_run(
-    database: Database, url: str
+    database: Database, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It expires by itself."""
-    with psycopg.connect(url) as other:
-        with psycopg.connect(url, autocommit=True) as admin:
-            name = admin.info.dbname
-            admin.execute(f"alter database {name} set lock_timeout = '100ms'".encode())
-        with Database(url, timeout=5) as own, held_lease(own, "10", "run"):
-            other.execute("select from sync_locks for update")
+    give_locks_up(monkeypatch)
+    with (
+        psycopg.connect(url) as other,
+        Database(url, timeout=5) as own,
+        held_lease(own, "10", "run"),
+    ):
+        other.execute("select from sync_locks for update")
     assert query(database, "select locked_by from sync_locks") == [("run",)]
 
 
