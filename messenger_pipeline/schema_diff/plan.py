@@ -98,6 +98,22 @@ def _taken(one: Difference, context: Context) -> str | None:
     return None
 
 
+_ID_TABLES = ("facebook_pages", "messenger_conversations", "contact_interaction_events")
+_OTHER_IDS = (
+    "the ids here have other types than there, because the replaced application's tables were"
+    " adopted: `messenger-pipeline db upgrade` makes what fits them"
+)
+
+
+def _ids_differ(context: Context) -> bool:
+    """Whether a column `id` or `user_id` of our tables has another type here than there."""
+    return any(
+        key.kind == "column" and key.relation in _ID_TABLES and key.name in ("id", "user_id")
+        and key.schema == context.here.server.data and "type" in one.facts
+        for key, one in context.differences.items()
+    )  # fmt: skip
+
+
 def _outdated(key: Key, context: Context) -> str | None:
     """Why an upgrade, and not this plan, changes an object of ours."""
     mine, theirs = context.here.revision, context.there.revision
@@ -106,8 +122,11 @@ def _outdated(key: Key, context: Context) -> str | None:
     if mine and theirs:
         # What stands on a table of ours may be ours, too: the older side does not know of it.
         owned = owned or is_owned(key.table, context.here, context.there)
-    if mine == theirs or not (ours or owned):
+    if not (ours or owned):
         return None
+    if mine == theirs:
+        # Our functions, defaults and rules of columns follow the types of ids.
+        return _OTHER_IDS if key.kind in ("function", "column") and _ids_differ(context) else None
     return (
         f"made by messenger-pipeline, whose schema is at {mine or 'no revision'} here and at"
         f" {theirs or 'no revision'} there: run `messenger-pipeline db upgrade` on the older one"

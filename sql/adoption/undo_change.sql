@@ -15,7 +15,7 @@ begin
 exception
     when undefined_object or undefined_column or undefined_table then
         -- The migrations dropped it, or somebody did.
-        if p_undo !~ '^(drop|alter table) ' or p_undo ~ ';' then
+        if p_undo !~ '^(drop|alter table|revoke) ' or p_undo ~ ';' then
             raise;
         end if;
         return null;

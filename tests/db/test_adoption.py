@@ -14,9 +14,11 @@ from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import ConfigurationError, UpgradeRefused, UsageError
 from messenger_pipeline.graph.client import GraphApi
+from messenger_pipeline.schema_diff.model import Key
 from messenger_pipeline.vault import TokenVault, new_key
 from tests.db.test_guest import create_role
 from tests.db.test_migrate import REVISIONS
+from tests.schema_diff.test_round_trip import planned
 from tests.walking import Simulate, stored, truth, walk
 from tools.replaced_application import (
     Generated,
@@ -37,6 +39,8 @@ SHAPES = [
           shared_pages=True),
     Shape(age="before", ids="text", users="integer", constraint="none"),
 ]  # fmt: skip
+SET_UPDATED_AT = Key("function", "public", None, "set_updated_at()")
+OURS = ("id", "page_id", "conversation_id", "metadata", "as_of")
 OF_SHAPES = pytest.mark.parametrize("shape", SHAPES, ids=lambda one: f"{one.age}-{one.ids}")
 
 
@@ -418,3 +422,15 @@ def test_the_command_prints_the_plan_and_refuses_what_it_doubts(
         db_upgrade, ["--blank-plain-tokens", "--yes"]
     ).output  # fmt: skip
     assert run.invoke(db_upgrade, ["--plan"]).output == "Migrations: nothing to apply.\n"
+
+
+def test_the_functions_of_an_adopted_database_are_not_aligned_with_another_ones(
+    empty_url: str, url: str
+) -> None:
+    """They fit its ids; the other's would take uuids."""
+    build(empty_url, Shape(ids="bigint"), Generated(4, 20, 1))
+    adopt(empty_url)
+    for here, there in ((empty_url, url), (url, empty_url)):
+        done = [step.key for step in planned(here, there)[1] if step.reason is None]
+        assert [key for key in done if key.kind == "function"] in ([], [SET_UPDATED_AT])
+        assert [key for key in done if key.kind == "column" and key.name in OURS] == []

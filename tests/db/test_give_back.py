@@ -14,6 +14,7 @@ from messenger_pipeline.commands.schema import db_downgrade
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.db.pool import Database
+from messenger_pipeline.db.roles import grant_role
 from messenger_pipeline.errors import UpgradeRefused, UsageError
 from tests.db.test_guest import create_role, execute
 from tests.db.test_load import conversation, event, upsert
@@ -157,6 +158,29 @@ def test_what_was_given_back_can_be_adopted_again(empty_url: str) -> None:
     assert execute(empty_url, "select count(*) from messenger_pipeline.page_tokens") == [(3,)]
 
 
+def test_roles_that_may_read_or_sync_may_no_longer_and_the_owners_grants_stay(
+    empty_url: str,
+) -> None:
+    build(empty_url, Shape(ids="bigint", page_id="reference"), SMALL)
+    create_role(empty_url, "dashboard")
+    execute(
+        empty_url,
+        "grant select on messenger_conversations to dashboard",
+        "grant select (name) on facebook_pages to dashboard",
+    )
+    before = dumped(empty_url)
+    adopt(empty_url)
+    with Database(empty_url) as database:
+        for purpose in ("reader", "sync", "receiver"):
+            grant_role(database, "dashboard", purpose)
+    adopt(empty_url)
+    migrate.downgrade(empty_url, "public")
+    assert dumped(empty_url) == before
+    assert execute(
+        empty_url, "select has_schema_privilege('dashboard', 'messenger_pipeline', 'usage')"
+    ) == [(False,)]
+
+
 def test_an_adoption_that_was_interrupted_is_rolled_back(
     empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,3 +296,52 @@ def test_what_refers_to_a_message_without_an_id_refers_to_the_one_that_claims_it
         " where n.body = 'mine'",
     )
     assert note == [("m_brought", str(found), True)]
+
+
+@pytest.mark.parametrize("shape", [Shape(), Shape(ids="bigint", page_id="number")], ids=named)
+def test_what_refers_to_a_conversation_that_becomes_anothers_refers_to_that_one(
+    empty_url: str, shape: Shape
+) -> None:
+    """A thread whose contact has no id at first, and an event before the message that it names."""
+    unnamed = [event("", AT, "x"), event("m_1", AT)]
+    del unnamed[0]["message_id"], unnamed[0]["metadata"]["message_id"]
+    build(empty_url, shape, SMALL)
+    adopt(empty_url)
+    early = event("m_late", AT, "", event_type="reaction")
+    with Database(empty_url) as database:
+        upsert(
+            database,
+            PAGE,
+            {**conversation("t_1", *unnamed), "thread_id": "t_1"},
+            conversation("77", early),
+            conversation("78", unnamed[0]),
+        )
+        execute(
+            empty_url,
+            "insert into tags select id, sender_id from messenger_conversations"
+            " where sender_id in ('t_1', '77')",
+            "insert into notes (event_id, body)"
+            " select e.id, 'mine' from contact_interaction_events e"
+            " join messenger_conversations c on c.id = e.conversation_id"
+            " where c.sender_id = 't_1' and e.message_id is null",
+        )
+        upsert(
+            database,
+            PAGE,
+            {**conversation("78", event("m_1", AT)), "thread_id": "t_1"},
+            conversation("79", event("m_late", AT)),
+        )
+    found = execute(
+        empty_url,
+        "select t.name, c.sender_id, m.row_before ->> 'sender_id' from tags t"
+        " join messenger_conversations c on c.id = t.conversation_id"
+        " join messenger_pipeline.merged_rows m on m.survivor_id = c.id::text"
+        " where t.name in ('t_1', '77') order by 1",
+    )
+    assert found == [("77", "79", "77"), ("t_1", "78", "t_1")]
+    assert execute(
+        empty_url,
+        "select c.sender_id, e.message_id from notes n"
+        " join contact_interaction_events e on e.id = n.event_id"
+        " join messenger_conversations c on c.id = e.conversation_id where n.body = 'mine'",
+    ) == [("78", None)]

@@ -1,6 +1,5 @@
 -- Called before messages without an id are taken from the events, because messages with an id claim
--- them: rows of the owner's that refer to them refer to those from now on. In an adopted database the
--- whole row is kept in merged_rows, columns of the owner's included.
+-- them: see follow_merged_rows.
 --
 -- p_ids, p_keys: the messages, and the keys of those that claim them.
 create or replace function :own.follow_claimed_events(
@@ -21,14 +20,6 @@ begin
     join contact_interaction_events n
         on n.page_id = p_page_id and n.message_id is not null and message_key(n.message_id) = k.key
        and event_kind(n.event_type) = 'message' and n.discriminator = '';
-    if exists (select from adoption_steps) then
-        insert into merged_rows (table_name, merged_id, survivor_id, row_before)
-        select 'contact_interaction_events', w.claimed, w.claiming, to_jsonb(e)
-        from unnest(v_claimed, v_claiming) as w (claimed, claiming)
-        join contact_interaction_events e on e.id = cast(w.claimed as :event_id_type);
-    end if;
-    if exists (select from list_references('contact_interaction_events')) then
-        perform repoint_references('contact_interaction_events', v_claimed, v_claiming);
-    end if;
+    perform follow_merged_rows('contact_interaction_events', v_claimed, v_claiming);
 end
 $$;

@@ -10,6 +10,8 @@ declare
     v_from messenger_conversations;
     v_to :conversation_id_type;
     v_new :conversation_id_type[] := '{}';
+    v_twice :event_id_type[];
+    v_stays :event_id_type[];
     v_moved :event_id_type[];
     v_messages integer;
     v_name_as_of timestamptz;
@@ -38,11 +40,16 @@ begin
     where c.page_id = p_page_id and c.sender_id = p_sender_id;
 
     -- Events without a message id are unique by their conversation and time.
-    delete from contact_interaction_events e
-    where e.conversation_id = v_from.id and e.message_id is null and exists (
-        select from contact_interaction_events o
-        where o.conversation_id = v_to and o.message_id is null and o.event_type = e.event_type
-          and o.event_timestamp = e.event_timestamp and o.discriminator = e.discriminator);
+    select array_agg(e.id), array_agg(o.id) into v_twice, v_stays
+    from contact_interaction_events e
+    join contact_interaction_events o
+        on o.conversation_id = v_to and o.message_id is null and o.event_type = e.event_type
+       and o.event_timestamp = e.event_timestamp and o.discriminator = e.discriminator
+    where e.conversation_id = v_from.id and e.message_id is null;
+    if v_twice is not null then
+        perform follow_merged_rows('contact_interaction_events', v_twice::text[], v_stays::text[]);
+        delete from contact_interaction_events e where e.id = any (v_twice);
+    end if;
     with moved as (
         update contact_interaction_events e set conversation_id = v_to
         where e.conversation_id = v_from.id
@@ -58,8 +65,7 @@ begin
     perform move_restatements(v_moved, v_from.id, v_to);
     v_name_as_of := greatest(
         v_from.sender_name_as_of, restated_as_of(v_from.id, :name_id(v_from.id), v_from.sender_name_as_of));
-    -- What the owner has written about the conversation follows it.
-    perform repoint_references(
+    perform follow_merged_rows(
         'messenger_conversations', array[v_from.id::text], array[v_to::text]);
     delete from messenger_conversations c where c.id = v_from.id;
     perform refresh_conversations(

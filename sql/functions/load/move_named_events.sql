@@ -1,6 +1,5 @@
 -- Moves events that name a stored message to that message's conversation, whoever they say sent it,
--- and deletes the conversations that are then empty: rows of the owner's that refer to one refer to
--- that of its events from now on. Of the messages that p_conversations names only.
+-- and deletes the conversations that are then empty. Of the messages that p_conversations names only.
 -- Returns each of them: its new conversation, when it was stated, and the conversation that it left.
 -- The caller holds the locks of the conversations in p_held.
 --
@@ -16,10 +15,9 @@ as $$
 #variable_conflict use_column
 declare
     v_keys text[];
-    v_left :conversation_id_type[];
-    v_to :conversation_id_type[];
+    v_left :conversation_id_type[] := '{}';
+    v_to :conversation_id_type[] := '{}';  -- where the events of v_left are, in the same order
     v_moved record;
-    v_empty record;
 begin
     -- Many pages have no such event, and most of those that have none in a wrong conversation.
     if not exists (
@@ -36,8 +34,6 @@ begin
         return;
     end if;
     perform lock_conversations_of_messages(p_page_id, v_keys, p_held);
-    v_left := '{}';
-    v_to := '{}';
     for v_moved in
         select array_agg(f.id) as ids, f.conversation_id, f.message_conversation_id
         from find_misplaced_events(p_page_id, v_keys) f
@@ -54,16 +50,14 @@ begin
     from find_misplaced_events(p_page_id, v_keys) f
     where e.id = f.id
     returning e.conversation_id, e.as_of, f.conversation_id;
-    select array_agg(c.id) as ids, array_agg(c.id::text) as merged, array_agg(w.id::text) as survivors
-    into v_empty
-    from messenger_conversations c
-    cross join lateral (
-        select t.id from unnest(v_left, v_to) as t (left_id, id) where t.left_id = c.id limit 1) w
-    where c.id = any (v_left)
-      and not exists (select from contact_interaction_events e where e.conversation_id = c.id);
-    if v_empty.ids is not null then
-        perform repoint_references('messenger_conversations', v_empty.merged, v_empty.survivors);
-        delete from messenger_conversations c where c.id = any (v_empty.ids);
+    select array_agg(k.id), array_agg(k.survivor) into v_left, v_to
+    from (select distinct on (l.id) l.id, l.survivor
+          from unnest(v_left, v_to) as l (id, survivor)
+          where not exists (select from contact_interaction_events e where e.conversation_id = l.id)
+          order by l.id, l.survivor) k;
+    if v_left is not null then
+        perform follow_merged_rows('messenger_conversations', v_left::text[], v_to::text[]);
+        delete from messenger_conversations c where c.id = any (v_left);
     end if;
 end
 $$;

@@ -10,7 +10,8 @@ begin
     if p_names = '{}' then
         return;
     end if;
-    execute format('grant usage on schema :data, :own to %I', p_role);
+    perform grant_usage(p_role);
+    execute format('grant usage on schema :own to %I', p_role);
     for v_function in
         select p.oid
         from unnest(p_names) as n (name)

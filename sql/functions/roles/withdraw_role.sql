@@ -6,6 +6,7 @@ set search_path from current
 as $$
 declare
     v_statement text;
+    v_end text := format(' from %I', p_role);
 begin
     delete from role_grants where role_name = p_role;
     for v_statement in
@@ -34,5 +35,8 @@ begin
     loop
         execute v_statement;
     end loop;
+    -- What its owner grants from now on is the owner's.
+    delete from adoption_changes c
+    where c.undo like 'revoke %' and right(c.undo, length(v_end)) = v_end;
 end
 $$;
