@@ -157,7 +157,8 @@ begin
     elsif v_pages.kind <> 'account' then
         return query
         select format('messenger_conversations.page_id has to become the account''s id as text,'
-                      ' and %s is built on it. Drop it, and create it again after the upgrade.',
+                      ' and %s is built on it. Drop it, and after the upgrade create it on'
+                      ' page_id_before, as today''s column is called then.',
                       d.description)
         from pg_attribute a
         cross join lateral (
