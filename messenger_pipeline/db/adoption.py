@@ -304,12 +304,12 @@ def patiently(run: Callable[[], T]) -> T:
 
 
 def adopt_tokens(url: str, schema: str, encrypt: Callable[[str], str]) -> None:
-    """Store encrypted the tokens that stand in the clear in an adopted registry, of pages that have
-    none; the replaced application may have added pages since."""
+    """Store encrypted the tokens that stand in the clear in an adopted registry: of pages that have
+    none, and those renewed there since; the replaced application may still connect pages."""
     with _adopted(url, schema) as connection:
         if connection is not None:
-            for page_id, token in _rows(connection, "list_plain_tokens"):
-                _call(connection, "adopt_token", page_id, encrypt(token))
+            for page_id, token, digest in _rows(connection, "list_plain_tokens"):
+                _call(connection, "adopt_token", page_id, encrypt(token), digest)
 
 
 def blank_tokens(url: str, schema: str) -> int:

@@ -1,6 +1,7 @@
--- The tokens that stand in the clear in the registry, of pages that have none encrypted.
+-- The tokens that stand in the clear in the registry, with their digests: of pages that have none
+-- encrypted, or an earlier one that was taken over from there.
 create or replace function :own.list_plain_tokens()
-returns table (page_id text, token text)
+returns table (page_id text, token text, digest text)
 language plpgsql stable
 set search_path from current
 as $$
@@ -12,9 +13,12 @@ begin
         return;
     end if;
     return query execute format(
-        'select f.facebook_page_id, coalesce(%1$s) from facebook_pages f'
-        ' where coalesce(%1$s) is not null'
-        ' and not exists (select from page_tokens t where t.page_id = f.facebook_page_id)'
+        'select f.facebook_page_id, p.token, p.digest from facebook_pages f'
+        ' cross join lateral (select coalesce(%1$s)::text as token,'
+        '                            digest_of(coalesce(%1$s)::text) as digest) p'
+        ' where p.token is not null'
+        ' and not exists (select from page_tokens t where t.page_id = f.facebook_page_id'
+        '                 and coalesce(t.adopted_digest, p.digest) = p.digest)'
         ' order by 1', v_columns);
 end
 $$;

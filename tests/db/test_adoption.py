@@ -292,7 +292,15 @@ def test_plain_tokens_are_taken_over_and_emptied_when_asked(empty_url: str) -> N
         "select count(*) from messenger_pipeline.merged_rows where row_before::text like '%%EAA%%'",
     )
     assert dumped == [(0,)]
-    assert adoption.blank_tokens(empty_url, "public") == 4
+    page = min(newest)
+    query(empty_url, "update facebook_pages set access_token = 'EAArenewed', status ="
+                     " 'needs_reauthorization' where facebook_page_id = %s returning 1", page)  # fmt: skip
+    assert adoption.blank_tokens(empty_url, "public") == 3, "not the renewed one"
+    adopt(empty_url)
+    assert dict(query(empty_url, encrypted))[page] == "encrypted EAArenewed"
+    status = "select status from facebook_pages where facebook_page_id = %s"
+    assert query(empty_url, status, page) == [("active",)]
+    assert adoption.blank_tokens(empty_url, "public") == 1
     assert {token for _, token in query(empty_url, tokens)} == {""}
     assert adoption.blank_tokens(empty_url, "public") == 0
     adopt(empty_url)  # changes nothing

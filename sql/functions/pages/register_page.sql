@@ -32,7 +32,7 @@ begin
     values (p_page_id, p_token_encrypted)
     on conflict (page_id) do update
         set token_encrypted = excluded.token_encrypted, updated_at = now(),
-            refused_at = null, refused_as = null;
+            refused_at = null, refused_as = null, adopted_digest = null;
     -- The new token is tried at once, even if Meta refuses the app's calls.
     delete from page_refusals where page_id = p_page_id;
     delete from graph_api_budget where scope like 'refused:%';

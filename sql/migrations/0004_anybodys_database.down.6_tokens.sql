@@ -1,0 +1,9 @@
+-- Kept as long as an adoption is on record: without it, tokens that the replaced application renews
+-- from now on would not be told from older ones.
+do $$
+begin
+    if to_regclass(':own.adoption_steps') is null then
+        alter table :own.page_tokens drop column adopted_digest;
+    end if;
+end
+$$;
