@@ -1,7 +1,7 @@
 -- What others than the owner may do, by object and grantee. A star: with grant option. Privileges on
 -- columns bear the column's name.
 with objects as (
-    select n.nspname, c.relname as relation,
+    select n.nspname, c.relname::text as relation,  -- a name would cut off signatures
            case c.relkind when 'S' then 'sequence' else 'table' end as kind,
            quote_ident(n.nspname) || '.' || quote_ident(c.relname) as object, c.relowner as owner,
            coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end,

@@ -10,9 +10,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messenger_pipeline.commands.schema import db_upgrade
 from messenger_pipeline.db import adoption, migrate
+from messenger_pipeline.db.pages import register_page
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
-from messenger_pipeline.errors import ConfigurationError, UpgradeRefused, UsageError
+from messenger_pipeline.errors import (
+    ConfigurationError,
+    DatabaseError,
+    UpgradeRefused,
+    UsageError,
+)
 from messenger_pipeline.graph.client import GraphApi
 from messenger_pipeline.schema_diff.model import Key
 from messenger_pipeline.vault import TokenVault, new_key
@@ -442,3 +448,15 @@ def test_the_functions_of_an_adopted_database_are_not_aligned_with_another_ones(
         done = [step.key for step in planned(here, there)[1] if step.reason is None]
         assert [key for key in done if key.kind == "function"] in ([], [SET_UPDATED_AT])
         assert [key for key in done if key.kind == "column" and key.name in OURS] == []
+
+
+def test_an_owner_whose_id_is_of_another_type_is_named(empty_url: str) -> None:
+    build(empty_url, Shape(users="integer"), Generated(0, 0, 0))
+    adopt(empty_url)
+    with (
+        Database(empty_url) as database,
+        pytest.raises(DatabaseError, match=r'cannot be "owner-1".* type integer in this'),
+    ):
+        register_page(
+            database, "10", name=None, user_id="owner-1", platform=None, token_encrypted="x"
+        )

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messenger_pipeline.alerting.watch import watch
 from messenger_pipeline.db import alerts, inbox, migrate
+from messenger_pipeline.db.checks import check_guides
 from messenger_pipeline.db.metrics import SampleReader
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.roles import grant_role
@@ -92,6 +93,7 @@ def test_the_sync_role_runs_what_dagster_sync_status_and_alerts_run(
         assert alerts.list_alerts(synced, True, 10) is not None
         watch(synced, None)
         assert set(migrate.verify(synced).values()) == {None}
+        assert [one.name for one in check_guides(synced) if one.violations] == []
 
 
 def test_the_receiver_role_does_what_serve_does(

@@ -150,3 +150,26 @@ def test_an_index_waits_for_running_transactions_without_a_limit(clone: Clone) -
     script = planned(here, there)[2]
     build = "create index concurrently waits on public.chats USING btree (title);"
     assert f"set lock_timeout = 0;\n{build}\nset lock_timeout = '5s';" in script
+
+
+def test_a_function_with_a_long_signature_keeps_its_grants(clone: Clone) -> None:
+    here, there = clone(), clone()
+    execute(there, "create role align_caller")
+    try:
+        for url, result in ((here, "integer"), (there, "bigint")):
+            execute(
+                url,
+                "create function of_two_moments(a timestamp with time zone,"
+                f" b timestamp with time zone) returns {result} language sql as 'select 1'",
+                "grant execute on function of_two_moments to align_caller",
+            )
+        check_round_trip(here, there)
+        assert execute(
+            here,
+            "select has_function_privilege('align_caller', oid, 'execute') and pronargs = 2"
+            " from pg_proc where proname = 'of_two_moments'",
+        ) == [(True,)]
+    finally:
+        for url in (here, there):
+            execute(url, "drop owned by align_caller")
+        execute(there, "drop role align_caller")

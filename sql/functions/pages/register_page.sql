@@ -12,13 +12,21 @@ create or replace function :own.register_page(
 language plpgsql
 set search_path from current
 as $$
+declare
+    v_user_id :page_user_type;
 begin
+    begin
+        v_user_id := :to_page_user(p_user_id);
+    exception when invalid_text_representation or numeric_value_out_of_range then
+        raise exception 'The page''s owner cannot be "%": ids of owners (facebook_pages.user_id) are of the type :page_user_type in this database.',
+            p_user_id;
+    end;
     perform commit_durably();
     -- Waits for every transaction that found the page missing: its deliveries must be visible.
     perform pg_advisory_xact_lock(hashtext('messenger_pipeline.register_page'));
     insert into facebook_pages as p
         (facebook_page_id, name, user_id, platform, graph_id, username)
-    values (p_page_id, p_name, :to_page_user(p_user_id), coalesce(p_platform, 'messenger'), p_graph_id,
+    values (p_page_id, p_name, v_user_id, coalesce(p_platform, 'messenger'), p_graph_id,
             p_username)
     on conflict (facebook_page_id) do update
         set name = coalesce(excluded.name, p.name),

@@ -33,10 +33,21 @@ as $$
                count(*), 'locks that nobody releases: select cleanup_expired_locks();'
         from sync_locks
         union all
-        select 'visible_rows', count(*) filter (where b.blind and row_security_active(c.oid)), count(*),
+        select 'visible_rows',
+               count(*) filter (
+                   where row_security_active(c.oid) and not (coalesce(p.shows, false) and not coalesce(p.hides, false))),
+               count(*),
                format('tables whose rows row level security may hide from role %s: no count says anything then', current_user)
         from pg_class c
-        cross join (select describe_blindness() is not null as blind) b
+        left join lateral (
+            select bool_or(p.polpermissive and pg_get_expr(p.polqual, p.polrelid) = 'true') as shows,
+                   bool_or(not p.polpermissive
+                           and pg_get_expr(p.polqual, p.polrelid) <> 'true') as hides
+            from pg_policy p
+            where p.polrelid = c.oid and p.polcmd in ('*', 'r')
+              and exists (select from unnest(p.polroles) as g (grantee)
+                          where g.grantee = 0 or pg_has_role(g.grantee, 'usage'))
+        ) p on true
         where c.relnamespace = ':data'::regnamespace
           and c.relname in ('facebook_pages', 'messenger_conversations',
                             'contact_interaction_events', 'sync_state', 'sync_locks')
