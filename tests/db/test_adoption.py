@@ -299,8 +299,12 @@ def test_plain_tokens_are_taken_over_and_emptied_when_asked(empty_url: str) -> N
     )
     assert dumped == [(0,)]
     page = min(newest)
-    query(empty_url, "update facebook_pages set access_token = 'EAArenewed', status ="
-                     " 'needs_reauthorization' where facebook_page_id = %s returning 1", page)  # fmt: skip
+    query(
+        empty_url,
+        "update facebook_pages set access_token = 'EAArenewed', status = 'needs_reauthorization'"
+        " where facebook_page_id = %s",
+        page,
+    )
     assert adoption.blank_tokens(empty_url, "public") == 3, "not the renewed one"
     adopt(empty_url)
     assert dict(query(empty_url, encrypted))[page] == "encrypted EAArenewed"
