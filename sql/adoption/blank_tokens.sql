@@ -1,4 +1,5 @@
--- Empties the tokens that stand in the clear and are stored encrypted. Returns how many.
+-- Empties the tokens that stand in the clear and are stored encrypted, or are of pages that were
+-- removed. Returns how many.
 create or replace function :own.blank_tokens()
 returns bigint
 language plpgsql
@@ -13,7 +14,8 @@ begin
         -- Empty rather than NULL, which the replaced application's table may not allow.
         execute format(
             'update facebook_pages f set %1$I = '''' where f.%1$I <> '''''
-            ' and exists (select from page_tokens t where t.page_id = f.facebook_page_id)',
+            ' and (f.status = ''removed'''
+            '      or exists (select from page_tokens t where t.page_id = f.facebook_page_id))',
             v_column);
         get diagnostics v_rows = row_count;
         v_all := v_all + v_rows;

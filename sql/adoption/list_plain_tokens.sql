@@ -1,4 +1,5 @@
--- The tokens that stand in the clear in the registry, of pages that have none encrypted.
+-- The tokens that stand in the clear in the registry, of pages that have none encrypted, but were not
+-- removed.
 create or replace function :own.list_plain_tokens()
 returns table (page_id text, token text)
 language plpgsql stable
@@ -13,7 +14,7 @@ begin
     end if;
     return query execute format(
         'select f.facebook_page_id, coalesce(%1$s) from facebook_pages f'
-        ' where coalesce(%1$s) is not null'
+        ' where coalesce(%1$s) is not null and f.status <> ''removed'''
         ' and not exists (select from page_tokens t where t.page_id = f.facebook_page_id)'
         ' order by 1', v_columns);
 end
