@@ -1,5 +1,5 @@
--- Empties the tokens that stand in the clear and are stored encrypted, but none that was renewed since.
--- Returns how many.
+-- Empties the tokens that stand in the clear and are stored encrypted, or are of pages that were
+-- removed, but none that was renewed since. Returns how many.
 create or replace function :own.blank_tokens()
 returns bigint
 language plpgsql
@@ -15,7 +15,8 @@ begin
         execute format(
             'update facebook_pages f set %1$I = '''' where f.%1$I <> '''''
             ' and f.facebook_page_id not in (select page_id from list_plain_tokens())'
-            ' and exists (select from page_tokens t where t.page_id = f.facebook_page_id)',
+            ' and (f.status = ''removed'''
+            '      or exists (select from page_tokens t where t.page_id = f.facebook_page_id))',
             v_column);
         get diagnostics v_rows = row_count;
         v_all := v_all + v_rows;

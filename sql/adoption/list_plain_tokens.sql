@@ -1,5 +1,5 @@
--- The tokens that stand in the clear in the registry, with their digests: of pages that have none
--- encrypted, or an earlier one that was taken over from there.
+-- The tokens that stand in the clear in the registry, with their digests: of pages that were not
+-- removed, and have none encrypted, or an earlier one that was taken over from there.
 create or replace function :own.list_plain_tokens()
 returns table (page_id text, token text, digest text)
 language plpgsql stable
@@ -16,7 +16,7 @@ begin
         'select f.facebook_page_id, p.token, p.digest from facebook_pages f'
         ' cross join lateral (select coalesce(%1$s)::text as token,'
         '                            digest_of(coalesce(%1$s)::text) as digest) p'
-        ' where p.token is not null'
+        ' where p.token is not null and f.status <> ''removed'''
         ' and not exists (select from page_tokens t where t.page_id = f.facebook_page_id'
         '                 and coalesce(t.adopted_digest, p.digest) = p.digest)'
         ' order by 1', v_columns);

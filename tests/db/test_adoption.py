@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from messenger_pipeline.commands.schema import db_upgrade
 from messenger_pipeline.db import adoption, migrate
-from messenger_pipeline.db.pages import register_page
+from messenger_pipeline.db.pages import register_page, set_page_status
 from messenger_pipeline.db.pool import Database
 from messenger_pipeline.engine import Engine
 from messenger_pipeline.errors import (
@@ -464,3 +464,15 @@ def test_an_owner_whose_id_is_of_another_type_is_named(empty_url: str) -> None:
         register_page(
             database, "10", name=None, user_id="owner-1", platform=None, token_encrypted="x"
         )
+
+
+def test_the_token_of_a_removed_page_is_not_taken_over_again(empty_url: str) -> None:
+    build(empty_url, Shape(), Generated(4, 20, 2))
+    adopt(empty_url)
+    page = "100000000000001"
+    with Database(empty_url) as database:
+        set_page_status(database, page, "removed")
+    adopt(empty_url)
+    tokens = "select page_id from messenger_pipeline.page_tokens"
+    assert query(empty_url, tokens) == [("100000000000002",)]
+    assert adoption.blank_tokens(empty_url, "public") == 2
