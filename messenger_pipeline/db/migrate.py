@@ -9,23 +9,25 @@ import io
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy
 from alembic import command, context, op
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
-from messenger_pipeline.db import adoption
+from messenger_pipeline.db import adoption, adoption_session
 from messenger_pipeline.db.adopted_migrations import part
+from messenger_pipeline.db.alembic_setup import (
+    SchemaStatus,
+    config,
+    connected,
+    execute,
+    script,
+    search_path,
+    status_of,
+)
 from messenger_pipeline.db.id_types import IdTypes
-from messenger_pipeline.db.pool import Database, own_schema, translated
+from messenger_pipeline.db.pool import Database
 from messenger_pipeline.db.roles import require_sight
-from messenger_pipeline.db.server import Connection, local_settings, require_usable
 from messenger_pipeline.db.sql_files import SQL, definitions, render, setup, verifications
 from messenger_pipeline.errors import (
     DatabaseError,
@@ -35,24 +37,8 @@ from messenger_pipeline.errors import (
     VerificationError,
 )
 
-_VERSION_TABLE = "messenger_schema_version"  # Dagster keeps an alembic_version of its own
-_LOCK = 7_232_018_346  # an arbitrary number: serializes the upgrades of one database
-_MISSING = (
-    "Nothing was changed. It was dropped, renamed or made unreachable: restore it, and run the"
-    " command again."
-)
 _NAMED = re.compile(r"\b(?:constraint|index)(?:\s+if\s+not\s+exists)?\s+(\w+)")
 _log = logging.getLogger(__name__)
-_LOCK_TIMEOUT = "10s"  # a transaction that waits for a lock blocks all later ones
-
-
-@dataclass(frozen=True)
-class SchemaStatus:
-    """The revision of a database's schema. Revisions are the migrations' numbers."""
-
-    current: str | None
-    newest: str
-    pending: list[str]
 
 
 def upgrade(url: str, schema: str, encrypt: Callable[[str], str] | None = None) -> list[str]:
@@ -73,7 +59,7 @@ def upgrade(url: str, schema: str, encrypt: Callable[[str], str] | None = None) 
         return applied
     with adoption.adopting(url, schema, encrypt) as adopted:
         adopted.prepare()
-        applied = adoption.patiently(lambda: _create_beside(url, schema))
+        applied = adoption_session.patiently(lambda: _create_beside(url, schema))
         _upgrade(url, schema)
         adopted.finish()
     if encrypt is not None:
@@ -85,28 +71,28 @@ def _create_beside(url: str, schema: str) -> list[str]:
     """Apply the migrations beside adopted tables, and put ours in the place of the replaced
     application's objects. What takes over from its locks is defined at once: a transaction as short
     as can be, since its syncs wait for it."""
-    with _connected(url, schema, adoption.LOCK_TIMEOUT) as connection:
-        pending = _status(connection, schema).pending
+    with connected(url, schema, adoption_session.LOCK_TIMEOUT) as connection:
+        pending = status_of(connection, schema).pending
         _prepare(connection, schema)
         types = _id_types(connection)
         connection.exec_driver_sql("select take_over()")
-        command.upgrade(_config(schema, connection, types=types, is_adopted=True), "head")
+        command.upgrade(config(schema, connection, types=types, is_adopted=True), "head")
         for statement in _definition_statements(schema, types, only="locks"):
-            _execute(connection, statement)
+            execute(connection, statement)
         connection.exec_driver_sql("select carry_over_locks()")
     return pending
 
 
 def _upgrade(url: str, schema: str) -> list[str]:
-    with _connected(url, schema) as connection:
-        pending = _status(connection, schema).pending
+    with connected(url, schema) as connection:
+        pending = status_of(connection, schema).pending
         _prepare(connection, schema)
         restored = connection.exec_driver_sql("select restore_indexes()").scalars().all()
         types = _id_types(connection)
-        command.upgrade(_config(schema, connection, types=types), "head")
+        command.upgrade(config(schema, connection, types=types), "head")
         for statement in _definition_statements(schema, types):
-            _execute(connection, statement)
-        _execute(connection, f"select record_indexes(array{_index_names()})")
+            execute(connection, statement)
+        execute(connection, f"select record_indexes(array{_index_names()})")
         if connection.exec_driver_sql("select to_regclass('adoption_work')").scalar():
             connection.exec_driver_sql("select grant_as_before()")
         warnings = connection.exec_driver_sql("select list_ambiguous_triggers()").scalars().all()
@@ -126,20 +112,20 @@ def downgrade(url: str, schema: str, to: str = "base") -> list[str]:
     """
     if adoption.is_adopted(url, schema):
         return _give_back(url, schema, to)
-    with _connected(url, schema) as connection:
-        before = _status(connection, schema).current
+    with connected(url, schema) as connection:
+        before = status_of(connection, schema).current
         known = _require_known(to)
         if before is None:
             return []
         _prepare(connection, schema)
-        _execute(connection, "select drop_undefined('{}')")
+        execute(connection, "select drop_undefined('{}')")
         left = connection.exec_driver_sql("select list_left_objects()").scalars().all()
-        command.downgrade(_config(schema, connection), to)
-        after = _status(connection, schema).current
+        command.downgrade(config(schema, connection), to)
+        after = status_of(connection, schema).current
         if after is not None:
-            _execute(connection, "select record_definitions()")
+            execute(connection, "select record_definitions()")
         else:
-            _execute(connection, render(SQL / "teardown.sql", schema))
+            execute(connection, render(SQL / "teardown.sql", schema))
     for one in left:
         _log.warning(
             "The %s was altered, and is left. The next `db upgrade` puts ours in its place; drop it"
@@ -155,17 +141,17 @@ def _give_back(url: str, schema: str, to: str) -> list[str]:
             "The tables of this database were adopted from the replaced application. A downgrade"
             " gives them back: it goes to base only."
         )
-    with _connected(url, schema) as connection:
-        before = _status(connection, schema).current
+    with connected(url, schema) as connection:
+        before = status_of(connection, schema).current
         _prepare(connection, schema)
-        for statement in adoption.definitions(schema, _id_types(connection)):
-            _execute(connection, statement)
+        for statement in adoption_session.definitions(schema, _id_types(connection)):
+            execute(connection, statement)
         connection.exec_driver_sql("select begin_undo()")
         if before is not None:
-            command.downgrade(_config(schema, connection, types=_id_types(connection)), to)
+            command.downgrade(config(schema, connection, types=_id_types(connection)), to)
         notes = connection.exec_driver_sql("select finish_undo()").scalars().all()
-        _execute(connection, "select drop_undefined('{}')")
-        _execute(connection, render(SQL / "teardown.sql", schema))
+        execute(connection, "select drop_undefined('{}')")
+        execute(connection, render(SQL / "teardown.sql", schema))
     for note in notes:
         _log.warning("%s", note)
     return _require_known(to) if before is not None else []
@@ -173,8 +159,8 @@ def _give_back(url: str, schema: str, to: str) -> list[str]:
 
 def status(url: str, schema: str) -> SchemaStatus:
     """Return the database's revision and its pending migrations."""
-    with _connected(url, schema) as connection:
-        return _status(connection, schema)
+    with connected(url, schema) as connection:
+        return status_of(connection, schema)
 
 
 def script_of_upgrade(schema: str, start: str = "base") -> str:
@@ -183,19 +169,19 @@ def script_of_upgrade(schema: str, start: str = "base") -> str:
     It is one transaction, and fails on a database that is not at `start`.
     """
     _require_known(start)
-    script = io.StringIO()
-    script.write(f"begin;\nset local search_path to {_search_path(schema)};\n")
-    script.write("set local check_function_bodies to off;\n")
+    text = io.StringIO()
+    text.write(f"begin;\nset local search_path to {search_path(schema)};\n")
+    text.write("set local check_function_bodies to off;\n")
     for path in setup():
-        script.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
-    script.write("\nselect restore_dropped();\nselect check_owned_objects();")
-    script.write(f"\nselect require_revision('{start}');\nselect restore_indexes();\n")
-    command.upgrade(_config(schema, output=script), f"{start}:head", sql=True)
+        text.write(f"\n-- {path.parent.name}/{path.name}\n{render(path, schema)}")
+    text.write("\nselect restore_dropped();\nselect check_owned_objects();")
+    text.write(f"\nselect require_revision('{start}');\nselect restore_indexes();\n")
+    command.upgrade(config(schema, output=text), f"{start}:head", sql=True)
     for statement in _definition_statements(schema):
-        script.write(f"{statement};\n")
-    script.write(f"select record_indexes(array{_index_names()});\n")
-    script.write("\ncommit;\n")
-    return script.getvalue()
+        text.write(f"{statement};\n")
+    text.write(f"select record_indexes(array{_index_names()});\n")
+    text.write("\ncommit;\n")
+    return text.getvalue()
 
 
 def verify(database: Database) -> dict[str, str | None]:
@@ -225,7 +211,7 @@ def run_check(database: Database, name: str) -> str | None:
 def require_current(database: Database) -> None:
     """Raise SchemaError unless this version works with the database's schema, BlindRole if row
     level security hides rows from it."""
-    newest = _script().get_current_head()
+    newest = script().get_current_head()
     try:
         if database.value("serves_revision", revision=newest):
             require_sight(database)
@@ -251,18 +237,18 @@ def run_beside(migration: str, direction: str) -> None:
         if op.get_context().as_sql:
             op.get_context().impl.static_output(text)
         else:
-            _execute(op.get_bind(), text)
+            execute(op.get_bind(), text)
 
 
 def _prepare(connection: sqlalchemy.Connection, schema: str) -> None:
     """Define what defines the other objects, and make anew what a rollback by hand dropped. Raises
     UpgradeRefused if what is on record as ours is not."""
     for path in setup():
-        _execute(connection, render(path, schema))
+        execute(connection, render(path, schema))
     restored = connection.exec_driver_sql("select restore_dropped()").scalars().all()
     if restored:
         _log.warning("Made anew, because they had been dropped: %s.", ", ".join(restored))
-    _execute(connection, "select check_owned_objects()")
+    execute(connection, "select check_owned_objects()")
 
 
 def _id_types(connection: sqlalchemy.Connection) -> IdTypes:
@@ -301,110 +287,9 @@ def _index_names() -> list[str]:
 
 def _require_known(revision: str) -> list[str]:
     """Return the known revisions, newest first. Raises UsageError if `revision` is not one."""
-    known = [one.revision for one in _script().walk_revisions()]
+    known = [one.revision for one in script().walk_revisions()]
     if revision != "base" and revision not in known:
         raise UsageError(
             f"There is no schema revision {revision}. Known: base, {', '.join(sorted(known))}."
         )
     return known
-
-
-def _config(
-    schema: str,
-    connection: sqlalchemy.Connection | None = None,
-    output: io.StringIO | None = None,
-    types: IdTypes | None = None,
-    is_adopted: bool = False,
-) -> Config:
-    """Return Alembic's configuration, with what env.py needs: the connection and the schemas."""
-    config = Config(
-        attributes={
-            "connection": connection,
-            "schema": schema,
-            "types": types,
-            "is_adopted": is_adopted,
-            "options": _options(schema),
-        },
-        output_buffer=output,
-    )
-    for option, folder in (("script_location", SQL), ("version_locations", SQL / "migrations")):
-        config.set_main_option(option, str(folder).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")  # a folder's name may contain spaces
-    return config
-
-
-def _options(schema: str) -> dict[str, str]:
-    return {"version_table": _VERSION_TABLE, "version_table_schema": own_schema(schema)}
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config("public"))
-
-
-def _search_path(schema: str) -> str:
-    return f'"{own_schema(schema)}", "{schema}", pg_temp'
-
-
-@contextmanager
-def _connected(
-    url: str, schema: str, lock_timeout: str = _LOCK_TIMEOUT
-) -> Iterator[sqlalchemy.Connection]:
-    """Open one transaction in our schemas. A concurrent upgrade waits for it."""
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: _connect(url),
-        poolclass=sqlalchemy.NullPool,
-    )
-    with translated(remedy=_MISSING):
-        try:
-            with engine.begin() as connection:
-                connection.execute(sqlalchemy.func.pg_advisory_xact_lock(_LOCK).select())
-                driver = connection.connection.driver_connection
-                assert isinstance(driver, Connection)
-                settings = local_settings(
-                    driver,
-                    search_path=_search_path(schema),
-                    check_function_bodies="off",  # see validate_functions
-                    lock_timeout=lock_timeout,
-                    synchronous_commit="on",
-                )
-                driver.execute(settings)
-                yield connection
-        except sqlalchemy.exc.DBAPIError as error:
-            # The driver's error is enough; SQLAlchemy's adds the whole statement.
-            if error.orig is None:
-                raise
-            raise error.orig from None
-        except CommandError as error:
-            raise SchemaError(
-                f"{error}. The schema was made by another version of messenger-pipeline."
-            ) from error
-
-
-def _connect(url: str) -> Connection:
-    connection = Connection.connect(url)
-    try:
-        require_usable(connection)
-        connection.autocommit = False
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _status(connection: sqlalchemy.Connection, schema: str) -> SchemaStatus:
-    current = MigrationContext.configure(connection, opts=_options(schema)).get_current_revision()
-    script = _script()
-    newest = script.get_current_head()
-    assert newest is not None
-    if current is not None:
-        script.get_revision(current)  # raises CommandError for an unknown revision
-    pending = [
-        one.revision for one in script.walk_revisions() if current is None or one.revision > current
-    ]
-    return SchemaStatus(current, newest, pending[::-1])
-
-
-def _execute(connection: sqlalchemy.Connection, text: str) -> None:
-    # The driver's own cursor runs several statements at once and takes % and : literally.
-    connection.connection.cursor().execute(text)

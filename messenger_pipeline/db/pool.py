@@ -78,8 +78,6 @@ _LOADS = frozenset({"load_sync_response", "count_webhook_claim"})
 claim, whose caller holds a connection of the other pool, would wait for another such caller's."""
 _CONFLICTS = 4  # retries of a call that conflicts with another before it fails
 _PAUSE = 0.2  # seconds between attempts to reach a lost server
-
-
 _UPGRADE = "Run `messenger-pipeline db upgrade`."
 
 

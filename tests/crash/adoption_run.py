@@ -14,12 +14,12 @@ from typing import Any
 
 import psycopg
 
-from messenger_pipeline.db import adoption, migrate
+from messenger_pipeline.db import adoption_steps, migrate
 
 
 def main(url: str, last: int) -> None:
     sent, begun = 0, False
-    execute, prepare = psycopg.Cursor.execute, adoption.Adoption.prepare
+    execute, prepare = psycopg.Cursor.execute, adoption_steps.Adoption.prepare
 
     def prepared(self: Any) -> None:
         nonlocal begun
@@ -35,7 +35,7 @@ def main(url: str, last: int) -> None:
             threading.Timer(0.005, os.kill, (os.getpid(), signal.SIGKILL)).start()
         return execute(self, *arguments, **options)
 
-    adoption.Adoption.prepare = prepared  # type: ignore[method-assign]
+    adoption_steps.Adoption.prepare = prepared  # type: ignore[method-assign]
     psycopg.Cursor.execute = counted  # type: ignore[method-assign]
     migrate.upgrade(url, "public", lambda token: f"encrypted {token}")
     sys.stdout.write(f"{sent}\n")
