@@ -58,7 +58,7 @@ def test_hundreds_that_wait_cost_no_thread_and_no_connection_each(
         while control.waits.waiting < many:
             await asyncio.sleep(0.1)
             assert not any(one.done() for one in asking)
-        threads.append(threading.active_count())
+        threads.append(threading.active_count() - before)
         opened.append(await asyncio.to_thread(count, database, connections))
         opened.append(await asyncio.to_thread(count, database, LISTENERS))
         await asyncio.to_thread(end, database)
@@ -66,6 +66,7 @@ def test_hundreds_that_wait_cost_no_thread_and_no_connection_each(
 
     threads: list[int] = []
     opened: list[int] = []
+    before = threading.active_count()  # earlier tests may have left some
     with serve_receiver(url) as control:
         answers = asyncio.run(run(control))
         assert control.waits.waiting == 0
