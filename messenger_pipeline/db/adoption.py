@@ -75,7 +75,7 @@ def is_adopted(url: str, schema: str) -> bool:
 
 
 def plan(url: str, schema: str) -> AdoptionPlan:
-    """What an adoption would do. Changes nothing: it creates what tells it and rolls that back."""
+    """What an adoption would do. Changes nothing: what it creates to find out is rolled back."""
     with connected(url, schema) as connection, connection.transaction(force_rollback=True):
         define(connection, schema)
         if connection.execute("select 1 from adoption_steps").fetchone():

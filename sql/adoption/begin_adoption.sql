@@ -1,4 +1,4 @@
--- Starts an adoption: from here on `db upgrade` goes on with it until it is finished.
+-- Starts an adoption: from here on `db upgrade` continues it until it is finished.
 --
 -- Also starts one again that was finished, after somebody dropped the column `version` or the unique
 -- indexes of events: what the replaced application wrote twice meanwhile is merged, and the first

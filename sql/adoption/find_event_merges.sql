@@ -1,6 +1,6 @@
 -- Finds events that are stored twice, and which of each stays: the newest. Two that are not the same,
 -- such as two messages of one second without ids, get a discriminator instead. Returns how many are
--- to be merged or told apart.
+-- to be merged or kept apart.
 create or replace function :own.find_event_merges()
 returns bigint
 language plpgsql

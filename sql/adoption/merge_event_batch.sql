@@ -1,4 +1,4 @@
--- Merges or tells apart up to p_limit of the events that find_event_merges found. Returns how many are
+-- Merges or keeps apart up to p_limit of the events that find_event_merges found. Returns how many are
 -- done; 0: all.
 --
 -- The newest stays, with what only the others say, the more precise time, and the known direction.
