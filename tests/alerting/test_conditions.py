@@ -527,6 +527,17 @@ def test_a_page_counts_as_unsubscribed_only_after_a_first_webhook(
     assert kinds(database) == [("page_not_subscribed", page.id)]
 
 
+def test_a_subscription_that_no_check_has_seen_opens_no_alert(
+    engine: Engine, simulated: Simulated
+) -> None:
+    page, database = simulated.page, engine.database
+    inbox.receive(database, [body(text(0, "m", "hi", page=page.id), page=page.id)])
+    drain_batch(database)
+    simulated.admin("POST", f"pages/{page.id}/token", {"state": "expired"})
+    check(engine, page.id)
+    assert kinds(database) == []
+
+
 def test_a_condition_that_flaps_is_one_alert(database: Database) -> None:
     for _ in range(5):
         change(

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tools.runthrough.record import Record
 from tools.runthrough.stage import API_KEY, Stage, browser_page, kill_run, running_stage, until
 
-_SLOW = 3.0  # seconds for each answer
+_SLOW = 1.0  # seconds for each answer
 _INTRODUCTION = """# A tour, with faults
 
 `make runthrough` recorded this tour and can record it again (it needs Debian's `chromium`).

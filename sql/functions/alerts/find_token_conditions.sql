@@ -38,7 +38,8 @@ as $$
                       else 'it is not subscribed to the app' end),
            jsonb_build_object('subscribed', c.subscribed, 'fields', c.subscribed_fields)
     from checked c
-    where (not c.subscribed or not coalesce('messages' = any (c.subscribed_fields), false))
+    where c.subscribed is not null  -- else no check has seen it
+      and (not c.subscribed or not coalesce('messages' = any (c.subscribed_fields), false))
       and (c.ever_subscribed
            or exists (select from webhook_hourly_counts h where h.page_id = c.page_id))
 $$;
