@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from messenger_pipeline.commands.schema import db_upgrade
+from messenger_pipeline.commands.group import cli
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.pages import register_page, set_page_status
 from messenger_pipeline.db.pool import Database
@@ -421,25 +421,24 @@ def test_the_command_prints_the_plan_and_refuses_what_it_doubts(
     build(empty_url, Shape(age="before"))
     monkeypatch.setenv("MESSENGER_DATABASE_URL", empty_url)
     run = CliRunner()
-    planned = run.invoke(db_upgrade, ["--plan"])
+    planned = run.invoke(cli, ["db", "upgrade", "--plan"])
     assert (planned.exit_code, planned.exception) == (0, None)
     assert planned.output.startswith(f"Migrations: {', '.join(REVISIONS)}.\n- The tables of")
     # No key, and tokens to encrypt.
-    refused = run.invoke(db_upgrade)
+    refused = run.invoke(cli, ["db", "upgrade"])
     assert isinstance(refused.exception, ConfigurationError)
     monkeypatch.setenv("MESSENGER_TOKEN_KEY", new_key())
     assert not query(empty_url, "select from pg_namespace where nspname = 'messenger_pipeline'")
     query(empty_url, "alter table facebook_pages add status text default 'connected'")
-    doubted = run.invoke(db_upgrade, ["--plan"])
+    doubted = run.invoke(cli, ["db", "upgrade", "--plan"])
     assert isinstance(doubted.exception, UpgradeRefused)
     query(empty_url, "alter table facebook_pages drop column status")
-    assert run.invoke(db_upgrade).exit_code == 0
-    both = run.invoke(db_upgrade, ["--plan", "--blank-plain-tokens"])
+    assert run.invoke(cli, ["db", "upgrade"]).exit_code == 0
+    both = run.invoke(cli, ["db", "upgrade", "--plan", "--blank-plain-tokens"])
     assert isinstance(both.exception, UsageError)
-    assert "Emptied 4 plain tokens." in run.invoke(
-        db_upgrade, ["--blank-plain-tokens", "--yes"]
-    ).output  # fmt: skip
-    assert run.invoke(db_upgrade, ["--plan"]).output == "Migrations: nothing to apply.\n"
+    emptied = run.invoke(cli, ["db", "upgrade", "--blank-plain-tokens", "--yes"])
+    assert "Emptied 4 plain tokens." in emptied.output
+    assert run.invoke(cli, ["db", "upgrade", "--plan"]).output == "Migrations: nothing to apply.\n"
 
 
 def test_the_functions_of_an_adopted_database_are_not_aligned_with_another_ones(

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from messenger_pipeline.commands.schema import db_downgrade
+from messenger_pipeline.commands.group import cli
 from messenger_pipeline.db import adoption, migrate
 from messenger_pipeline.db.embedded import BUNDLED_PSQL
 from messenger_pipeline.db.pool import Database
@@ -191,7 +191,7 @@ def test_an_adoption_that_was_interrupted_is_rolled_back(
         begun.prepare()
     assert dumped(empty_url) != before
     monkeypatch.setenv("MESSENGER_DATABASE_URL", empty_url)
-    undone = CliRunner().invoke(db_downgrade, ["--yes"])
+    undone = CliRunner().invoke(cli, ["db", "downgrade", "--yes"])
     assert undone.output == (
         "Downgraded: what the interrupted upgrade changed.\n"
         "The replaced application has its tables back.\n"
