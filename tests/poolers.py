@@ -81,7 +81,7 @@ class Pooler:
 
 @contextmanager
 def pooler(direct: str, **settings: str) -> Iterator[Pooler]:
-    """PgBouncer in transaction mode, with a pool of three connections, unless told otherwise."""
+    """PgBouncer in transaction mode, with a pool of three connections, by default."""
     with tempfile.TemporaryDirectory(prefix="pgb") as name:
         folder = Path(name)
         folder.chmod(0o777)

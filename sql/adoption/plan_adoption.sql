@@ -149,7 +149,7 @@ begin
     where exists (select from pg_class r where r.relkind = 'v'
                   and r.oid = to_regclass(format(':data.%I', split_part(v.name, ' ', 2))));
     return query
-    select format('The index %s is replaced by one of this name that tells messages apart by page and'
+    select format('The index %s is replaced by one of this name that distinguishes messages by page and'
                   ' message id.', i.indexrelid::regclass)
     from list_replaced_indexes() i;
     return query

@@ -1,6 +1,6 @@
 -- Corrects the counts of conversations in some blocks, and last messages that are older than the
 -- newest event. Keeps what the replaced application had, and notes which conversations have a last
--- message that no event tells. Returns the conversations changed.
+-- message that is in no event. Returns the conversations changed.
 create or replace function :own.recount_adopted(p_from bigint, p_to bigint)
 returns bigint
 language plpgsql

@@ -1,4 +1,4 @@
--- Makes room for a unique index of the replaced application's, which tells fewer events apart than
+-- Makes room for a unique index of the replaced application's, which distinguishes fewer events than
 -- ours: of events that are one to it, the message, one that an adoption did not move to another
 -- conversation, or the oldest stays as it is. The others move by microseconds, or no longer name the
 -- message in `message_id`. Returns how many changed.

@@ -1,5 +1,5 @@
 -- Kept as long as an adoption is on record: without it, tokens that the replaced application renews
--- from now on would not be told from older ones.
+-- from now on could not be distinguished from older ones.
 do $$
 begin
     if to_regclass(':own.adoption_steps') is null then

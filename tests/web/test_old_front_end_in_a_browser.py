@@ -100,7 +100,7 @@ def follow_in(page: Page, old: Old) -> list[dict[str, Any]]:
         + code.replace("/sync-stream", f"/sync-stream?pageId={old.page_id}")
         + "window.source = eventSource; }"
     )
-    # It reconnects by itself, is told that the sync has ended, and asks for no second one.
+    # It reconnects by itself, learns that the sync has ended, and asks for no second one.
     while page.evaluate("() => source.readyState") != 2:
         page.wait_for_timeout(100)
     logged = page.evaluate("progress")

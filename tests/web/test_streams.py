@@ -146,7 +146,7 @@ def test_a_get_that_reconnects_requests_no_second_sync(
         assert next(events)["state"] == "completed"
         assert [*events] == []
         last = again.ids[-1]
-    # Its first event again, when it missed the last one; then it is told to stop.
+    # Its first event again, when it missed the last one; then 204 makes it stop.
     with stream(control, "GET", seen=seen, params=page) as late:
         assert [one["state"] for one in late] == ["completed"]
     with stream(control, "GET", seen=last, params=page) as over:

@@ -1,4 +1,4 @@
--- Makes this transaction's commit survive a crash of the server, because somebody is told of it, even
+-- Makes this transaction's commit survive a crash of the server, because it is acknowledged to somebody, even
 -- if the database commits asynchronously by default. A stricter default, remote_apply, is kept.
 create or replace function :own.commit_durably()
 returns void
